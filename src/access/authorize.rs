@@ -1,0 +1,94 @@
+//! May they: the service's rules, and the credential. The only maker of a `Grant`.
+
+use std::sync::Arc;
+
+use crate::domain::{Rule, ServiceName};
+
+use super::{Candidate, Credentials, Known, Request, Selection, Step};
+
+/// This caller may use this credential on this service, now. Made only by [`grant`].
+#[derive(Debug)]
+pub struct Grant<C> {
+    known: Arc<Known>,
+    candidate: Arc<C>,
+    step: Step,
+}
+
+impl<C> Grant<C> {
+    /// Who asks.
+    pub fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+
+    /// The credential.
+    pub fn candidate(&self) -> &Arc<C> {
+        &self.candidate
+    }
+
+    /// On which step of the selection order it was found.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+}
+
+/// Why there is no grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthorized {
+    /// The rules of the service do not admit this method and path.
+    #[error("the `allow` rules of service `{service}` do not admit this method and path")]
+    Rules {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The credential that the caller named is not one it may use.
+    #[error("no credential of that name may be used by this caller on service `{service}`")]
+    NoSuchNamed {
+        /// The service.
+        service: ServiceName,
+    },
+    /// No credential at all.
+    #[error("this caller has no credential for service `{service}`")]
+    Missing {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Several credentials on one step.
+    #[error("several credentials of service `{service}` fit equally")]
+    Ambiguous {
+        /// The service.
+        service: ServiceName,
+        /// The step on which they stand.
+        step: Step,
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+/// Whether `rules` admit this method and path; no rules admit everything.
+pub fn rules_admit(rules: Option<&[Rule]>, method: &str, path: &str) -> bool {
+    rules.is_none_or(|rules| rules.iter().any(|rule| rule.admits(method, path)))
+}
+
+/// Chooses the credential of a request. The service's rules are checked by the caller of this, on the bytes that will be sent.
+///
+/// # Errors
+/// When the selection order leaves none, or several on one step.
+pub fn grant<C: Candidate>(
+    credentials: &Credentials<C>,
+    known: &Arc<Known>,
+    request: &Request<'_>,
+) -> Result<Grant<C>, Unauthorized> {
+    let service = || request.service.clone();
+    match credentials.select(request) {
+        Selection::Chosen(candidate, step) => {
+            Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step })
+        }
+        Selection::Missing => Err(Unauthorized::Missing { service: service() }),
+        Selection::NoSuchNamed => Err(Unauthorized::NoSuchNamed { service: service() }),
+        Selection::Ambiguous(step, found) => {
+            let mut names: Vec<String> = found.iter().map(|c| c.credential().name.to_string()).collect();
+            names.sort();
+            Err(Unauthorized::Ambiguous { service: service(), step, names })
+        }
+    }
+}

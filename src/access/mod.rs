@@ -1,0 +1,13 @@
+//! Who asks, and with which credential: identify → select → authorize. Pure: works on the snapshot's tables alone.
+//! Only this module makes a `Grant`, so nothing is admitted, opened or sent for a caller who may not.
+
+mod authorize;
+mod identify;
+mod select;
+
+pub use authorize::{Grant, Unauthorized, grant, rules_admit};
+pub use identify::{Callers, Known, Proof, Unidentified};
+pub use select::{Candidate, Credentials, Request, Selection, Step, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Which credential: named → the owner's personal one → shared with the caller → with its owner → with a team → with everyone.
+//! Candidates are found by (service, principal) in a hash table; a step has one, or the request is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::{CallerId, Credential, Host, Name, ServiceName, Share, TeamId, UserId};
+
+use super::Known;
+
+/// What the snapshot keeps per credential, as far as selection sees it.
+pub trait Candidate: Send + Sync {
+    /// What is known of it.
+    fn credential(&self) -> &Credential;
+    /// Whether it may be sent to `host`: its pinned host, or one that the service lists.
+    fn serves(&self, host: &Host) -> bool;
+}
+
+/// The credentials of one service, by whom they are open to.
+#[derive(Debug)]
+struct OfService<C> {
+    owner: HashMap<UserId, Vec<Arc<C>>>,
+    caller: HashMap<CallerId, Vec<Arc<C>>>,
+    user: HashMap<UserId, Vec<Arc<C>>>,
+    team: HashMap<TeamId, Vec<Arc<C>>>,
+    everyone: Vec<Arc<C>>,
+}
+
+impl<C> Default for OfService<C> {
+    fn default() -> Self {
+        Self {
+            owner: HashMap::new(),
+            caller: HashMap::new(),
+            user: HashMap::new(),
+            team: HashMap::new(),
+            everyone: Vec::new(),
+        }
+    }
+}
+
+impl<C> OfService<C> {
+    /// What is open to the request's caller at `step`; teams count as one step together.
+    fn at<'a>(&'a self, step: Step, known: &'a Known) -> impl Iterator<Item = &'a Arc<C>> {
+        let owner = &known.owner;
+        let single: &[Arc<C>] = match step {
+            Step::Personal => slice(self.owner.get(&owner.id)),
+            Step::SharedWithCaller => slice(self.caller.get(&known.caller.id)),
+            Step::SharedWithOwner => slice(self.user.get(&owner.id)),
+            Step::SharedWithEveryone => &self.everyone,
+            Step::SharedWithTeam | Step::Named => &[],
+        };
+        let teams: &[TeamId] = if step == Step::SharedWithTeam { &owner.teams } else { &[] };
+        single.iter().chain(teams.iter().flat_map(|team| slice(self.team.get(team))))
+    }
+}
+
+fn slice<C>(found: Option<&Vec<Arc<C>>>) -> &[Arc<C>] {
+    found.map_or(&[], Vec::as_slice)
+}
+
+/// A step of the selection order, for `explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Named by the caller.
+    Named,
+    /// The owner's personal key.
+    Personal,
+    /// Shared with this caller.
+    SharedWithCaller,
+    /// Shared with the caller's owner.
+    SharedWithOwner,
+    /// Shared with a team of the owner.
+    SharedWithTeam,
+    /// Shared with everyone.
+    SharedWithEveryone,
+}
+
+impl Step {
+    /// The step in words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Named => "named by the caller",
+            Self::Personal => "the owner's personal key",
+            Self::SharedWithCaller => "shared with this caller",
+            Self::SharedWithOwner => "shared with the caller's owner",
+            Self::SharedWithTeam => "shared with a team of the owner",
+            Self::SharedWithEveryone => "shared with everyone",
+        }
+    }
+}
+
+/// The steps in their order, after a credential named by the caller.
+const STEPS: [Step; 5] =
+    [Step::Personal, Step::SharedWithCaller, Step::SharedWithOwner, Step::SharedWithTeam, Step::SharedWithEveryone];
+
+/// What selection needs to know of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub known: &'a Known,
+    /// For which service.
+    pub service: &'a ServiceName,
+    /// The credential that the caller named.
+    pub named: Option<&'a str>,
+    /// The host that the client named, at the proxy doors.
+    pub host: Option<&'a Host>,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// The outcome of selection.
+#[derive(Debug)]
+pub enum Selection<'a, C> {
+    /// This one.
+    Chosen(&'a Arc<C>, Step),
+    /// None at all.
+    Missing,
+    /// The caller named one it has no grant for, or that does not exist: the two look the same.
+    NoSuchNamed,
+    /// Two or more on one step.
+    Ambiguous(Step, Vec<&'a Arc<C>>),
+}
+
+/// Why a candidate was chosen or not, for `explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be used.
+    Eligible,
+    /// Its environment is another.
+    OtherEnvironment,
+    /// It is over its expiry date.
+    Expired,
+    /// It is pinned to another host.
+    OtherHost,
+    /// Its declared source has yielded no value.
+    NoValue,
+}
+
+/// Every credential, by service and by whom it is open to.
+#[derive(Debug)]
+pub struct Credentials<C> {
+    index: HashMap<ServiceName, OfService<C>>,
+    count: usize,
+}
+
+impl<C: Candidate> Credentials<C> {
+    /// Compiles the table.
+    pub fn new(all: impl IntoIterator<Item = Arc<C>>) -> Self {
+        let mut table = Self { index: HashMap::new(), count: 0 };
+        for entry in all {
+            table.count += 1;
+            let credential = entry.credential();
+            let of_service = table.index.entry(credential.service.clone()).or_default();
+            of_service.owner.entry(credential.owner.clone()).or_default().push(Arc::clone(&entry));
+            for share in &credential.shares {
+                match share {
+                    Share::User(id) => of_service.user.entry(id.clone()).or_default(),
+                    Share::Team(id) => of_service.team.entry(id.clone()).or_default(),
+                    Share::Caller(id) => of_service.caller.entry(id.clone()).or_default(),
+                    Share::Everyone => &mut of_service.everyone,
+                }
+                .push(Arc::clone(&entry));
+            }
+        }
+        table
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Chooses.
+    pub fn select<'a>(&'a self, request: &Request<'a>) -> Selection<'a, C> {
+        let Some(of_service) = self.index.get(request.service.as_str()) else {
+            return if request.named.is_some() { Selection::NoSuchNamed } else { Selection::Missing };
+        };
+        if let Some(name) = request.named {
+            return named(of_service, request, name);
+        }
+        STEPS
+            .into_iter()
+            .find_map(|step| at_step(step, of_service.at(step, request.known), request))
+            .unwrap_or(Selection::Missing)
+    }
+
+    /// Every candidate of the caller with its step and verdict, in selection order; for `explain`.
+    pub fn candidates<'a>(&'a self, request: &Request<'a>) -> Vec<(Step, &'a Arc<C>, Verdict)> {
+        let Some(of_service) = self.index.get(request.service.as_str()) else { return Vec::new() };
+        STEPS
+            .into_iter()
+            .flat_map(|step| of_service.at(step, request.known).map(move |c| (step, c)))
+            .map(|(step, candidate)| (step, candidate, verdict(&**candidate, request)))
+            .collect()
+    }
+}
+
+fn verdict<C: Candidate>(candidate: &C, request: &Request<'_>) -> Verdict {
+    let credential = candidate.credential();
+    let caller_environment = request.known.caller.environment.as_ref();
+    let other = |label: &Name| caller_environment.is_some_and(|own| own != label);
+    if credential.environment.as_ref().is_some_and(other) {
+        Verdict::OtherEnvironment
+    } else if credential.expires.is_some_and(|at| at <= request.now) {
+        Verdict::Expired
+    } else if request.host.is_some_and(|host| !candidate.serves(host)) {
+        Verdict::OtherHost
+    } else if credential.sealed.is_none() {
+        Verdict::NoValue
+    } else {
+        Verdict::Eligible
+    }
+}
+
+fn at_step<'a, C: Candidate + 'a>(
+    step: Step,
+    found: impl Iterator<Item = &'a Arc<C>>,
+    request: &Request<'_>,
+) -> Option<Selection<'a, C>> {
+    let mut eligible = found.filter(|c| verdict(&***c, request) == Verdict::Eligible);
+    let first = eligible.next()?;
+    let mut others: Vec<&Arc<C>> = eligible.filter(|c| !Arc::ptr_eq(c, first)).collect();
+    if others.is_empty() {
+        return Some(Selection::Chosen(first, step));
+    }
+    others.insert(0, first);
+    Some(Selection::Ambiguous(step, others))
+}
+
+fn named<'a, C: Candidate>(of_service: &'a OfService<C>, request: &Request<'a>, name: &str) -> Selection<'a, C> {
+    STEPS
+        .into_iter()
+        .find_map(|step| {
+            let found = of_service.at(step, request.known).filter(|c| c.credential().name.as_str() == name);
+            at_step(Step::Named, found, request)
+        })
+        .unwrap_or(Selection::NoSuchNamed)
+}

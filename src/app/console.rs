@@ -1,0 +1,114 @@
+//! The console's listener: metrics for Prometheus, and liveness. Knows nothing of the request path.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ListenAddress;
+use crate::listen::{self, Bound};
+use crate::metrics::Format;
+
+use super::parts::Parts;
+
+/// Opens the console's address.
+pub(super) fn bind(address: &ListenAddress) -> anyhow::Result<Bound> {
+    let opened = match address {
+        ListenAddress::Tcp(address) => listen::bind(*address, 1),
+        ListenAddress::Unix(path) => Bound::unix(path, 1),
+    };
+    let mut opened = opened.with_context(|| {
+        format!("cannot listen on {address} for the console; choose another under [listen] console")
+    })?;
+    opened.pop().context("no listener for the console")
+}
+
+/// Serves until `stop`.
+pub(super) async fn serve(bound: Bound, parts: Arc<Parts>, stop: CancellationToken) {
+    if let Err(error) = accept(bound, &parts, &stop).await {
+        tracing::error!(%error, "the console's listener ended");
+    }
+}
+
+async fn accept(bound: Bound, parts: &Arc<Parts>, stop: &CancellationToken) -> io::Result<()> {
+    match bound {
+        Bound::Tcp(listener) => {
+            let listener = TcpListener::from_std(listener)?;
+            while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+                start(accepted?.0, parts);
+            }
+        }
+        Bound::Unix(listener, _) => {
+            let listener = UnixListener::from_std(listener)?;
+            while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+                start(accepted?.0, parts);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn start(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, parts: &Arc<Parts>) {
+    let parts = Arc::clone(parts);
+    tokio::spawn(async move {
+        let service = service_fn(move |request| {
+            let answer = answer(&request, &parts);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let served =
+            http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a console connection ended");
+        }
+    });
+}
+
+fn answer(request: &Request<Incoming>, parts: &Parts) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".into());
+    }
+    if !named_locally(request) {
+        return text(StatusCode::FORBIDDEN, "use an IP address or a local name to reach the console\n".into());
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+            let format = Format::from_accept(accept);
+            let mut answer = text(StatusCode::OK, parts.exposition(format));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+            answer
+        }
+        "/-/health" => text(StatusCode::OK, "ok\n".into()),
+        "/-/ready" => match parts.line.readiness() {
+            Ok(()) => text(StatusCode::OK, "ready\n".into()),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        },
+        "/" => text(StatusCode::OK, "sidekey: /metrics for Prometheus, /-/health, /-/ready\n".into()),
+        _ => text(StatusCode::NOT_FOUND, "nothing here: /metrics, /-/health, /-/ready\n".into()),
+    }
+}
+
+/// DNS rebinding: a page's own name must not reach the console.
+fn named_locally(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    listen::is_local_authority(host)
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}

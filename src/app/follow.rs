@@ -1,0 +1,146 @@
+//! Following what changes: the store, proxy.toml, the files of declared credentials, signals. Runs on a thread of its own
+//! and swaps snapshots; a change that cannot be used is reported and the old state stays.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Changed, Config, Environment, Loaded, Watch};
+use crate::domain::{Clock, SystemClock};
+use crate::listen::Bound;
+
+use super::console;
+use super::parts::Parts;
+
+/// How often the store is asked whether it changed.
+const STORE: Duration = Duration::from_millis(250);
+
+/// Starts the control thread.
+pub(super) fn start(
+    follower: Follower,
+    watch: (Watch, mpsc::Receiver<Changed>),
+    console: Option<Bound>,
+    stop: &CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = stop.clone();
+    let control = move || {
+        runtime.block_on(async move {
+            if let Some(bound) = console {
+                tokio::spawn(console::serve(bound, Arc::clone(&follower.parts), stop.clone()));
+            }
+            if let Err(error) = follower.run(watch, stop).await {
+                tracing::error!(error = format!("{error:#}"), "changes are not followed any more; restart to mend it");
+            }
+        });
+    };
+    std::thread::Builder::new().name("control".into()).spawn(control).context("cannot start a thread")
+}
+
+/// Who follows.
+pub(super) struct Follower {
+    pub(super) parts: Arc<Parts>,
+    pub(super) loaded: Loaded,
+    pub(super) environment: Environment,
+    /// The store's change counter that the current snapshot stands for.
+    pub(super) seen: u64,
+}
+
+impl Follower {
+    async fn run(
+        mut self,
+        (watch, mut notices): (Watch, mpsc::Receiver<Changed>),
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        self.parts.metrics.config_loaded(SystemClock.wall());
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = hangup.recv() => {
+                    tracing::info!("SIGHUP: reading the configuration again");
+                    self.reload(&watch);
+                }
+                notice = notices.recv() => {
+                    notice.context("the watch ended")?;
+                    self.reload(&watch);
+                }
+                () = tokio::time::sleep(STORE) => self.look_at_store(),
+            }
+        }
+    }
+
+    /// The store changed by another process, most likely the command line: within a second it counts.
+    fn look_at_store(&mut self) {
+        match self.parts.vault.change_counter() {
+            Ok(counter) => {
+                self.parts.line.set_unready(None);
+                if counter != self.seen {
+                    self.refresh();
+                }
+            }
+            Err(error) => {
+                self.parts.line.set_unready(Some(format!("the store cannot be read: {error}")));
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        match self.parts.refresh(&self.loaded.config, &self.environment) {
+            Ok(counter) => self.seen = counter,
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the change could not be taken up; the former state stays"
+                );
+            }
+        }
+    }
+
+    /// Reads proxy.toml and what it names again. A bad one is reported and the old one stays.
+    fn reload(&mut self, watch: &Watch) {
+        let Some(path) = &self.loaded.path else { return self.refresh() };
+        let taken_up = Config::load(Some(path), &self.environment)
+            .map_err(|errors| errors.render(false))
+            .and_then(|loaded| self.take_up(loaded).map_err(|error| format!("{error:#}")));
+        match taken_up {
+            Ok(()) => {
+                self.parts.metrics.config_loaded(SystemClock.wall());
+                watch.follow(&self.loaded);
+            }
+            Err(why) => {
+                self.parts.metrics.config_failed();
+                tracing::error!("the new configuration is refused; the old one stays\n{why}");
+            }
+        }
+    }
+
+    fn take_up(&mut self, new: Loaded) -> anyhow::Result<()> {
+        self.seen = self.parts.refresh(&new.config, &self.environment)?;
+        let former = std::mem::replace(&mut self.loaded, new);
+        if former.text_digest != self.loaded.text_digest {
+            tracing::info!("the configuration was reloaded");
+        }
+        warn_of_restart(&former.config, &self.loaded.config);
+        Ok(())
+    }
+}
+
+/// What is opened at start stays until the next one.
+fn warn_of_restart(old: &Config, new: &Config) {
+    let changed = [
+        ("[listen] proxy", old.listen.proxy != new.listen.proxy),
+        ("[listen] console", old.listen.console != new.listen.console),
+        ("[listen] threads", old.listen.threads != new.listen.threads),
+        ("[store] url", old.store != new.store),
+        ("[master_key]", old.master_key != new.master_key),
+    ];
+    for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!(key, "this change takes effect at the next start");
+    }
+}

@@ -1,0 +1,60 @@
+//! `sidekey explain`: what would become of a request, and why. It asks the same tables as the proxy, in the same order, and
+//! sends nothing, opens no key and reads no declared value.
+
+mod decide;
+mod show;
+mod target;
+mod view;
+
+use clap::Args;
+
+use crate::domain::Name;
+
+use super::failure::wrong_use;
+use super::opened::Opened;
+use super::session::Session;
+use super::table::show_json;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey explain GET https://api.stripe.com/v1/charges
+  sidekey explain --as etl POST /stripe/v1/charges
+  sidekey explain --credential stripe-staging GET http://stripe.localhost:8080/v1/balance
+  sidekey explain --json GET https://api.stripe.com/v1/charges | jq .outcome";
+
+/// Explain what would become of a request; nothing is sent
+///
+/// Shows the door, the service, the caller, every key that the caller could use with the verdict on each, the rule, where the
+/// key would go, the limits, and where the request would be dialled. The URL is either the service's own, as a client behind
+/// HTTP_PROXY writes it, or one of the proxy's: with the service as first part of the path or of the host.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The method, such as GET
+    method: String,
+    /// The URL, or a path of the proxy such as /stripe/v1/charges
+    url: String,
+    /// Ask as this caller [default: the one without proof, `local`]
+    #[arg(long = "as", value_name = "CALLER")]
+    caller: Option<Name>,
+    /// The key that the caller would name by the header Sidekey-Credential
+    #[arg(long, value_name = "KEY")]
+    credential: Option<Name>,
+    /// Print JSON: {"version":1,"outcome":…,…}
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
+    let method = arguments.method.to_ascii_uppercase();
+    let asked = target::read(&method, &arguments.url).map_err(wrong_use)?;
+    let opened = Opened::or_make(session)?;
+    let view = view::build(&opened)?;
+    let known = view::caller(&view, &opened.config, arguments.caller.as_ref())?;
+    let named = arguments.credential.as_ref().map(Name::as_str);
+    let finding = decide::decide(&view, &known, &asked, named, session.now());
+    if arguments.json {
+        return Ok(show_json(&show::json(&asked, &known, &finding), &mut session.screen)?);
+    }
+    show::text(&asked, &known, &finding, &mut session.screen)
+}

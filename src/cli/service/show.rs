@@ -1,0 +1,102 @@
+//! `sidekey service show`: everything that is known of one service.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use crate::cli::opened;
+use crate::cli::session::Session;
+use crate::cli::table::{show_facts, show_items};
+use crate::cli::ways;
+use crate::config::Config;
+use crate::domain::{Limits, Name, Service, Variable};
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey service show stripe
+  sidekey service show billing --json";
+
+/// Show one service
+///
+/// Shows where its requests go, where its key is placed, what callers may do there, its limits, and how to get a key.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(in crate::cli) struct Arguments {
+    /// The service
+    service: Name,
+    /// Print JSON: {"version":1,"items":[…]} with the one service
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
+    let config = session.load()?.config;
+    let service = &opened::service(&config, &arguments.service)?.service;
+    if arguments.json {
+        return Ok(show_items(&[super::item(service)], &mut session.screen)?);
+    }
+    let title = session.screen.bold(&format!("{} ({})", service.title, service.name));
+    session.screen.say(title)?;
+    Ok(show_facts(&facts(service, &config), &mut session.screen)?)
+}
+
+fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
+    let none = BTreeMap::new();
+    let mut facts = vec![
+        ("from", super::origin(service).to_owned()),
+        ("base URL", ways::base_url(service, &none)),
+        ("hosts", ways::hosts(service, &none).join("\n")),
+        ("key goes", ways::places(service)),
+    ];
+    let mut add = |title, text: Option<String>| facts.extend(text.filter(|text| !text.is_empty()).map(|t| (title, t)));
+    add("variables", Some(service.variables.iter().map(variable).collect::<Vec<_>>().join("\n")));
+    add(
+        "headers",
+        Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
+    );
+    add(
+        "allowed",
+        service.allow.as_ref().map(|rules| match rules.len() {
+            0 => "nothing".to_owned(),
+            1 => "what 1 rule admits; `sidekey explain METHOD URL` tells of one request".to_owned(),
+            n => format!("what {n} rules admit; `sidekey explain METHOD URL` tells of one request"),
+        }),
+    );
+    add("limits", Some(limits(&service.limits)));
+    add("get a key", service.key_help.clone());
+    add("key page", service.key_url.clone());
+    add("docs", service.docs.clone());
+    add("also called", Some(service.aliases.join(", ")));
+    facts.push(("add a key", format!("sidekey key add {}", service.name)));
+    facts.extend(ways::ways(config, service, &none));
+    facts
+}
+
+fn variable(variable: &Variable) -> String {
+    let default = variable.default.as_ref().map(|value| format!(", {value} unless given")).unwrap_or_default();
+    let example = variable.example.as_ref().map(|value| format!(", such as {value}")).unwrap_or_default();
+    let choices =
+        if variable.choices.is_empty() { String::new() } else { format!(", one of {}", variable.choices.join(", ")) };
+    format!("{}: {}{default}{choices}{example}", variable.name, variable.title)
+}
+
+/// The limits in words; empty when there are none.
+pub(in crate::cli) fn limits(limits: &Limits) -> String {
+    let period = |seconds| match seconds {
+        1 => "second".to_owned(),
+        60 => "minute".to_owned(),
+        3600 => "hour".to_owned(),
+        86400 => "day".to_owned(),
+        n => format!("{n} s"),
+    };
+    let mut parts = Vec::new();
+    if let Some(rate) = limits.rate {
+        parts.push(format!("{} a {}", rate.count, period(rate.period.as_secs())));
+        parts.extend(limits.burst.map(|burst| format!("{burst} at once")));
+    }
+    parts.extend(limits.concurrency.map(|most| format!("{most} under way")));
+    if !parts.is_empty() {
+        parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
+    }
+    parts.join(", ")
+}

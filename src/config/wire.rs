@@ -1,0 +1,141 @@
+//! The shape of proxy.toml. The doc comments are what `proxy.schema.json` tells an editor, and the schema made from here
+//! is what the parser itself checks a file against: a key exists in both or in neither.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::record::ServiceRecord;
+
+/// The configuration of sidekey. Every table may be left out; relative paths start at the file's own folder.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileRecord {
+    /// Where sidekey listens.
+    pub(super) listen: ListenRecord,
+    /// Where sealed keys, users, grants and the audit's index are kept.
+    pub(super) store: StoreRecord,
+    /// The key that seals all others: exactly one of the four.
+    pub(super) master_key: Option<MasterKeyRecord>,
+    /// How workflows prove who they are.
+    pub(super) callers: CallersRecord,
+    /// What happens to hosts that belong to no service.
+    pub(super) unmatched: UnmatchedRecord,
+    /// Services: tables named as in the built-in catalogue override it key by key, others are custom APIs.
+    pub(super) service: BTreeMap<String, ServiceRecord>,
+    /// Keys declared here instead of sealed in the store. Their values are never written in this file.
+    pub(super) credential: BTreeMap<String, CredentialRecord>,
+}
+
+/// Where sidekey listens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ListenRecord {
+    /// `ADDRESS:PORT`, `unix:/path`, or a list of them. Default: `127.0.0.1:8080`.
+    pub(super) proxy: Option<OneOrMany>,
+    /// Metrics and probes: `ADDRESS:PORT`, `unix:/path`, or `off`. Default: `127.0.0.1:8081`.
+    pub(super) console: Option<String>,
+    /// How many threads carry requests; 0 is one for each core. Default: 0.
+    #[schemars(range(min = 0, max = 1024))]
+    pub(super) threads: Option<u32>,
+    /// Web pages that may call the proxy, such as `https://app.example.com`. Default: none.
+    pub(super) browser_origins: Option<Vec<String>>,
+}
+
+/// One text or a list of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StoreRecord {
+    /// `sqlite:PATH`. Default: `sqlite:data/sidekey.db`.
+    pub(super) url: Option<String>,
+}
+
+/// Where the master key comes from: exactly one of the four.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MasterKeyRecord {
+    /// A file; created when absent, refused when others can read it. Default: `data/master.key`.
+    pub(super) file: Option<String>,
+    /// An environment variable with 32 bytes in base64.
+    pub(super) env: Option<String>,
+    /// An environment variable with a passphrase, which Argon2id turns into the key.
+    pub(super) passphrase_env: Option<String>,
+    /// A program and its arguments; it prints 32 bytes in base64 on its standard output.
+    pub(super) command: Option<Vec<String>>,
+}
+
+/// How workflows prove who they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CallersRecord {
+    /// `open`: no proof is needed, on loopback and Unix sockets only. `token`: every caller shows its token.
+    /// Default: `open`.
+    pub(super) mode: Option<ModeRecord>,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ModeRecord {
+    Open,
+    Token,
+}
+
+/// What happens to hosts that belong to no service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct UnmatchedRecord {
+    /// `deny`: they are refused. `tunnel`: they pass unopened and without a key. Default: `deny`.
+    pub(super) policy: Option<PolicyRecord>,
+}
+
+/// What happens to hosts that belong to no service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PolicyRecord {
+    Deny,
+    Tunnel,
+}
+
+/// A key declared in the file: for which service it is, and where its value comes from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CredentialRecord {
+    /// The service that it is for.
+    pub(super) service: Option<String>,
+    /// Only callers of this environment, or of none, see it. Default: everyone.
+    pub(super) environment: Option<String>,
+    /// The value is in this environment variable.
+    pub(super) env: Option<String>,
+    /// The value is in this file, which is read again when it changes. One line end at its end is not part of it.
+    pub(super) file: Option<String>,
+    /// The value is what this program prints on its standard output: the program and its arguments.
+    pub(super) command: Option<Vec<String>>,
+    /// For a service whose credential has several values: where each of them comes from, by field name.
+    pub(super) fields: Option<BTreeMap<String, FieldRecord>>,
+    /// The values of the service's tenant variables.
+    pub(super) vars: Option<BTreeMap<String, String>>,
+}
+
+/// Where one field's value comes from: exactly one of the three.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FieldRecord {
+    /// An environment variable.
+    pub(super) env: Option<String>,
+    /// A file, which is read again when it changes.
+    pub(super) file: Option<String>,
+    /// A program and its arguments, whose standard output is the value.
+    pub(super) command: Option<Vec<String>>,
+}

@@ -1,0 +1,55 @@
+//! What is known of a stored key without its value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{CallerId, CredentialId, Environment, Name, Sealed, ServiceName, TeamId, UserId};
+
+/// With whom a credential is shared. Those may use it; nobody may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Share {
+    /// Every caller of this user.
+    User(UserId),
+    /// Every caller of every member of this team.
+    Team(TeamId),
+    /// This caller alone.
+    Caller(CallerId),
+    /// Every caller.
+    Everyone,
+}
+
+/// Where a credential's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Sealed in the store.
+    Store,
+    /// Declared in proxy.toml: an environment variable, a file or a command.
+    Declared,
+}
+
+/// A credential: everything but its value, and the value of its current version as ciphertext.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Its identifier; part of what the ciphertext is bound to.
+    pub id: CredentialId,
+    /// What people call it; unique per owner.
+    pub name: Name,
+    /// The user it belongs to.
+    pub owner: UserId,
+    /// The one service it is for.
+    pub service: ServiceName,
+    /// When set, only callers of this environment, or of none, see it.
+    pub environment: Option<Environment>,
+    /// With whom it is shared; empty means personal.
+    pub shares: Vec<Share>,
+    /// The values of the service's tenant variables, pinned when it was added: the only host it is ever sent to.
+    pub variables: BTreeMap<Name, String>,
+    /// Unix seconds after which it is not used any more.
+    pub expires: Option<i64>,
+    /// Which version of the value is current, from 1.
+    pub version: u32,
+    /// The current version's ciphertext; none while a declared source has not yielded a value.
+    pub sealed: Option<Arc<Sealed>>,
+    /// Where the value comes from.
+    pub source: Source,
+}

@@ -1,0 +1,33 @@
+//! The nouns of sidekey: who asks, where a request goes, which credential it needs, and why it may be refused.
+//! Plain values only: no I/O, no serde, no clock, no runtime. Every other floor speaks in these words.
+
+mod caller;
+mod clock;
+mod code;
+mod credential;
+mod host;
+mod ids;
+mod limits;
+mod placement;
+mod request_id;
+mod rule;
+mod secret;
+mod service;
+mod template;
+
+pub use caller::{Caller, Environment, Team, User};
+pub use clock::{Clock, SystemClock};
+pub use code::Code;
+pub use credential::{Credential, Share, Source};
+pub use host::{Host, HostError, HostPattern};
+pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
+pub use limits::{Limits, Rate, Retry, Timeouts};
+pub use placement::Placement;
+pub use request_id::RequestId;
+pub use rule::{Rule, RuleError};
+pub use secret::{Fields, Sealed, Secret};
+pub use service::{BaseUrl, ConnectTo, Http2, Origin, Scheme, Service, UpstreamOptions, Variable, Verify};
+pub use template::{Part, Template, TemplateError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! An upstream that we know: where it is, what belongs to it, how it wants its key, and what callers may do there.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::{HeaderName, Method};
+
+use super::{Host, HostPattern, Limits, Name, Placement, Retry, Rule, ServiceName, Template, Timeouts};
+
+/// How sidekey speaks to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// Plain HTTP. A key goes over it only to loopback, or with `allow_plaintext`.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The port when none is named.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// As it stands in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Where a connection goes: the pool's key and what the dialer sees.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// TLS or not.
+    pub scheme: Scheme,
+    /// Who.
+    pub host: Host,
+    /// Which port.
+    pub port: u16,
+}
+
+impl Origin {
+    /// `host` or `host:port` as it stands in a `Host` header: the scheme's own port is left out (RFC 9110 §7.2).
+    pub fn authority(&self) -> String {
+        if self.port == self.scheme.default_port() {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A service's base URL. Its host may have tenant holes that a credential pins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// TLS or not.
+    pub scheme: Scheme,
+    /// The host, possibly with holes.
+    pub host: Template,
+    /// The port.
+    pub port: u16,
+    /// The path, either empty or starting with `/` and not ending with one; possibly with holes.
+    pub path: Template,
+}
+
+/// Whether HTTP/2 is spoken upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Http2 {
+    /// What ALPN agrees on; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// Always; by prior knowledge without TLS.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How to reach an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpstreamOptions {
+    /// A PEM file with more certificate authorities to trust.
+    pub ca: Option<PathBuf>,
+    /// Dial this instead of resolving the host; the name in TLS and `Host` stays.
+    pub connect_to: Option<ConnectTo>,
+    /// HTTP/2 or not.
+    pub http2: Http2,
+    /// Private, loopback and link-local addresses may be dialled.
+    pub allow_private: bool,
+}
+
+/// The address of `connect_to`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ConnectTo {
+    /// An address as it stands.
+    Address(SocketAddr),
+    /// A name to resolve, and a port.
+    Name(Host, u16),
+}
+
+/// A tenant variable: part of the host, the base path or a fixed header, pinned per credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name in the templates.
+    pub name: Name,
+    /// What to ask a person for.
+    pub title: String,
+    /// A value that shows the form.
+    pub example: Option<String>,
+    /// Used when none is given.
+    pub default: Option<String>,
+    /// When not empty, the only values there are.
+    pub choices: Vec<String>,
+}
+
+/// A harmless call that tells whether a key works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// The method.
+    pub method: Method,
+    /// Path and query below the base URL's host (the base path is not added).
+    pub path: Template,
+    /// A JSON body to send, if any.
+    pub body: Option<String>,
+    /// The statuses that mean that the key works.
+    pub expect: Vec<u16>,
+    /// When set, the answer's JSON must also have this member with the value `true` (Slack answers 200 with `ok: false`).
+    pub expect_true: Option<String>,
+}
+
+/// Everything that is known of a service. Built from a catalogue file, a `[service.*]` table, or both.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The name that callers and files use.
+    pub name: ServiceName,
+    /// What people call it.
+    pub title: String,
+    /// Whether it comes from the built-in catalogue (possibly overridden) or is custom.
+    pub built_in: bool,
+    /// Whether proxy.toml has a table for it.
+    pub declared: bool,
+    /// Where requests go; none for a self-hosted service until its host is pinned by a variable or given in proxy.toml.
+    pub base: BaseUrl,
+    /// The hosts that belong to it at the proxy doors, each with the ports besides 80, 443 and the base URL's.
+    pub hosts: Vec<(HostPattern, Option<u16>)>,
+    /// When several services share a host: only paths with one of these prefixes belong to this one; empty = all.
+    pub paths: Vec<Box<str>>,
+    /// Where the key goes.
+    pub auth: Vec<Placement>,
+    /// Fixed headers, added when the caller sent none of that name, with their wire spelling.
+    pub headers: Vec<(HeaderName, Template)>,
+    /// What callers may do; `None` means everything, an empty list nothing.
+    pub allow: Option<Vec<Rule>>,
+    /// Preventive limits.
+    pub limits: Limits,
+    /// Attempts.
+    pub retry: Retry,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// How to reach it.
+    pub upstream: UpstreamOptions,
+    /// A key may go over plain HTTP to a host that is not loopback.
+    pub allow_plaintext: bool,
+    /// Tenant variables.
+    pub variables: Vec<Variable>,
+    /// How to try a key.
+    pub verify: Option<Verify>,
+    /// The family of rate-limit headers it sends, as the catalogue names it.
+    pub family: Option<String>,
+    /// Where its documentation is.
+    pub docs: Option<String>,
+    /// Where a person gets a key.
+    pub key_url: Option<String>,
+    /// How a person gets a key, in a sentence.
+    pub key_help: Option<String>,
+    /// Environment variables from which its SDKs read a key.
+    pub env: Vec<String>,
+    /// Other names people search for.
+    pub aliases: Vec<String>,
+    /// What kind of service it is.
+    pub category: Option<String>,
+}
+
+impl Service {
+    /// The names of the secret fields, each once, in the order of the placements.
+    pub fn fields(&self) -> Vec<&Name> {
+        let mut out: Vec<&Name> = Vec::new();
+        for field in self.auth.iter().flat_map(Placement::fields) {
+            let variable = self.variables.iter().any(|v| v.name == *field);
+            if !variable && !out.contains(&field) {
+                out.push(field);
+            }
+        }
+        out
+    }
+}

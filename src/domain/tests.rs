@@ -1,0 +1,81 @@
+//! Tables for the nouns: names, hosts, templates, rules.
+
+use super::*;
+
+#[test]
+fn names_have_one_spelling() {
+    for good in ["stripe", "billing-prod", "a.b_c", "1"] {
+        assert!(Name::new(good).is_ok(), "{good}");
+    }
+    for bad in ["", "Stripe", "-x", "a b", "é", &"x".repeat(65)] {
+        assert!(Name::new(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn hosts_are_compared_without_case_and_trailing_dot() {
+    let table = [
+        ("API.Stripe.com.", "api.stripe.com"),
+        ("api.stripe.com", "api.stripe.com"),
+        ("[::1]", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("a_b.example", "a_b.example"),
+    ];
+    for (given, kept) in table {
+        assert_eq!(Host::new(given).map(|h| h.as_str().to_owned()), Ok(kept.to_owned()), "{given}");
+    }
+    for bad in ["", ".", "a..b", "a b", "user@host", "host:80", "[::g]", "a/b", "*.example.com"] {
+        assert!(Host::new(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn templates_know_literals_holes_and_braces() {
+    let template = Template::parse("Token {key}:{{x}}").unwrap();
+    assert_eq!(template.fill(|_| Some("K")).as_deref(), Some("Token K:{x}"));
+    assert_eq!(template.to_string(), "Token {key}:{{x}}");
+    assert_eq!(Template::parse("plain").unwrap().literal().as_deref(), Some("plain"));
+    assert_eq!(template.literal(), None);
+    for bad in ["{", "}", "{a", "a}", "{A}"] {
+        assert!(Template::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn rules_match_whole_segments() {
+    let table = [
+        ("GET /v1/**", "GET", "/v1/charges", true),
+        ("GET /v1/**", "GET", "/v1/charges/x/y", true),
+        ("GET /v1/**", "GET", "/v1", true),
+        ("GET /v1/**", "GET", "/v10/charges", false),
+        ("GET /v1/**", "POST", "/v1/charges", false),
+        ("* /v1/*", "DELETE", "/v1/x", true),
+        ("* /v1/*", "DELETE", "/v1/", false),
+        ("* /v1/*", "DELETE", "/v1/x/y", false),
+        ("GET /a/**/z", "GET", "/a/z", true),
+        ("GET /a/**/z", "GET", "/a/b/c/z", true),
+        ("GET /a/**/z", "GET", "/a/b/c/y", false),
+        ("GET /**/b/**/d", "GET", "/a/b/b/c/d", true),
+        ("GET /", "GET", "/", true),
+        ("GET /", "GET", "/x", false),
+        ("GET /v1/%41", "GET", "/v1/A", false),
+    ];
+    for (rule, method, path, admitted) in table {
+        assert_eq!(Rule::parse(rule).unwrap().admits(method, path), admitted, "{rule} on {method} {path}");
+    }
+    for bad in ["", "GET", "GET v1", "get /v1", "GET /v*", "GET /a?b", "GET /a b"] {
+        assert!(Rule::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn secrets_print_nothing() {
+    let fields = Fields::new(vec![(Name::new("key").unwrap(), Secret::new(b"canary".to_vec()))]);
+    assert!(!format!("{fields:?}").contains("canary"));
+}
+
+#[test]
+fn request_ids_print_as_they_are_written() {
+    let id = RequestId::new(0x0123_4567_89ab_cdef, 42);
+    assert_eq!(id.to_string().as_bytes(), id.hex());
+}

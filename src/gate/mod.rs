@@ -1,0 +1,12 @@
+//! Admission: every request passes here between its grant and its secret. Holds the configured limits of a service
+//! (rate, burst, concurrency) and lets a request wait its turn, in order of arrival, no longer than it may.
+//! A service without limits costs one branch. Only this module makes a `Permit`.
+
+mod limiter;
+mod permit;
+
+pub use limiter::{Gate, Gates, Refused};
+pub use permit::{Permit, admit};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! A client's stream under watch: silent, slow or stuck clients are closed by a sweep once a second, so that a request pays
+//! two stores for its deadlines and no timer. Also turns hyper's bare answers to unparsable requests into problem documents.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::task::AbortHandle;
+
+use crate::pipeline::{Peer, ReplyBody};
+use crate::upstream::seconds;
+
+use super::unparsable;
+
+/// Seconds that a fresh connection may stay without a byte.
+const FIRST_BYTE: u32 = 60;
+/// Seconds from the first byte of a request's head to its last.
+const HEAD: u32 = 20;
+/// Seconds that a connection is kept between two requests.
+const KEEP_ALIVE: u32 = 300;
+/// Seconds that a client may not take a byte of an answer that waits for it.
+const STUCK: u32 = 600;
+
+/// What the connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Nothing has come yet.
+    Fresh,
+    /// Between two requests.
+    Idle,
+    /// Part of a head has come.
+    Head,
+    /// A request is being served.
+    Serving,
+}
+
+/// What the sweep sees of a connection.
+#[derive(Debug)]
+pub(super) struct State {
+    phase: AtomicU8,
+    since: AtomicU32,
+    write_waits: AtomicBool,
+    /// Requests under way; more than one at HTTP/2.
+    serving: AtomicU32,
+    http2: AtomicBool,
+}
+
+impl State {
+    pub(super) fn new() -> Arc<Self> {
+        CLIENTS.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::Fresh as u8),
+            since: AtomicU32::new(seconds()),
+            write_waits: AtomicBool::new(false),
+            serving: AtomicU32::new(0),
+            http2: AtomicBool::new(false),
+        })
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.since.store(seconds(), Ordering::Relaxed);
+    }
+
+    pub(super) fn speaks_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// A request has come.
+    pub(super) fn begin(&self) {
+        self.serving.fetch_add(1, Ordering::Relaxed);
+        self.enter(Phase::Serving);
+    }
+
+    /// A request's answer has ended.
+    pub(super) fn end(&self) {
+        if self.serving.fetch_sub(1, Ordering::Relaxed) <= 1 {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
+    /// Whether the client has used up its time.
+    fn is_over(&self, now: u32) -> bool {
+        let passed = now.wrapping_sub(self.since.load(Ordering::Relaxed));
+        match self.phase.load(Ordering::Relaxed) {
+            p if p == Phase::Fresh as u8 => passed > FIRST_BYTE,
+            p if p == Phase::Head as u8 => passed > HEAD && !self.http2.load(Ordering::Relaxed),
+            p if p == Phase::Idle as u8 => passed > KEEP_ALIVE,
+            _ => self.write_waits.load(Ordering::Relaxed) && passed > STUCK,
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        CLIENTS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+static CLIENTS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many client connections are open in this process.
+pub fn clients() -> usize {
+    CLIENTS.load(Ordering::Relaxed)
+}
+
+thread_local! {
+    static WATCHED: RefCell<Vec<(Arc<State>, AbortHandle)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Puts a connection under the sweep of this core.
+pub(super) fn watch(state: Arc<State>, task: AbortHandle) {
+    WATCHED.with_borrow_mut(|watched| watched.push((state, task)));
+}
+
+/// Once a second on every core: closes connections whose client has used up its time.
+pub fn sweep() {
+    let now = seconds();
+    let over = take(|state| state.is_over(now));
+    for task in over {
+        task.abort();
+    }
+}
+
+/// When the process is to stop: closes the connections of this core that serve nothing, and tells how many are left.
+pub fn drain() -> usize {
+    for task in take(|state| !state.is(Phase::Serving)) {
+        task.abort();
+    }
+    WATCHED.with_borrow(Vec::len)
+}
+
+fn take(over: impl Fn(&State) -> bool) -> Vec<AbortHandle> {
+    WATCHED.with_borrow_mut(|watched| {
+        let mut taken = Vec::new();
+        watched.retain(|(state, task)| {
+            if !task.is_finished() && over(state) {
+                taken.push(task.clone());
+                return false;
+            }
+            !task.is_finished()
+        });
+        taken
+    })
+}
+
+/// A client's stream. `S` reads and writes as hyper wants it.
+pub(super) struct Guarded<S> {
+    stream: S,
+    state: Arc<State>,
+    peer: Peer,
+    /// What is sent in place of an answer that hyper made, while it waits to be sent.
+    answer: Option<Vec<u8>>,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(stream: S, state: Arc<State>, peer: Peer) -> Self {
+        Self { stream, state, peer, answer: None }
+    }
+}
+
+impl<S: Read + Unpin> Read for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() && (self.state.is(Phase::Idle) || self.state.is(Phase::Fresh)) {
+            self.state.enter(Phase::Head);
+        }
+        read
+    }
+}
+
+impl<S: Write + Unpin> Guarded<S> {
+    fn wrote<T>(&self, written: &Poll<io::Result<T>>) {
+        let waits = written.is_pending();
+        if self.state.write_waits.swap(waits, Ordering::Relaxed) != waits || !waits {
+            self.state.since.store(seconds(), Ordering::Relaxed);
+        }
+    }
+
+    /// What hyper writes by itself before any request was handed to a door: its answer to a head that it cannot parse. An
+    /// upstream's answer is never taken for it: it is written in another phase, and is not the same to the last byte.
+    fn is_bare(&self, bytes: &[u8]) -> bool {
+        self.state.is(Phase::Head) && !self.state.http2.load(Ordering::Relaxed) && unparsable::is_bare(bytes)
+    }
+
+    /// Sends the document in place of hyper's bare answer. It is made once, however often the stream is not ready for it;
+    /// the connection ends after it, so a short write of it is the client's loss alone.
+    fn write_own(&mut self, cx: &mut Context<'_>, bare: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, peer, answer, .. } = self;
+        let answer = answer.get_or_insert_with(|| unparsable::answer(bare, peer));
+        Pin::new(stream).poll_write(cx, answer).map_ok(|_| bare.len())
+    }
+}
+
+impl<S: Write + Unpin> Write for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_bare(bytes) {
+            return self.write_own(cx, bytes);
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // hyper writes vectored whenever the stream can, and its own answers in one slice.
+        if let [slice] = slices
+            && self.is_bare(slice)
+        {
+            return self.poll_write(cx, slice);
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// An answer's body that tells the sweep when it has ended.
+pub(super) struct Served {
+    body: ReplyBody,
+    state: Arc<State>,
+}
+
+impl Served {
+    pub(super) fn new(body: ReplyBody, state: Arc<State>) -> Self {
+        Self { body, state }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.state.end();
+    }
+}
+
+impl Body for Served {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

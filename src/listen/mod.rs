@@ -1,0 +1,17 @@
+//! The doors: accepting connections, telling forward, CONNECT, path and host doors apart, and handing each request to the
+//! line as an `Inbound`. Doors decide nothing about callers, services or keys.
+
+mod accept;
+mod browser;
+mod connection;
+mod doors;
+mod guarded;
+mod own;
+mod proof;
+mod unparsable;
+mod upgrade;
+
+pub use accept::{Bound, bind, run};
+pub use browser::is_local_authority;
+pub use connection::Shared;
+pub use guarded::{clients, drain, sweep};

@@ -1,0 +1,215 @@
+//! Writing the metrics for Prometheus: OpenMetrics text, or the older text format for who asks for that.
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::exemplar::Exemplar;
+
+use super::names::{self, Metric};
+use super::service::{BUCKETS, CLASSES, Distribution, Totals};
+use super::{Inner, ServiceMetrics};
+use crate::domain::Code;
+
+/// The shape of an exposition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus's text format 0.0.4, which browsers and `curl` get too.
+    Text,
+}
+
+impl Format {
+    /// What the `Accept` header asks for. OpenMetrics only when it is named and not refused by `q=0`.
+    pub fn from_accept(accept: Option<&str>) -> Self {
+        let asks = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/openmetrics-text"));
+            named && !parts.any(|p| p.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0)))
+        };
+        if accept.is_some_and(|accept| accept.split(',').any(asks)) { Self::OpenMetrics } else { Self::Text }
+    }
+
+    /// The `Content-Type` of the exposition.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
+    /// Turns OpenMetrics into this format. The older one wants a counter's family to be named as its samples are, and
+    /// knows no units and no end mark.
+    pub(super) fn convert(self, open_metrics: String) -> String {
+        if self == Self::OpenMetrics {
+            return open_metrics;
+        }
+        let mut text = String::with_capacity(open_metrics.len() + 1024);
+        let mut help = "";
+        for line in open_metrics.lines() {
+            if line.starts_with("# HELP ") {
+                help = line;
+                continue;
+            }
+            if line == "# EOF" {
+                continue;
+            }
+            if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+                let suffix = if line.ends_with(" counter") { "_total" } else { "" };
+                push_renamed(&mut text, help, name, suffix);
+                push_renamed(&mut text, line, name, suffix);
+                continue;
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Adds a `# HELP` or `# TYPE` line with the suffix after the family's name.
+fn push_renamed(text: &mut String, line: &str, name: &str, suffix: &str) {
+    let end = "# HELP ".len() + name.len();
+    text.push_str(line.get(..end).unwrap_or_default());
+    text.push_str(suffix);
+    text.push_str(line.get(end..).unwrap_or_default());
+    text.push('\n');
+}
+
+type NoExemplar<'a> = Option<&'a Exemplar<NoLabelSet, f64>>;
+
+/// A counter of services and where its value is.
+type Counted = (&'static Metric, fn(&Totals) -> u64);
+/// A histogram of services and where its values are.
+type Timed = (&'static Metric, fn(&Totals) -> &Distribution);
+
+/// One family being written: each of its values with its labels.
+struct Family<'a>(MetricEncoder<'a>);
+
+impl<'a> Family<'a> {
+    fn begin(encoder: &'a mut DescriptorEncoder<'_>, metric: &'a Metric) -> Result<Self, fmt::Error> {
+        encoder.encode_descriptor(metric.name, metric.help, None, metric.kind).map(Self)
+    }
+
+    fn count(&mut self, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
+        let none: NoExemplar<'_> = None;
+        self.0.encode_family(labels)?.encode_counter(&value, none)
+    }
+
+    fn sole_count(&mut self, value: u64) -> fmt::Result {
+        let none: NoExemplar<'_> = None;
+        self.0.encode_counter(&value, none)
+    }
+
+    fn sole_level(&mut self, value: &impl EncodeGaugeValue) -> fmt::Result {
+        self.0.encode_gauge(value)
+    }
+
+    fn level(&mut self, labels: &impl EncodeLabelSet, value: &impl EncodeGaugeValue) -> fmt::Result {
+        self.0.encode_family(labels)?.encode_gauge(value)
+    }
+
+    fn spread(&mut self, labels: &impl EncodeLabelSet, seen: &Distribution) -> fmt::Result {
+        let bounds = BUCKETS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(seen.buckets).collect();
+        let mut encoder = self.0.encode_family(labels)?;
+        encoder.encode_histogram::<NoLabelSet>(seconds(seen.sum_us), seen.count(), &buckets, None)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a sum of 285 years is exact to the microsecond, longer ones nearly")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+impl Collector for Inner {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_services(&mut encoder)?;
+        self.encode_refusals(&mut encoder)?;
+        self.encode_gauges(&mut encoder)?;
+        self.encode_state(&mut encoder)
+    }
+}
+
+impl Inner {
+    fn encode_services(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let services = self.services();
+        let used = services.iter().filter_map(|service: &std::sync::Arc<ServiceMetrics>| {
+            service.totals().map(|totals| (service.name().as_str(), totals))
+        });
+        let used: Vec<(&str, Totals)> = used.collect();
+        let mut family = Family::begin(encoder, &names::REQUESTS)?;
+        for (name, totals) in &used {
+            for (class, count) in CLASSES.iter().zip(totals.classes) {
+                family.count(&[("service", *name), ("class", *class)], count)?;
+            }
+        }
+        let mut family = Family::begin(encoder, &names::AUTH_FAILURES)?;
+        for (name, totals) in &used {
+            family.count(&[("service", *name), ("status", "401")], totals.unauthorized)?;
+            family.count(&[("service", *name), ("status", "403")], totals.forbidden)?;
+        }
+        let counters: [Counted; 4] = [
+            (&names::THROTTLED, |totals| totals.throttled),
+            (&names::RESENDS, |totals| totals.resends),
+            (&names::REQUEST_BYTES, |totals| totals.bytes_in),
+            (&names::RESPONSE_BYTES, |totals| totals.bytes_out),
+        ];
+        for (metric, value) in counters {
+            let mut family = Family::begin(encoder, metric)?;
+            for (name, totals) in &used {
+                family.count(&[("service", *name)], value(totals))?;
+            }
+        }
+        let histograms: [Timed; 3] = [
+            (&names::REQUEST_SECONDS, |totals| &totals.total),
+            (&names::UPSTREAM_SECONDS, |totals| &totals.upstream),
+            (&names::WAIT_SECONDS, |totals| &totals.wait),
+        ];
+        for (metric, value) in histograms {
+            let mut family = Family::begin(encoder, metric)?;
+            for (name, totals) in &used {
+                family.spread(&[("service", *name)], value(totals))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::begin(encoder, &names::REFUSALS)?;
+        for code in Code::ALL {
+            family.count(&[("code", code.as_str())], self.refusals(code))?;
+        }
+        Ok(())
+    }
+
+    fn encode_gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let gauges = [
+            (&names::IN_FLIGHT, &self.in_flight),
+            (&names::CLIENT_CONNECTIONS, &self.client_connections),
+            (&names::UPSTREAM_CONNECTIONS, &self.upstream_connections),
+            (&names::UPSTREAM_IDLE, &self.upstream_idle),
+        ];
+        for (metric, gauge) in gauges {
+            Family::begin(encoder, metric)?.sole_level(&gauge.value())?;
+        }
+        Ok(())
+    }
+
+    fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        Family::begin(encoder, &names::AUDIT_WAITING)?.sole_level(&self.audit_waiting.load(Relaxed))?;
+        Family::begin(encoder, &names::AUDIT_FAILURES)?.sole_count(self.audit_failures.load(Relaxed))?;
+        Family::begin(encoder, &names::AUDIT_LOST)?.sole_count(self.audit_lost.load(Relaxed))?;
+        let mut loads = Family::begin(encoder, &names::CONFIG_LOADS)?;
+        loads.count(&[("result", "ok")], self.config_loads.load(Relaxed))?;
+        loads.count(&[("result", "failed")], self.config_failures.load(Relaxed))?;
+        let ok = u32::from(self.config_ok.load(Relaxed));
+        Family::begin(encoder, &names::CONFIG_OK)?.sole_level(&ok)?;
+        Family::begin(encoder, &names::CONFIG_TIME)?.sole_level(&seconds(self.config_time_us.load(Relaxed)))?;
+        Family::begin(encoder, &names::KEYS)?.sole_level(&self.keys.load(Relaxed))?;
+        Family::begin(encoder, &names::BUILD)?.level(&[("version", env!("CARGO_PKG_VERSION"))], &1_u32)?;
+        Family::begin(encoder, &names::START_TIME)?.sole_level(&seconds(self.start_time_us))
+    }
+}

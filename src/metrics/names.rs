@@ -1,0 +1,112 @@
+//! Every metric: its name, what it says and how it counts. Names never change their meaning; units are base units and
+//! stand last. Counters are named without `_total`, which the exposition adds. No label's value comes from the wire: they
+//! are configured services, codes, classes and fixed words.
+
+use prometheus_client::metrics::MetricType;
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name, without `_total`.
+    pub name: &'static str,
+    /// What it says, for people.
+    pub help: &'static str,
+    /// How it counts.
+    pub(super) kind: MetricType,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: MetricType::Counter }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: MetricType::Gauge }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: MetricType::Histogram }
+}
+
+/// By `service` and `class` (`1xx` to `5xx`, `none` when the client left before an answer).
+pub const REQUESTS: Metric =
+    counter("sidekey_requests", "Requests that were for a known service, by the answer's class");
+/// By `service` and `status` (`401`, `403`).
+pub const AUTH_FAILURES: Metric =
+    counter("sidekey_upstream_auth_failures", "Answers by which the upstream did not accept the credential");
+/// By `service`.
+pub const THROTTLED: Metric = counter("sidekey_upstream_throttled", "Answers 429 by the upstream");
+/// By `service`.
+pub const RESENDS: Metric = counter("sidekey_resends", "Attempts after the first");
+/// By `service`.
+pub const REQUEST_BYTES: Metric = counter("sidekey_request_bytes", "Bytes of request bodies");
+/// By `service`.
+pub const RESPONSE_BYTES: Metric = counter("sidekey_response_bytes", "Bytes of response bodies");
+/// By `service`.
+pub const REQUEST_SECONDS: Metric =
+    histogram("sidekey_request_duration_seconds", "From a request's first byte to the end of its answer");
+/// By `service`.
+pub const UPSTREAM_SECONDS: Metric =
+    histogram("sidekey_upstream_duration_seconds", "How long the upstream took, all attempts together");
+/// By `service`; only requests that waited.
+pub const WAIT_SECONDS: Metric = histogram("sidekey_gate_wait_seconds", "How long requests waited for their turn");
+/// By `code`.
+pub const REFUSALS: Metric = counter("sidekey_refusals", "Requests that sidekey answered itself, by code");
+
+/// Over all cores.
+pub const IN_FLIGHT: Metric = gauge("sidekey_requests_in_flight", "Requests that are under way");
+/// Over all cores.
+pub const CLIENT_CONNECTIONS: Metric = gauge("sidekey_client_connections", "Connections from clients that are open");
+/// Over all cores.
+pub const UPSTREAM_CONNECTIONS: Metric =
+    gauge("sidekey_upstream_connections", "Connections to upstreams that are open");
+/// Over all cores.
+pub const UPSTREAM_IDLE: Metric =
+    gauge("sidekey_upstream_idle_connections", "Connections to upstreams that are open and carry nothing");
+
+/// Of the audit log.
+pub const AUDIT_WAITING: Metric = gauge("sidekey_audit_waiting_bytes", "Bytes of audit entries that wait for the disk");
+/// Of the audit log.
+pub const AUDIT_FAILURES: Metric = counter("sidekey_audit_failures", "Writes and syncs of the audit log that failed");
+/// Of the audit log.
+pub const AUDIT_LOST: Metric = counter("sidekey_audit_lost_entries", "Audit entries for which there was no room");
+
+/// By `result` (`ok`, `failed`).
+pub const CONFIG_LOADS: Metric = counter("sidekey_config_loads", "Times that the configuration was read");
+/// 1 or 0.
+pub const CONFIG_OK: Metric = gauge("sidekey_config_last_load_successful", "Whether the last reading succeeded");
+/// Its age is `time()` minus this.
+pub const CONFIG_TIME: Metric =
+    gauge("sidekey_config_last_success_timestamp_seconds", "When the configuration in use was read");
+/// How many.
+pub const KEYS: Metric = gauge("sidekey_keys", "Credentials that are stored or declared");
+/// Always 1, by `version`.
+pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
+/// When.
+pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
+
+/// All of them, for tests and documentation.
+pub const ALL: [Metric; 23] = [
+    REQUESTS,
+    AUTH_FAILURES,
+    THROTTLED,
+    RESENDS,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
+    REQUEST_SECONDS,
+    UPSTREAM_SECONDS,
+    WAIT_SECONDS,
+    REFUSALS,
+    IN_FLIGHT,
+    CLIENT_CONNECTIONS,
+    UPSTREAM_CONNECTIONS,
+    UPSTREAM_IDLE,
+    AUDIT_WAITING,
+    AUDIT_FAILURES,
+    AUDIT_LOST,
+    CONFIG_LOADS,
+    CONFIG_OK,
+    CONFIG_TIME,
+    KEYS,
+    BUILD,
+    START_TIME,
+];

@@ -1,0 +1,202 @@
+//! What is counted for one service: a block of counters per core, made when the first request is counted, so that a service
+//! that nobody calls costs a few words.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::cores::PerCore;
+use crate::domain::Name;
+
+/// The upper bounds of the histograms' buckets, in microseconds; one more bucket has none.
+pub(super) const BUCKETS: [u64; 15] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000, 60_000_000,
+];
+/// The classes of answers; `none` when the client left before there was one.
+pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Who made the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The upstream: its 401, 403 and 429 tell something about the credential and the limit.
+    Upstream,
+    /// Sidekey, by a refusal.
+    Sidekey,
+}
+
+/// One request that was for a known service, when it is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    /// The answer's status; 0 when the client left before there was one.
+    pub status: u16,
+    /// Who made the answer.
+    pub answered_by: AnsweredBy,
+    /// How often it was sent again.
+    pub resends: u32,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// How long it waited at the gate.
+    pub wait: Duration,
+    /// How long the upstream took; zero when nothing was sent.
+    pub upstream: Duration,
+    /// From the first byte to the end.
+    pub total: Duration,
+}
+
+/// The counters of one service. The compiled service holds it, so that counting looks nothing up.
+#[derive(Debug)]
+pub struct ServiceMetrics {
+    name: Name,
+    cores: usize,
+    blocks: OnceLock<PerCore<Block>>,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    classes: [AtomicU64; CLASSES.len()],
+    unauthorized: AtomicU64,
+    forbidden: AtomicU64,
+    throttled: AtomicU64,
+    resends: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    total: Durations,
+    upstream: Durations,
+    wait: Durations,
+}
+
+#[derive(Debug, Default)]
+struct Durations {
+    buckets: [AtomicU64; BUCKETS.len() + 1],
+    sum_us: AtomicU64,
+}
+
+/// The counters of one service, added up over the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// By class: none, 1xx, 2xx, 3xx, 4xx, 5xx.
+    pub classes: [u64; CLASSES.len()],
+    /// Answers 401 by the upstream.
+    pub unauthorized: u64,
+    /// Answers 403 by the upstream.
+    pub forbidden: u64,
+    /// Answers 429 by the upstream.
+    pub throttled: u64,
+    /// Attempts after the first.
+    pub resends: u64,
+    /// Bytes of request bodies.
+    pub bytes_in: u64,
+    /// Bytes of response bodies.
+    pub bytes_out: u64,
+    /// From the first byte to the end.
+    pub total: Distribution,
+    /// The upstream's part.
+    pub upstream: Distribution,
+    /// The gate's part, of those that waited.
+    pub wait: Distribution,
+}
+
+/// How many took how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Distribution {
+    /// How many fell into each bucket and into none below; not cumulative.
+    pub buckets: [u64; BUCKETS.len() + 1],
+    /// Microseconds together.
+    pub sum_us: u64,
+}
+
+impl Distribution {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+impl ServiceMetrics {
+    pub(super) fn new(name: Name, cores: usize) -> Self {
+        Self { name, cores, blocks: OnceLock::new() }
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Counts one request on `core`. A handful of relaxed additions to lines that no other core writes.
+    pub fn observe(&self, core: usize, seen: &Observation) {
+        let blocks = self.blocks.get_or_init(|| PerCore::new(self.cores));
+        let Some(block) = blocks.of(core) else { return };
+        let class = usize::from(seen.status / 100);
+        if let Some(count) = block.classes.get(class).or(block.classes.last()) {
+            add(count, 1);
+        }
+        match (seen.answered_by, seen.status) {
+            (AnsweredBy::Upstream, 401) => add(&block.unauthorized, 1),
+            (AnsweredBy::Upstream, 403) => add(&block.forbidden, 1),
+            (AnsweredBy::Upstream, 429) => add(&block.throttled, 1),
+            _ => {}
+        }
+        add(&block.resends, u64::from(seen.resends));
+        add(&block.bytes_in, seen.bytes_in);
+        add(&block.bytes_out, seen.bytes_out);
+        block.total.observe(seen.total);
+        if !seen.upstream.is_zero() {
+            block.upstream.observe(seen.upstream);
+        }
+        if !seen.wait.is_zero() {
+            block.wait.observe(seen.wait);
+        }
+    }
+
+    /// What was counted so far; none when nothing was.
+    pub fn totals(&self) -> Option<Totals> {
+        let mut totals = Totals::default();
+        for block in self.blocks.get()?.iter() {
+            sum(&mut totals.classes, &block.classes);
+            totals.unauthorized += block.unauthorized.load(Relaxed);
+            totals.forbidden += block.forbidden.load(Relaxed);
+            totals.throttled += block.throttled.load(Relaxed);
+            totals.resends += block.resends.load(Relaxed);
+            totals.bytes_in += block.bytes_in.load(Relaxed);
+            totals.bytes_out += block.bytes_out.load(Relaxed);
+            block.total.sum_into(&mut totals.total);
+            block.upstream.sum_into(&mut totals.upstream);
+            block.wait.sum_into(&mut totals.wait);
+        }
+        Some(totals)
+    }
+}
+
+impl Durations {
+    #[inline]
+    fn observe(&self, duration: Duration) {
+        let micros = super::micros(duration);
+        let bucket = BUCKETS.partition_point(|bound| *bound < micros);
+        if let Some(count) = self.buckets.get(bucket) {
+            add(count, 1);
+        }
+        add(&self.sum_us, micros);
+    }
+
+    fn sum_into(&self, to: &mut Distribution) {
+        sum(&mut to.buckets, &self.buckets);
+        to.sum_us += self.sum_us.load(Relaxed);
+    }
+}
+
+fn sum<const N: usize>(to: &mut [u64; N], from: &[AtomicU64; N]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from.load(Relaxed);
+    }
+}
+
+/// Most requests have nothing to add to most counters, and a comparison is cheaper than an atomic addition.
+#[inline]
+fn add(count: &AtomicU64, more: u64) {
+    if more > 0 {
+        count.fetch_add(more, Relaxed);
+    }
+}

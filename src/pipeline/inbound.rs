@@ -1,0 +1,114 @@
+//! What a door hands to the line: one request, normalised, with its proof and its target. Doors make it and nothing more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use hyper::body::Incoming;
+
+use crate::access::Proof;
+use crate::route::{Door, Target};
+
+/// The peer of a connection, in text, made once per connection.
+pub type Peer = Arc<str>;
+
+/// Which of the headers that mean something to sidekey a request has: one look over the names instead of a search for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs(u16);
+
+impl Signs {
+    /// `Host`.
+    pub const HOST: Self = Self(1);
+    /// `Origin` or `Sec-Fetch-Site`.
+    pub const BROWSER: Self = Self(1 << 1);
+    /// `Authorization`.
+    pub const AUTHORIZATION: Self = Self(1 << 2);
+    /// `Proxy-Authorization`.
+    pub const PROXY_AUTHORIZATION: Self = Self(1 << 3);
+    /// `Sidekey-Credential`.
+    pub const CREDENTIAL: Self = Self(1 << 4);
+    /// `Sidekey-Retry`.
+    pub const RETRY: Self = Self(1 << 5);
+    /// `Prefer`.
+    pub const PREFER: Self = Self(1 << 6);
+
+    /// What `headers` has.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let sign = |name: &HeaderName| match name.as_str() {
+            "host" => Self::HOST.0,
+            "origin" | "sec-fetch-site" => Self::BROWSER.0,
+            "authorization" => Self::AUTHORIZATION.0,
+            "proxy-authorization" => Self::PROXY_AUTHORIZATION.0,
+            "sidekey-credential" => Self::CREDENTIAL.0,
+            "sidekey-retry" => Self::RETRY.0,
+            "prefer" => Self::PREFER.0,
+            _ => 0,
+        };
+        Self(headers.keys().map(sign).fold(0, |all, one| all | one))
+    }
+
+    /// Whether `sign` is among them.
+    pub const fn has(self, sign: Self) -> bool {
+        self.0 & sign.0 != 0
+    }
+}
+
+/// One request as it came through a door.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Through which door.
+    pub door: Door,
+    /// What the caller showed.
+    pub proof: Proof,
+    /// Where it wants to go.
+    pub target: Target,
+    /// The request's head as the client sent it.
+    pub parts: Parts,
+    /// Its body, unread.
+    pub body: Incoming,
+    /// Who is at the other end of the connection.
+    pub peer: Peer,
+    /// Which headers it has.
+    pub signs: Signs,
+}
+
+impl Inbound {
+    /// The path that rules and routes see: what will be sent, without the query and without what belongs to the door.
+    pub fn path(&self) -> &str {
+        let path = self.parts.uri.path();
+        match &self.target {
+            Target::Named { rest, .. } => path.get(*rest..).filter(|rest| !rest.is_empty()).unwrap_or("/"),
+            Target::Hosted { .. } => path,
+        }
+    }
+
+    /// The credential that the caller named.
+    pub fn named_credential(&self) -> Option<&str> {
+        if !self.signs.has(Signs::CREDENTIAL) {
+            return None;
+        }
+        self.parts.headers.get("sidekey-credential").map(|value| value.to_str().unwrap_or("").trim())
+    }
+
+    /// How long the caller will wait for a rate limit: `Prefer: wait=N` (RFC 7240 §4.3).
+    pub fn patience(&self) -> Option<Duration> {
+        if self.signs.has(Signs::PREFER) { patience(&self.parts.headers) } else { None }
+    }
+
+    /// Whether the caller wants each request sent once at most: `Sidekey-Retry: off`.
+    pub fn wants_no_resend(&self) -> bool {
+        let retry = || self.parts.headers.get("sidekey-retry");
+        self.signs.has(Signs::RETRY) && retry().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+    }
+}
+
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let lines = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = lines.flat_map(|line| line.split([',', ';']));
+    let seconds = preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,384 @@
+//! The line that every request walks: who → where → may they → now → with what → once. Short and straight; what a step
+//! decides stands in the step's own module. Nothing is dialled before admission, and every request leaves one audit entry.
+
+mod error;
+mod inbound;
+mod reply;
+mod respond;
+mod snapshot;
+mod trail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+
+use crate::access::{self, Grant, Known, Proof, Unidentified};
+use crate::domain::{Clock, Origin, Scheme, Timeouts};
+use crate::gate::{self, Permit};
+use crate::inject::{self, Mount, Outbound};
+use crate::route::{Routed, Target};
+use crate::upstream::{Destination, ExchangeError, Failed, Outgoing, Reach, Stream, Upstream, UpstreamBody};
+use crate::vault::Vault;
+
+pub use error::{CallerFault, OurFault, ProxyError};
+pub use inbound::{Inbound, Peer, Signs};
+pub use reply::{Joined, Reply, ReplyBody};
+pub use respond::{Problem, answer};
+pub use snapshot::{Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
+pub use trail::{Core, Trail};
+
+/// The parts of the line that outlive a snapshot.
+pub struct Line {
+    view: ArcSwap<Snapshot>,
+    vault: Arc<Vault>,
+    upstream: Upstream,
+    clock: Arc<dyn Clock>,
+    unready: ArcSwapOption<String>,
+}
+
+/// The first pause before a connection is tried again; it doubles with each try.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Line {
+    /// The line on its first snapshot.
+    pub fn new(view: Snapshot, vault: Arc<Vault>, upstream: Upstream, clock: Arc<dyn Clock>) -> Self {
+        let view = ArcSwap::from_pointee(view);
+        Self { view, vault, upstream, clock, unready: ArcSwapOption::empty() }
+    }
+
+    /// Swaps a new snapshot in; requests under way finish with the one they have.
+    pub fn swap(&self, view: Snapshot) {
+        self.view.store(Arc::new(view));
+    }
+
+    /// The current snapshot.
+    pub fn view(&self) -> Arc<Snapshot> {
+        self.view.load_full()
+    }
+
+    /// Looks at the current snapshot without keeping it.
+    pub fn peek<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.view.load())
+    }
+
+    /// Whether requests can be served now; the reason when not.
+    ///
+    /// # Errors
+    /// What stands in the way, in words.
+    pub fn readiness(&self) -> Result<(), String> {
+        match &*self.unready.load() {
+            Some(why) => Err(why.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what stands in the way of serving, or that nothing does any more.
+    pub fn set_unready(&self, why: Option<String>) {
+        self.unready.store(why.map(Arc::new));
+    }
+
+    /// Who the caller is, as sidekey sees it.
+    ///
+    /// # Errors
+    /// When the proof is missing or wrong.
+    pub fn introduce(&self, inbound: &Inbound, trail: &mut Trail) -> Result<serde_json::Value, ProxyError> {
+        let view = self.view();
+        let known = identify(&view, inbound, trail)?;
+        Ok(serde_json::json!({
+            "caller": known.caller.name.as_str(),
+            "owner": known.owner.name.as_str(),
+            "environment": known.caller.environment.as_ref().map(crate::domain::Name::as_str),
+            "address": &*inbound.peer,
+        }))
+    }
+
+    /// Carries one request from its door to its answer. Never fails: a fault becomes the answer.
+    pub async fn carry(&self, inbound: Box<Inbound>, mut trail: Trail) -> Response<ReplyBody> {
+        match self.walk(inbound, &mut trail).await {
+            Ok(reply) => reply.finish(trail),
+            Err(fault) => refuse(&fault, trail),
+        }
+    }
+
+    async fn walk(&self, mut inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
+        Trail::check_room()?;
+        let view = self.view();
+        let known = identify(&view, &inbound, trail)?;
+        let Some(routed) = view.routes.find(&inbound.target, inbound.path()) else {
+            return Box::pin(self.pass_unmatched(&view, inbound, trail)).await;
+        };
+        trail.service(routed.service, &inbound.target);
+        let grant = self.authorize(&view, known, &routed, &inbound)?;
+        let entry = Arc::clone(routed.service);
+        let permit = gate::admit(entry.gate.as_ref(), grant, inbound.patience()).await?;
+        let permit = self.refresh(permit, &inbound)?;
+        trail.admitted(&permit);
+        let fields = self.vault.unlock(&permit).map_err(OurFault::Vault)?;
+        let upgrade = inbound.parts.extensions.remove::<OnUpgrade>();
+        let attempts = if inbound.wants_no_resend() { 1 } else { entry.service.retry.attempts };
+        let Inbound { door, proof, mut parts, target, body, .. } = *inbound;
+        if !door.is_proxy() && matches!(proof, Proof::Token { .. }) {
+            inject::withhold_token(&mut parts, &permit.grant().candidate().outlet.plan).map_err(ProxyError::from)?;
+        }
+        let unsized_http2 = parts.version == Version::HTTP_2 && body.size_hint().exact().is_none();
+        let body = sifted(Outgoing::new(body), parts.version, Some(&permit.grant().candidate().outlet));
+        let (mut outbound, destination) = outbound(&entry, permit.grant(), &target, parts, &fields)?;
+        drop(fields);
+        if unsized_http2 {
+            // HTTP/1 needs to be told of a body without a length, which HTTP/2 frames show.
+            outbound.declare_chunked();
+        }
+        let body = trail.count_upload(body);
+        let answer = self.exchange(&entry, &destination, outbound, body, attempts, trail).await?;
+        Ok(Reply::new(answer, Some(permit), upgrade, entry.service.timeouts.idle))
+    }
+
+    fn authorize(
+        &self,
+        view: &Snapshot,
+        known: &Arc<Known>,
+        routed: &Routed<'_, Entry>,
+        inbound: &Inbound,
+    ) -> Result<Grant<Held>, ProxyError> {
+        let service = &routed.service.service;
+        let request = access::Request {
+            known,
+            service: &service.name,
+            named: inbound.named_credential(),
+            host: routed.host,
+            now: i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX),
+        };
+        let grant = access::grant(&view.credentials, known, &request).map_err(CallerFault::from)?;
+        check_rules(&grant, inbound)?;
+        Ok(grant)
+    }
+
+    /// After a wait the world may have changed: a rotated key takes effect, a revoked caller or key stops here.
+    fn refresh(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
+        if permit.waited().is_zero() {
+            return Ok(permit);
+        }
+        let view = self.view();
+        let unknown = |why| CallerFault::Unknown { why, door: inbound.door };
+        let known = view.callers.identify(&inbound.proof).map_err(unknown)?;
+        let routed = view.routes.find(&inbound.target, inbound.path()).ok_or_else(|| no_service(&inbound.target))?;
+        let grant = self.authorize(&view, known, &routed, inbound)?;
+        Ok(permit.renewed(grant))
+    }
+
+    /// Sends, and tries again only while nothing has been sent: no connection, no resend of a request under way.
+    async fn exchange(
+        &self,
+        entry: &Entry,
+        destination: &Arc<Destination>,
+        outbound: Outbound,
+        body: Outgoing,
+        attempts: u32,
+        trail: &mut Trail,
+    ) -> Result<Response<UpstreamBody>, ProxyError> {
+        let destination = if outbound.wants_upgrade() { destination.http1_only() } else { Arc::clone(destination) };
+        let mut request = Box::new(Request::from_parts(outbound.into_parts(), body));
+        let mut attempt = 1;
+        let mut pause = PAUSE;
+        loop {
+            trail.attempt(attempt);
+            let failed = match self.upstream.exchange(&destination, &entry.service.timeouts, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            match failed {
+                Failed { error, request: Some(unsent) } if attempt < attempts && error.is_passing() => request = unsent,
+                Failed { error, .. } => return Err(error.into()),
+            }
+            Box::pin(tokio::time::sleep(pause)).await;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    /// A host of no service: refused, or passed on without any key, as `[unmatched]` says.
+    async fn pass_unmatched(
+        &self,
+        view: &Snapshot,
+        inbound: Box<Inbound>,
+        trail: &mut Trail,
+    ) -> Result<Reply, ProxyError> {
+        let Target::Hosted { host, port, scheme } = &inbound.target else {
+            return Err(no_service(&inbound.target).into());
+        };
+        if view.unmatched == Unmatched::Deny {
+            return Err(no_service(&inbound.target).into());
+        }
+        let origin = Origin { scheme: *scheme, host: host.clone(), port: port.unwrap_or(scheme.default_port()) };
+        let destination = self.plain(origin)?;
+        let Inbound { mut parts, body, .. } = *inbound;
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let body = sifted(Outgoing::new(body), parts.version, None);
+        let outbound = inject::unkeyed(parts, destination.origin()).map_err(ProxyError::from)?;
+        let body = trail.count_upload(body);
+        let request = Box::new(Request::from_parts(outbound.into_parts(), body));
+        let timeouts = Timeouts::default();
+        trail.attempt(1);
+        let sent = self.upstream.exchange(&destination, &timeouts, request).await;
+        let answer = sent.map_err(|failed| ProxyError::from(failed.error))?;
+        Ok(Reply::new(answer, None, upgrade, timeouts.idle))
+    }
+
+    /// A destination of no service, reached with the system's roots and never on private addresses.
+    fn plain(&self, origin: Origin) -> Result<Arc<Destination>, ProxyError> {
+        let host = origin.host.to_string();
+        let destination =
+            Destination::new(origin, self.upstream.strangers()).map_err(|_| CallerFault::NoServiceForHost(host))?;
+        Ok(Arc::new(destination))
+    }
+
+    /// CONNECT: who, and may they. The tunnel itself is the door's.
+    ///
+    /// # Errors
+    /// When the caller is unknown or the policy is to deny.
+    pub fn screen(&self, inbound: &Inbound, trail: &mut Trail) -> Result<Reach, ProxyError> {
+        Trail::check_room()?;
+        let view = self.view();
+        identify(&view, inbound, trail)?;
+        let Target::Hosted { host, port, .. } = &inbound.target else {
+            return Err(no_service(&inbound.target).into());
+        };
+        if view.unmatched == Unmatched::Deny {
+            return Err(no_service(&inbound.target).into());
+        }
+        let origin = Origin { scheme: Scheme::Https, host: host.clone(), port: port.unwrap_or(443) };
+        Ok(Reach::tunnel(origin, Timeouts::default().connect))
+    }
+
+    /// Dials the far end of a tunnel.
+    ///
+    /// # Errors
+    /// When it cannot be reached or its address is refused.
+    pub async fn dial_tunnel(&self, reach: &Reach) -> Result<Stream, ProxyError> {
+        let dialed = self.upstream.dialer().dial(reach).await;
+        dialed.map(|dialed| dialed.stream).map_err(|error| ExchangeError::Dial(error).into())
+    }
+}
+
+/// The answer to a request that is not carried.
+pub fn refuse(fault: &ProxyError, mut trail: Trail) -> Response<ReplyBody> {
+    let answer = told(&Problem::of(fault), fault, &mut trail);
+    let (parts, bytes) = answer.into_parts();
+    Response::from_parts(parts, ReplyBody::own(bytes, trail))
+}
+
+/// The answer to a head that was no request, with a status of its own.
+pub fn refuse_unread(status: StatusCode, why: &'static str, mut trail: Trail) -> Response<Bytes> {
+    let fault = CallerFault::Malformed(why).into();
+    let answer = told(&Problem { status, ..Problem::of(&fault) }, &fault, &mut trail);
+    trail.sent_down(answer.body().len());
+    answer
+}
+
+fn told(problem: &Problem, fault: &ProxyError, trail: &mut Trail) -> Response<Bytes> {
+    trail.refused(problem.code, fault);
+    trail.status(problem.status);
+    respond::answer(problem, trail.id())
+}
+
+fn identify<'a>(view: &'a Snapshot, inbound: &Inbound, trail: &mut Trail) -> Result<&'a Arc<Known>, CallerFault> {
+    let unknown = |why: Unidentified| CallerFault::Unknown { why, door: inbound.door };
+    let known = view.callers.identify(&inbound.proof).map_err(unknown)?;
+    trail.caller(known);
+    Ok(known)
+}
+
+fn no_service(target: &Target) -> CallerFault {
+    match target {
+        Target::Named { name, .. } => CallerFault::NoSuchService(name.chars().take(64).collect()),
+        Target::Hosted { host, .. } => CallerFault::NoServiceForHost(host.to_string()),
+    }
+}
+
+const DOT_SEGMENTS: CallerFault = CallerFault::Malformed(
+    "The path has a `.` or `..` segment, plain or encoded, where rules or a base path apply: what is checked must be what is sent. Send the resolved path.",
+);
+
+/// The rules see the very bytes that will be sent; a path that a server may read differently is refused.
+fn check_rules(grant: &Grant<Held>, inbound: &Inbound) -> Result<(), ProxyError> {
+    let held = grant.candidate();
+    let service = &held.entry.service;
+    let plan = &held.outlet.plan;
+    let rules = service.allow.as_deref();
+    if rules.is_none() && !plan.fixes_path() {
+        return Ok(());
+    }
+    if inject::has_dot_segments(inbound.path()) {
+        return Err(DOT_SEGMENTS.into());
+    }
+    let mount = match &inbound.target {
+        Target::Named { rest, .. } => Mount::Base { skip: *rest },
+        Target::Hosted { .. } => Mount::Origin(plan.upstream()),
+    };
+    let path = plan.ruled_path(inbound.parts.uri.path(), &mount).map_err(ProxyError::from)?;
+    if access::rules_admit(rules, inbound.parts.method.as_str(), &path) {
+        return Ok(());
+    }
+    let service = service.name.clone();
+    Err(CallerFault::from(access::Unauthorized::Rules { service }).into())
+}
+
+/// The caller's body; what its trailers may not carry, least of all a key in our place, is taken out of them.
+fn sifted(mut body: Outgoing, version: http::Version, outlet: Option<&Arc<Outlet>>) -> Outgoing {
+    if body.may_have_trailers(version) {
+        let outlet = outlet.map(Arc::clone);
+        body.sift_trailers(move |trailers| {
+            inject::strip_trailers(trailers, outlet.as_ref().map(|outlet| &outlet.plan));
+        });
+    }
+    body
+}
+
+/// Makes the request that goes upstream, and says where it goes.
+fn outbound(
+    entry: &Entry,
+    grant: &Grant<Held>,
+    target: &Target,
+    parts: http::request::Parts,
+    fields: &crate::domain::Fields,
+) -> Result<(Outbound, Arc<Destination>), ProxyError> {
+    let outlet = &grant.candidate().outlet;
+    let plan = &outlet.plan;
+    let other = match target {
+        Target::Named { .. } => None,
+        Target::Hosted { host, port, .. } => elsewhere(outlet, host, *port),
+    };
+    let (mount, destination) = match (target, other.as_ref()) {
+        (Target::Named { rest, .. }, _) => (Mount::Base { skip: *rest }, Arc::clone(&outlet.destination)),
+        (Target::Hosted { .. }, None) => (Mount::Origin(plan.upstream()), Arc::clone(&outlet.destination)),
+        (Target::Hosted { .. }, Some(origin)) => {
+            let upstream = plan.upstream_at(origin).ok_or_else(|| no_service(target))?;
+            let destination = entry.destination(origin).ok_or_else(|| no_service(target))?;
+            check_plaintext(entry, origin)?;
+            let placed = inject::place(parts, Mount::Origin(&upstream), plan, fields).map_err(ProxyError::from)?;
+            return Ok((placed, destination));
+        }
+    };
+    check_plaintext(entry, destination.origin())?;
+    let placed = inject::place(parts, mount, plan, fields).map_err(ProxyError::from)?;
+    Ok((placed, destination))
+}
+
+fn check_plaintext(entry: &Entry, origin: &Origin) -> Result<(), CallerFault> {
+    if entry.may_carry_key_to(origin) { Ok(()) } else { Err(CallerFault::Plaintext(entry.service.name.to_string())) }
+}
+
+/// The origin when the client named another host or port of the service than the base URL's.
+fn elsewhere(outlet: &Outlet, host: &crate::domain::Host, port: Option<u16>) -> Option<Origin> {
+    let base = outlet.destination.origin();
+    let port = port.filter(|port| !matches!(port, 80 | 443)).unwrap_or(base.port);
+    (base.host != *host || base.port != port).then(|| Origin { scheme: base.scheme, host: host.clone(), port })
+}
+
+#[cfg(test)]
+mod tests;

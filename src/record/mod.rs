@@ -1,0 +1,26 @@
+//! The service record as written: one shape for catalogue files, `[service.*]` tables and, later, the store.
+//! `wire` is the text's shape, `overlay` lays one record over another, `compile` turns it into a `domain::Service`.
+//! It reads no file and knows no position in one: an error names the key path, and who read the file turns that into a
+//! line and a column.
+
+mod base;
+mod compile;
+mod error;
+mod nearest;
+mod overlay;
+mod place;
+mod units;
+mod wire;
+
+pub use compile::compile;
+pub(crate) use error::Faults;
+pub use error::{KeyPath, RecordError, RecordErrors, Step};
+pub use nearest::nearest;
+pub use units::{UnitError, bytes, duration, host_and_port, rate};
+pub use wire::{
+    Auth, AuthList, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord, UpstreamRecord,
+    VariableRecord, VerifyRecord,
+};
+
+#[cfg(test)]
+mod tests;

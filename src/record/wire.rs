@@ -1,0 +1,195 @@
+//! The shape of a service record in TOML. Every key is optional so that one record can be laid over another.
+//! The doc comments and the `schemars` attributes are what `proxy.schema.json` tells an editor; `compile` has the last
+//! word on values, and a test holds the two together. A text that holds `${VAR}` fits every pattern.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A service: in the catalogue, as `[service.NAME]` in proxy.toml, or in the store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRecord {
+    /// What people call it.
+    pub title: Option<String>,
+    /// Other names to find it by.
+    pub aliases: Option<Vec<String>>,
+    /// What kind of service it is, for example `payments`.
+    pub category: Option<String>,
+    /// Where its documentation is.
+    pub docs: Option<String>,
+    /// Where a person gets a key.
+    pub key_url: Option<String>,
+    /// How a person gets a key, in a sentence.
+    pub key_help: Option<String>,
+    /// Environment variables from which its SDKs read a key.
+    pub env: Option<Vec<String>>,
+    /// Where requests go: scheme, host, optional port and path. `{name}` stands for a tenant variable.
+    pub base_url: Option<String>,
+    /// What belongs to it at the forward and intercept doors: `host`, `*.suffix`, `{tenant}.suffix`, each with an
+    /// optional `:port`. Default: the base URL's host.
+    pub hosts: Option<Vec<String>>,
+    /// When several services share a host: only paths with one of these prefixes belong to this one.
+    pub paths: Option<Vec<String>>,
+    /// Where the key goes; a list places several at once.
+    pub auth: Option<AuthList>,
+    /// Fixed headers, added when the caller sent none of that name.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Least privilege: `METHOD /pattern`; `*` is one segment, `**` any number. Absent = everything.
+    pub allow: Option<Vec<String>>,
+    /// Preventive limits.
+    pub rate: Option<RateRecord>,
+    /// How often a request may be sent.
+    pub retry: Option<RetryRecord>,
+    /// How long each stage may take.
+    pub timeouts: Option<TimeoutsRecord>,
+    /// How to reach it.
+    pub upstream: Option<UpstreamRecord>,
+    /// A key may go over plain HTTP to a host that is not loopback. Default: false.
+    pub allow_plaintext: Option<bool>,
+    /// Tenant variables: parts of the host, the path or a fixed header that each credential pins.
+    pub vars: Option<BTreeMap<String, VariableRecord>>,
+    /// A harmless call that tells whether a key works.
+    pub verify: Option<VerifyRecord>,
+    /// What is known of its rate limits.
+    pub limits: Option<LimitsRecord>,
+}
+
+/// One place, or several at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AuthList {
+    /// One place.
+    One(Auth),
+    /// Several places, all filled from the same credential.
+    Several(Vec<Auth>),
+}
+
+/// One place for a key. Which other keys are needed follows from `location`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// `header`, `query`, `bearer`, `basic`, `cookie` or `path`.
+    #[schemars(extend("enum" = ["header", "query", "bearer", "basic", "cookie", "path"]))]
+    pub location: Option<String>,
+    /// The header's, query parameter's or cookie's name.
+    pub name: Option<String>,
+    /// What stands before the value, for example `Token `. Header only.
+    pub prefix: Option<String>,
+    /// The value; default `{key}`. `{field}` names a field of a credential with several values.
+    pub value: Option<String>,
+    /// Basic: the user name; may hold `{field}`. Default: empty.
+    pub username: Option<String>,
+    /// Basic: the password; may hold `{field}`. Default: empty.
+    pub password: Option<String>,
+    /// Path: the segments to insert, for example `/bot{key}`.
+    pub template: Option<String>,
+}
+
+/// Preventive limits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateRecord {
+    /// `COUNT/s`, `/min`, `/h` or `/d`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub limit: Option<String>,
+    /// How many may come at once before the limit spaces them, at least 1.
+    #[schemars(range(min = 1))]
+    pub burst: Option<u32>,
+    /// How many may be under way at once, at least 1.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// How long a request may wait for its turn, for example `30s`; at most `2m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub max_wait: Option<String>,
+}
+
+/// How often a request may be sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryRecord {
+    /// Attempts in total, 1 to 8.
+    #[schemars(range(min = 1, max = 8))]
+    pub attempts: Option<u32>,
+    /// The largest request body that is kept for another attempt, for example `256KiB`; at most `16MiB`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?([kKmMgG][iI]?[bB]|[bB])?$|\$\{"))]
+    pub max_body: Option<String>,
+}
+
+/// How long each stage may take.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutsRecord {
+    /// Resolving, connecting and the TLS handshake.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub connect: Option<String>,
+    /// From the request's end to the answer's first byte.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub first_byte: Option<String>,
+    /// Without a byte in either direction.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub idle: Option<String>,
+}
+
+/// How to reach the upstream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamRecord {
+    /// A PEM file with more certificate authorities to trust, relative to the file that names it.
+    pub ca: Option<String>,
+    /// Dial this `host:port` instead of resolving the base URL's host.
+    pub connect_to: Option<String>,
+    /// `auto` (ALPN), `always` or `never`.
+    #[schemars(extend("enum" = ["auto", "always", "never"]))]
+    pub http2: Option<String>,
+    /// Private, loopback and link-local addresses may be dialled. Default: false.
+    pub allow_private: Option<bool>,
+}
+
+/// A tenant variable.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariableRecord {
+    /// What to ask a person for.
+    pub title: Option<String>,
+    /// A value that shows the form.
+    pub example: Option<String>,
+    /// Used when none is given.
+    pub default: Option<String>,
+    /// The only values there are.
+    pub choices: Option<Vec<String>>,
+}
+
+/// A harmless call that tells whether a key works.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRecord {
+    /// The method; default `GET`.
+    pub method: Option<String>,
+    /// Path and query on the base URL's host.
+    pub path: Option<String>,
+    /// A JSON body to send.
+    pub body: Option<String>,
+    /// The statuses that mean that the key works; default 200.
+    pub expect: Option<Vec<u16>>,
+    /// A member of the JSON answer that must be `true`.
+    pub expect_true: Option<String>,
+}
+
+/// What is known of a service's rate limits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRecord {
+    /// The family of headers it sends, for example `x-ratelimit`, `github`, `anthropic`, `retry-after`.
+    pub family: Option<String>,
+    /// What its reset header means: `epoch-s`, `epoch-ms`, `delta-s`, `delta-ms`, `duration`, `rfc3339`, `http-date`, `js-date`.
+    #[schemars(extend("enum" = [
+        "epoch-s", "epoch-ms", "delta-s", "delta-ms", "duration", "rfc3339", "http-date", "js-date"
+    ]))]
+    pub reset: Option<String>,
+    /// The names of its limit, remaining and reset headers when they are its own.
+    pub headers: Option<Vec<String>>,
+    /// Its published rate, in words.
+    pub published: Option<String>,
+}

@@ -1,0 +1,204 @@
+//! What goes in and out of a store, beyond the nouns themselves. Plain values: no SQL, no plaintext of any secret.
+
+use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Sealed, ServiceName, Team, User, UserId};
+
+/// What was done, for the audit. The text of an act never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// A credential was added.
+    CredentialAdded,
+    /// A credential got a new value.
+    CredentialRotated,
+    /// A credential got its former value back.
+    CredentialRolledBack,
+    /// A credential was taken out of use.
+    CredentialDeleted,
+    /// A deletion was taken back.
+    CredentialRestored,
+    /// A credential was shared.
+    CredentialShared,
+    /// A share was ended.
+    CredentialUnshared,
+    /// A caller was added.
+    CallerAdded,
+    /// A caller got another token.
+    CallerRotated,
+    /// A caller was deleted.
+    CallerDeleted,
+    /// A user was added.
+    UserAdded,
+    /// Every value was put under another master key.
+    MasterRotated,
+}
+
+impl Act {
+    /// The text that stands in the audit.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CredentialAdded => "credential.added",
+            Self::CredentialRotated => "credential.rotated",
+            Self::CredentialRolledBack => "credential.rolled_back",
+            Self::CredentialDeleted => "credential.deleted",
+            Self::CredentialRestored => "credential.restored",
+            Self::CredentialShared => "credential.shared",
+            Self::CredentialUnshared => "credential.unshared",
+            Self::CallerAdded => "caller.added",
+            Self::CallerRotated => "caller.rotated",
+            Self::CallerDeleted => "caller.deleted",
+            Self::UserAdded => "user.added",
+            Self::MasterRotated => "master.rotated",
+        }
+    }
+}
+
+/// Proof that a change is on disk, with what the audit needs to say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What was done.
+    pub act: Act,
+    /// The identifier of what it was done to.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The user it belongs to, for what belongs to one.
+    pub owner: Option<UserId>,
+    /// For a credential: the version that is current afterwards. For the master key: its number.
+    pub version: Option<u32>,
+    /// With whom it was shared, as `kind:identifier`.
+    pub with: Option<String>,
+    /// When, in Unix seconds.
+    pub at: i64,
+}
+
+/// Everything that a running proxy needs, from one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// The living users, with their teams.
+    pub users: Vec<User>,
+    /// The living teams.
+    pub teams: Vec<Team>,
+    /// The living callers.
+    pub callers: Vec<Caller>,
+    /// The living credentials, each with its current version's ciphertext and its shares.
+    pub credentials: Vec<Credential>,
+    /// The change counter of that moment.
+    pub change_counter: u64,
+}
+
+/// How the store knows a master key without having it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterRecord {
+    /// Its number, from 1.
+    pub id: u32,
+    /// What only the right key gives; see `seal::MasterKey::check`.
+    pub check: [u8; 32],
+    /// How it is derived from a passphrase; none for a key that is given as such.
+    pub derivation: Option<String>,
+}
+
+/// One version's value with the place it is sealed for.
+#[derive(Debug, Clone)]
+pub struct SealedVersion {
+    /// The credential.
+    pub credential: CredentialId,
+    /// Its owner.
+    pub owner: UserId,
+    /// Its service.
+    pub service: ServiceName,
+    /// The version's number.
+    pub number: u32,
+    /// The value.
+    pub sealed: Sealed,
+}
+
+/// Bytes of sidekey's own, sealed under a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledValue {
+    /// The label, which the bytes are bound to.
+    pub label: String,
+    /// The number of the master key that sealed them.
+    pub master: u32,
+    /// The bytes.
+    pub sealed: Vec<u8>,
+}
+
+/// Everything that is sealed, under one master key or another.
+#[derive(Debug, Clone, Default)]
+pub struct SealedContents {
+    /// Every version that has a value, of retired and deleted ones too.
+    pub versions: Vec<SealedVersion>,
+    /// Every labelled value.
+    pub labelled: Vec<LabelledValue>,
+}
+
+/// Which credentials to list; nothing set means every living one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CredentialFilter {
+    /// Of this name.
+    pub name: Option<Name>,
+    /// Of this owner.
+    pub owner: Option<UserId>,
+    /// For this service.
+    pub service: Option<ServiceName>,
+    /// Of this environment; those of none are not in it.
+    pub environment: Option<Environment>,
+    /// The deleted ones instead of the living.
+    pub deleted: bool,
+}
+
+/// A credential as lists show it.
+#[derive(Debug, Clone)]
+pub struct ListedCredential {
+    /// The credential. Without ciphertext when its value was destroyed.
+    pub credential: Credential,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+    /// When its current version was added.
+    pub value_since: i64,
+    /// When it was deleted; its value is destroyed some days later.
+    pub deleted_at: Option<i64>,
+}
+
+/// A credential with all its versions.
+#[derive(Debug, Clone)]
+pub struct CredentialHistory {
+    /// The credential.
+    pub listed: ListedCredential,
+    /// Its versions, the oldest first.
+    pub versions: Vec<VersionRow>,
+}
+
+impl CredentialHistory {
+    /// The number for the next version: one more than the highest ever given.
+    pub fn next_number(&self) -> u32 {
+        self.versions.last().map_or(1, |last| last.number.saturating_add(1))
+    }
+}
+
+/// What is known of one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The version that was current when it came: where rolling back leads.
+    pub replaced: Option<u32>,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+    /// When it ceased to be current.
+    pub retired_at: Option<i64>,
+    /// When its value was destroyed.
+    pub destroyed_at: Option<i64>,
+}
+
+/// A caller as lists show it.
+#[derive(Debug, Clone)]
+pub struct ListedCaller {
+    /// The caller.
+    pub caller: Caller,
+    /// The name of its owner.
+    pub owner_name: Name,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+    /// When it was last seen; noted with a delay.
+    pub last_used_at: Option<i64>,
+}

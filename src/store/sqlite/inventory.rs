@@ -1,0 +1,127 @@
+//! Reading: the whole inventory at once, lists, and one credential with its history.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Params, Row, params};
+
+use crate::domain::{Credential, CredentialId, Name, Share, Source, Team, TeamId};
+
+use super::super::{CredentialFilter, CredentialHistory, Inventory, ListedCredential, StoreError, VersionRow};
+use super::{codec, people};
+
+const CREDENTIALS: &str =
+    "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
+    v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at
+    FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current";
+
+pub(super) fn change_counter(connection: &Connection) -> Result<u64, StoreError> {
+    let counter: i64 = connection.prepare_cached("SELECT counter FROM changes")?.query_row([], |row| row.get(0))?;
+    Ok(counter.cast_unsigned())
+}
+
+/// One read transaction, so that everything is of one moment.
+pub(super) fn load(connection: &mut Connection) -> Result<Inventory, StoreError> {
+    let transaction = connection.transaction()?;
+    let listed = select(&transaction, "WHERE c.deleted_at IS NULL ORDER BY c.id", [])?;
+    Ok(Inventory {
+        users: people::users(&transaction)?,
+        teams: teams(&transaction)?,
+        callers: people::callers(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
+        credentials: listed.into_iter().map(|listed| listed.credential).collect(),
+        change_counter: change_counter(&transaction)?,
+    })
+}
+
+pub(super) fn credentials(
+    connection: &mut Connection,
+    filter: &CredentialFilter,
+) -> Result<Vec<ListedCredential>, StoreError> {
+    let rest = "WHERE (c.deleted_at IS NOT NULL) = ?1 AND (?2 IS NULL OR c.name = ?2) AND (?3 IS NULL OR c.owner = ?3)
+        AND (?4 IS NULL OR c.service = ?4) AND (?5 IS NULL OR c.environment = ?5) ORDER BY c.name, c.id";
+    let text = |name: &Option<Name>| name.as_ref().map(ToString::to_string);
+    let owner = filter.owner.as_ref().map(ToString::to_string);
+    let values = params![filter.deleted, text(&filter.name), owner, text(&filter.service), text(&filter.environment)];
+    let transaction = connection.transaction()?;
+    select(&transaction, rest, values)
+}
+
+pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Result<CredentialHistory, StoreError> {
+    let transaction = connection.transaction()?;
+    let sql = format!("{CREDENTIALS} WHERE c.id = ?1");
+    let mut one = transaction.prepare_cached(&sql)?;
+    let found = one.query_and_then([id.as_str()], listed)?.next().transpose()?;
+    let Some(mut listed) = found else {
+        return Err(StoreError::Unknown { what: "credential", which: id.to_string() });
+    };
+    let mut shares = transaction.prepare_cached("SELECT kind, target FROM shares WHERE credential = ?1")?;
+    listed.credential.shares = shares
+        .query_and_then([id.as_str()], |row| codec::share(codec::text(row, 0)?, codec::text(row, 1)?))?
+        .collect::<Result<_, StoreError>>()?;
+    let mut versions = transaction.prepare_cached(
+        "SELECT number, replaced, created_at, retired_at, destroyed_at FROM versions WHERE credential = ?1 ORDER BY number",
+    )?;
+    let versions = versions
+        .query_and_then([id.as_str()], |row| {
+            Ok(VersionRow {
+                number: codec::number(row.get(0)?)?,
+                replaced: row.get::<_, Option<i64>>(1)?.map(codec::number).transpose()?,
+                created_at: row.get(2)?,
+                retired_at: row.get(3)?,
+                destroyed_at: row.get(4)?,
+            })
+        })?
+        .collect::<Result<_, StoreError>>()?;
+    Ok(CredentialHistory { listed, versions })
+}
+
+fn select(connection: &Connection, rest: &str, values: impl Params) -> Result<Vec<ListedCredential>, StoreError> {
+    let mut shares = shares(connection)?;
+    let mut statement = connection.prepare_cached(&format!("{CREDENTIALS} {rest}"))?;
+    let mut out: Vec<ListedCredential> = Vec::new();
+    for row in statement.query_and_then(values, listed)? {
+        let mut listed = row?;
+        if let Some(found) = shares.remove(listed.credential.id.as_str()) {
+            listed.credential.shares = found;
+        }
+        out.push(listed);
+    }
+    Ok(out)
+}
+
+fn listed(row: &Row<'_>) -> Result<ListedCredential, StoreError> {
+    let credential = Credential {
+        id: codec::credential_id(row, 0)?,
+        name: codec::name(codec::text(row, 1)?)?,
+        owner: codec::user_id(row, 2)?,
+        service: codec::name(codec::text(row, 3)?)?,
+        environment: codec::optional_name(row, 4)?,
+        shares: Vec::new(),
+        variables: codec::variables(codec::text(row, 5)?)?,
+        expires: row.get(6)?,
+        version: codec::number(row.get(7)?)?,
+        sealed: codec::sealed(row, 8)?,
+        source: Source::Store,
+    };
+    Ok(ListedCredential { credential, created_at: row.get(11)?, value_since: row.get(12)?, deleted_at: row.get(13)? })
+}
+
+fn shares(connection: &Connection) -> Result<HashMap<String, Vec<Share>>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT credential, kind, target FROM shares")?;
+    let mut out: HashMap<String, Vec<Share>> = HashMap::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let share = codec::share(codec::text(row, 1)?, codec::text(row, 2)?)?;
+        out.entry(row.get(0)?).or_default().push(share);
+    }
+    Ok(out)
+}
+
+fn teams(connection: &Connection) -> Result<Vec<Team>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, name FROM teams WHERE deleted_at IS NULL ORDER BY name")?;
+    statement
+        .query_and_then([], |row| {
+            Ok(Team { id: TeamId::new(codec::text(row, 0)?), name: codec::name(codec::text(row, 1)?)? })
+        })?
+        .collect()
+}

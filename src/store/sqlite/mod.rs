@@ -1,0 +1,326 @@
+//! The store in one SQLite file. One thread owns the only connection; everybody else sends it work and waits for the reply,
+//! so within a process writes stand in a queue and never fight for the lock. Between processes SQLite's own locks hold.
+//!
+//! Invariant: a write is one `BEGIN IMMEDIATE` transaction, synced to disk (`synchronous=FULL`) before it is acknowledged.
+
+mod codec;
+mod credentials;
+mod inventory;
+mod master;
+mod people;
+mod place;
+mod schema;
+
+#[cfg(test)]
+pub(super) use codec::fields;
+#[cfg(all(test, target_os = "linux"))]
+pub(super) use place::network;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::domain::{Caller, CallerId, Credential, CredentialId, Sealed, Share, User, UserId};
+
+use super::{
+    CredentialFilter, CredentialHistory, Inventory, LabelledValue, ListedCaller, ListedCredential, MasterRecord,
+    Receipt, SealedContents, Store, StoreError,
+};
+
+/// Earlier versions can corrupt a WAL database that several connections use.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a write waits for another process's.
+const BUSY: Duration = Duration::from_secs(10);
+/// How often opening is tried anew meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Work that may stand in the queue before askers wait for a place in it.
+const QUEUE: usize = 64;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    jobs: Option<mpsc::SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`, making it, its folder (0700) and its file (0600) when absent, and brings it to the newest
+    /// shape.
+    ///
+    /// # Errors
+    /// When the folder or file is open to other users, lies on a network filesystem, cannot be made, is not ours, was made
+    /// by a newer sidekey, or is damaged.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(StoreError::OldSqlite { found: rusqlite::version() });
+        }
+        place::prepare(path)?;
+        let connection = connect(path)?;
+        let (jobs, work) = mpsc::sync_channel::<Job>(QUEUE);
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || serve(connection, &work))
+            .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets the file grow to so many pages, as a disk that fills up would.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        let set = move |connection: &mut Connection| {
+            Ok(connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)
+        };
+        self.read(set).unwrap();
+    }
+
+    /// Runs `work` on the store's thread and waits for what it returns.
+    fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more only when the asker's thread ended; the work itself is done.
+            let _ = reply.send(work(connection));
+        });
+        self.jobs.as_ref().ok_or(StoreError::Stopped)?.send(job).map_err(|_| StoreError::Stopped)?;
+        answer.recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Runs `work` in one transaction that others will follow.
+    fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.write_unannounced(move |transaction| {
+            let done = work(transaction)?;
+            transaction.prepare_cached("UPDATE changes SET counter = counter + 1")?.execute([])?;
+            Ok(done)
+        })
+    }
+
+    /// Runs `work` in one transaction that nobody needs to follow.
+    fn write_unannounced<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Dropped without a commit, a transaction is rolled back.
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // Only a panic makes this an error, and that was printed by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Connects and migrates. SQLite does not wait for the lock while a database is first made a WAL one, so this does.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut left = BUSY;
+    loop {
+        let connected = configure(path).and_then(|mut connection| {
+            schema::migrate(&mut connection, path)?;
+            Ok(connection)
+        });
+        match (connected, left.checked_sub(PAUSE)) {
+            (Err(StoreError::Busy(_)), Some(after)) => left = after,
+            (Err(other), _) => return Err(other),
+            (Ok(connection), _) => {
+                connection.busy_timeout(BUSY)?;
+                return Ok(connection);
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn configure(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PAUSE)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Freed pages are overwritten, so that a destroyed value does not linger in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn serve(mut connection: Connection, work: &mpsc::Receiver<Job>) {
+    while let Ok(job) = work.recv() {
+        job(&mut connection);
+    }
+    // Closing the last connection copies the WAL into the database; a failure leaves it for the next opening.
+    let _ = connection.close();
+}
+
+impl Store for Sqlite {
+    fn change_counter(&self) -> Result<u64, StoreError> {
+        self.read(|connection| inventory::change_counter(connection))
+    }
+
+    fn inventory(&self) -> Result<Inventory, StoreError> {
+        self.read(inventory::load)
+    }
+
+    fn master(&self) -> Result<Option<MasterRecord>, StoreError> {
+        self.read(|connection| master::current(connection))
+    }
+
+    fn adopt_master(&self, record: &MasterRecord, at: i64) -> Result<MasterRecord, StoreError> {
+        let record = record.clone();
+        self.write(move |transaction| master::adopt(transaction, record, at))
+    }
+
+    fn sealed_contents(&self) -> Result<SealedContents, StoreError> {
+        self.read(master::sealed_contents)
+    }
+
+    fn labelled(&self, label: &str) -> Result<Option<LabelledValue>, StoreError> {
+        let label = label.to_owned();
+        self.read(move |connection| master::labelled(connection, &label))
+    }
+
+    fn keep_labelled(&self, value: &LabelledValue) -> Result<(), StoreError> {
+        let value = value.clone();
+        self.write_unannounced(move |transaction| master::keep_labelled(transaction, &value))
+    }
+
+    fn replace_master(&self, record: &MasterRecord, rewrapped: SealedContents, at: i64) -> Result<Receipt, StoreError> {
+        let record = record.clone();
+        self.write(move |transaction| master::replace(transaction, &record, &rewrapped, at))
+    }
+
+    fn add_credential(&self, credential: &Credential, at: i64) -> Result<Receipt, StoreError> {
+        let credential = credential.clone();
+        self.write(move |transaction| credentials::add(transaction, &credential, at))
+    }
+
+    fn rotate_credential(
+        &self,
+        id: &CredentialId,
+        number: u32,
+        sealed: &Sealed,
+        at: i64,
+    ) -> Result<Receipt, StoreError> {
+        let (id, sealed) = (id.clone(), sealed.clone());
+        self.write(move |transaction| credentials::rotate(transaction, &id, number, &sealed, at))
+    }
+
+    fn roll_back_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| credentials::roll_back(transaction, &id, at))
+    }
+
+    fn delete_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| credentials::delete(transaction, &id, at))
+    }
+
+    fn restore_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| credentials::restore(transaction, &id, at))
+    }
+
+    fn purge(&self, deleted_before: i64, at: i64) -> Result<u64, StoreError> {
+        let destroyed =
+            self.write_unannounced(move |transaction| credentials::purge(transaction, deleted_before, at))?;
+        if destroyed > 0 {
+            // The values' pages still stand in the WAL until it is copied back and cut off.
+            self.read(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))?;
+        }
+        Ok(destroyed)
+    }
+
+    fn share(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError> {
+        let (id, with) = (id.clone(), with.clone());
+        self.write(move |transaction| credentials::share(transaction, &id, &with, at))
+    }
+
+    fn unshare(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError> {
+        let (id, with) = (id.clone(), with.clone());
+        self.write(move |transaction| credentials::unshare(transaction, &id, &with, at))
+    }
+
+    fn credentials(&self, filter: &CredentialFilter) -> Result<Vec<ListedCredential>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| inventory::credentials(connection, &filter))
+    }
+
+    fn credential(&self, id: &CredentialId) -> Result<CredentialHistory, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| inventory::credential(connection, &id))
+    }
+
+    fn add_caller(&self, caller: &Caller, at: i64) -> Result<Receipt, StoreError> {
+        let caller = caller.clone();
+        self.write(move |transaction| people::add_caller(transaction, &caller, at))
+    }
+
+    fn rotate_caller(&self, id: &CallerId, token_digest: [u8; 32], at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| people::rotate_caller(transaction, &id, token_digest, at))
+    }
+
+    fn delete_caller(&self, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| people::delete_caller(transaction, &id, at))
+    }
+
+    fn callers(&self) -> Result<Vec<ListedCaller>, StoreError> {
+        self.read(|connection| people::callers(connection))
+    }
+
+    fn note_callers_used(&self, seen: &[(CallerId, i64)]) -> Result<(), StoreError> {
+        let seen = seen.to_vec();
+        self.write_unannounced(move |transaction| people::note_callers_used(transaction, &seen))
+    }
+
+    fn add_user(&self, user: &User, at: i64) -> Result<Receipt, StoreError> {
+        let user = user.clone();
+        self.write(move |transaction| people::add_user(transaction, &user, at))
+    }
+
+    fn users(&self) -> Result<Vec<User>, StoreError> {
+        self.read(|connection| people::users(connection))
+    }
+
+    fn user(&self, id: &UserId) -> Result<User, StoreError> {
+        let unknown = || StoreError::Unknown { what: "user", which: id.to_string() };
+        self.users()?.into_iter().find(|user| user.id == *id).ok_or_else(unknown)
+    }
+
+    fn check_integrity(&self) -> Result<(), StoreError> {
+        self.read(|connection| master::check_integrity(connection))
+    }
+}

@@ -1,0 +1,243 @@
+//! The contract against SQLite, and what is SQLite's own: files, permissions, other processes, damage, a full disk, size.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::contract::{self, adopt, credential, name, sealed};
+use super::*;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data").join("sidekey.db");
+    (folder, path)
+}
+
+macro_rules! contract_for_sqlite {
+    ($($test:ident),* $(,)?) => { $(
+        #[test]
+        fn $test() {
+            let (_folder, path) = place();
+            contract::$test(&Sqlite::open(&path).unwrap());
+        }
+    )* };
+}
+
+contract_for_sqlite!(
+    a_fresh_store_knows_local_and_nothing_else,
+    a_credential_comes_back_as_it_was_added,
+    names_are_unique_per_owner_among_the_living,
+    what_refers_to_nothing_is_refused_and_changes_nothing,
+    rotation_and_rollback_move_the_current_version,
+    deletion_hides_restores_and_in_the_end_destroys,
+    lists_follow_every_filter,
+    shares_are_kept_once_and_ended,
+    callers_come_and_go_with_their_tokens,
+    every_change_moves_the_counter,
+    the_first_master_key_stays_until_everything_is_under_the_next,
+);
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn folder_and_files_are_made_for_their_owner_alone() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(Path::new(&format!("{}{suffix}", path.display()))), 0o600, "{suffix}");
+    }
+}
+
+#[test]
+fn a_folder_or_file_that_others_can_reach_is_refused_with_the_way_out() {
+    let (_folder, path) = place();
+    drop(Sqlite::open(&path).unwrap());
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let refused = Sqlite::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("mode 0640") && refused.contains(&format!("chmod 600 '{}'", path.display())), "{refused}");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
+    let refused = Sqlite::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("mode 0755") && refused.contains("chmod 700"), "{refused}");
+}
+
+#[test]
+fn a_newer_or_foreign_database_is_refused_and_left_alone() {
+    let (_folder, path) = place();
+    drop(Sqlite::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let refused = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: 1, .. }), "{refused}");
+
+    let other = path.with_file_name("other.db");
+    let connection = Connection::open(&other).unwrap();
+    connection.execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);").unwrap();
+    drop(connection);
+    fs::set_permissions(&other, Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(Sqlite::open(&other).unwrap_err(), StoreError::Foreign { .. }));
+    let connection = Connection::open(&other).unwrap();
+    assert_eq!(connection.query_row("SELECT x FROM theirs", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+
+    let text = path.with_file_name("text.db");
+    fs::write(&text, "this is no database at all, but long enough to be looked at".repeat(20)).unwrap();
+    fs::set_permissions(&text, Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(Sqlite::open(&text).unwrap_err(), StoreError::Corrupt(_)));
+}
+
+#[test]
+fn network_filesystems_are_known_by_their_numbers() {
+    assert_eq!(super::sqlite::network(0x6969), Some("NFS"));
+    assert_eq!(super::sqlite::network(i64::from(0xff53_4d42_u32.cast_signed())), Some("SMB"));
+    assert_eq!(super::sqlite::network(0xef53), None);
+}
+
+#[test]
+fn a_change_by_one_process_is_seen_by_another_at_once() {
+    let (_folder, path) = place();
+    let (one, two) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
+    adopt(&one);
+    let before = two.change_counter().unwrap();
+    one.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
+    assert_ne!(two.change_counter().unwrap(), before);
+    assert_eq!(two.inventory().unwrap().credentials.len(), 1);
+}
+
+#[test]
+fn many_writers_in_two_processes_lose_nothing() {
+    let (_folder, path) = place();
+    let stores = [Arc::new(Sqlite::open(&path).unwrap()), Arc::new(Sqlite::open(&path).unwrap())];
+    adopt(&*stores[0]);
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let store = Arc::clone(&stores[thread % 2]);
+            scope.spawn(move || {
+                for i in 0..15 {
+                    let id = format!("c{thread}-{i}");
+                    store.add_credential(&credential(&id, &id, LOCAL), 1).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(stores[0].inventory().unwrap().credentials.len(), 90);
+    assert_eq!(stores[1].inventory().unwrap().credentials.len(), 90);
+}
+
+#[test]
+fn a_full_store_reports_it_and_stays_whole() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    store.limit_pages(60);
+    let mut added = 0;
+    let error = loop {
+        let id = format!("c{added}");
+        match store.add_credential(&credential(&id, &id, LOCAL), 1) {
+            Ok(_) => added += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+    assert!(error.to_string().contains("nothing was changed"));
+    assert_eq!(store.inventory().unwrap().credentials.len(), added);
+    store.check_integrity().unwrap();
+    store.limit_pages(1_000_000);
+    store.add_credential(&credential("after", "after", LOCAL), 1).unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_reported_not_trusted() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    for i in 0..200 {
+        let id = format!("c{i}");
+        store.add_credential(&credential(&id, &id, LOCAL), 1).unwrap();
+    }
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let outcome = Sqlite::open(&path).and_then(|store| store.check_integrity());
+    assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{outcome:?}");
+}
+
+#[test]
+fn destroyed_values_leave_no_bytes_in_any_file() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    let mut given = credential("c1", "main", LOCAL);
+    let canary = b"ciphertext-canary-4711".to_vec();
+    given.sealed = Some(Arc::new(Sealed { fields: [(name("key"), canary.clone().into())].into(), ..sealed(1, 1) }));
+    store.add_credential(&given, 1).unwrap();
+    store.delete_credential(&given.id, 2).unwrap();
+    let found = |path: &Path| {
+        let folder = fs::read_dir(path.parent().unwrap()).unwrap();
+        folder.flatten().any(|file| fs::read(file.path()).unwrap().windows(canary.len()).any(|w| w == canary))
+    };
+    assert!(found(&path));
+    assert_eq!(store.purge(3, 3).unwrap(), 1);
+    assert!(!found(&path));
+}
+
+#[test]
+fn a_row_that_does_not_read_as_one_is_damage() {
+    for fields in [&b"\x03ke"[..], b"\x03key\0\0\0\x09x", b"\x03KEY\0\0\0\x01x", b"\0\0\0\0\0"] {
+        assert!(super::sqlite::fields(fields).is_err(), "{fields:?}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_credentials_load_at_once() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    drop(store);
+    fill(&path, 100_000);
+    let store = Sqlite::open(&path).unwrap();
+    let clock = crate::domain::SystemClock;
+    let start = crate::domain::Clock::now(&clock);
+    let inventory = store.inventory().unwrap();
+    println!("100,000 credentials loaded in {:?}", start.elapsed());
+    assert_eq!(inventory.credentials.len(), 100_000);
+}
+
+/// Straight into the tables, as adding one by one would sync 100,000 times.
+fn fill(path: &Path, count: u32) {
+    let mut connection = Connection::open(path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    {
+        let mut credentials = transaction
+            .prepare(
+                "INSERT INTO credentials (id, name, owner, service, environment, variables, created_at, current)
+                 VALUES (?1, ?2, 'local', 'stripe', 'prod', '{}', 1, 1)",
+            )
+            .unwrap();
+        let mut versions = transaction
+            .prepare(
+                "INSERT INTO versions (credential, number, master, wrapped_key, fields, created_at)
+                 VALUES (?1, 1, 1, ?2, ?3, 1)",
+            )
+            .unwrap();
+        let mut fields = vec![3];
+        fields.extend_from_slice(b"key\0\0\0\x80");
+        fields.extend_from_slice(&[9; 128]);
+        for i in 0..count {
+            let id = format!("01932c1e-5f3a-7c52-9d1e-{i:012x}");
+            credentials.execute([&id, &format!("key-{i}")]).unwrap();
+            versions.execute(rusqlite::params![id, [8_u8; 92].as_slice(), fields]).unwrap();
+        }
+    }
+    transaction.commit().unwrap();
+}

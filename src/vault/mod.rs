@@ -1,0 +1,175 @@
+//! The keeper of secrets: the store and the master key together. Values go in and are sealed; on the way of a request one
+//! comes out. Everything but [`Vault::unlock`] and [`Vault::seal_declared`] blocks on the store and is for the control
+//! plane; these two touch memory only.
+//!
+//! Invariant: a vault that opened has the store's own master key; a wrong one is told apart before anything else happens.
+
+mod callers;
+mod credentials;
+pub mod declared;
+mod error;
+mod master;
+mod token;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use uuid::Builder;
+
+use crate::access::Candidate;
+use crate::crypto::random;
+use crate::domain::{Clock, Credential, Fields, Sealed, Secret};
+use crate::gate::Permit;
+use crate::keys::MasterKeySource;
+use crate::seal::{self, MasterKey, SealContext};
+use crate::store::{Inventory, LabelledValue, Store};
+
+pub use crate::seal::{ValueError, clean};
+pub use credentials::NewCredential;
+pub use error::VaultError;
+pub use token::{PREFIX as TOKEN_PREFIX, Token};
+
+/// How long the value of a deleted credential is kept, in seconds.
+pub const KEPT_AFTER_DELETION: i64 = 7 * 24 * 60 * 60;
+
+/// The keeper of secrets. Cheap to share behind an `Arc`; safe to use from any thread.
+pub struct Vault {
+    store: Arc<dyn Store>,
+    masters: ArcSwap<Masters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// The master key, and the one before it: a snapshot taken before a rotation still opens until it is replaced.
+#[derive(Debug)]
+struct Masters {
+    current: Arc<MasterKey>,
+    former: Option<Arc<MasterKey>>,
+}
+
+impl Masters {
+    fn of(&self, sealed: &Sealed) -> &MasterKey {
+        match &self.former {
+            Some(former) if former.id() == sealed.master => former,
+            _ => &self.current,
+        }
+    }
+}
+
+impl Vault {
+    /// Gets the master key and makes sure that it is the store's own. A store without one takes this key; a key file that is
+    /// absent is made only then.
+    ///
+    /// # Errors
+    /// When the key cannot be had, or is not the one that the store was sealed with, or the store fails.
+    pub fn open(store: Arc<dyn Store>, source: &MasterKeySource, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
+        let current = Arc::new(master::unlock(&*store, source, seconds(&*clock))?);
+        Ok(Self { store, masters: ArcSwap::from_pointee(Masters { current, former: None }), clock })
+    }
+
+    /// Opens the value of an admitted request's credential: the only way to a secret on the request path.
+    ///
+    /// # Errors
+    /// When there is no value, or it does not open.
+    pub fn unlock<C: Candidate>(&self, permit: &Permit<C>) -> Result<Fields, VaultError> {
+        self.open_sealed(permit.grant().candidate().credential())
+    }
+
+    /// Opens a credential's value, from the store or declared alike. Touches memory only and takes about a microsecond.
+    ///
+    /// # Errors
+    /// When there is no value, or it does not open.
+    fn open_sealed(&self, credential: &Credential) -> Result<Fields, VaultError> {
+        let sealed = credential.sealed.as_deref().ok_or_else(|| VaultError::NoValue(credential.name.clone()))?;
+        let masters = self.masters.load();
+        seal::open(masters.of(sealed), &context(credential), sealed)
+            .map_err(|source| VaultError::Seal { credential: credential.name.clone(), source })
+    }
+
+    /// Seals a value that does not come from the store, so that a request finds it like any other. `credential` says what it
+    /// is bound to: its identifier, owner, service and version.
+    ///
+    /// # Errors
+    /// When a field is one that no request can carry, or there is no randomness.
+    pub fn seal_declared(&self, credential: &Credential, fields: &Fields) -> Result<Sealed, VaultError> {
+        seal::seal(&self.masters.load().current, &context(credential), fields)
+            .map_err(|source| VaultError::Seal { credential: credential.name.clone(), source })
+    }
+
+    /// Everything that a running proxy needs, from one moment.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inventory(&self) -> Result<Inventory, VaultError> {
+        Ok(self.store.inventory()?)
+    }
+
+    /// A number that differs when the inventory changed, by any process; cheap enough to ask several times a second.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn change_counter(&self) -> Result<u64, VaultError> {
+        Ok(self.store.change_counter()?)
+    }
+
+    /// The store, for what needs no key: shares, users, lists.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Keeps a secret of sidekey's own, a certificate authority's key for example, in place of what had this label.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn keep_labelled(&self, label: &str, value: &Secret) -> Result<(), VaultError> {
+        let masters = self.masters.load();
+        let sealed = masters.current.seal_labelled(label, value).map_err(VaultError::Labelled)?;
+        let master = masters.current.id();
+        Ok(self.store.keep_labelled(&LabelledValue { label: label.to_owned(), master, sealed })?)
+    }
+
+    /// The secret of sidekey's own that has this label.
+    ///
+    /// # Errors
+    /// When the store fails, or the secret does not open.
+    pub fn labelled(&self, label: &str) -> Result<Option<Secret>, VaultError> {
+        let Some(kept) = self.store.labelled(label)? else { return Ok(None) };
+        let opened = self.masters.load().current.open_labelled(label, &kept.sealed);
+        opened.map(Some).map_err(VaultError::Labelled)
+    }
+
+    fn now(&self) -> i64 {
+        seconds(&*self.clock)
+    }
+
+    /// An identifier that nothing else has: UUID version 7 (RFC 9562), so that rows stand in the order of their making.
+    fn fresh_id(&self) -> Result<String, VaultError> {
+        let millis = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+        let random = random::bytes::<10>().map_err(VaultError::Crypto)?;
+        Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+    }
+}
+
+fn seconds(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.wall().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What a credential's value is bound to.
+fn context(credential: &Credential) -> SealContext<'_> {
+    SealContext {
+        credential: &credential.id,
+        owner: &credential.owner,
+        service: &credential.service,
+        version: credential.version,
+    }
+}
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod tests;

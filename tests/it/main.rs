@@ -1,0 +1,19 @@
+//! The one integration test binary: the rules of the house, and the features as seen through the doors of the real
+//! program. What a test needs to stand up (a proxy, an upstream, a client on the wire) is in `world`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
+#![allow(clippy::disallowed_methods, reason = "tests are their own clock and environment")]
+#![allow(clippy::format_push_string, clippy::assigning_clones, reason = "reads better, and no test is short of time")]
+
+mod cli;
+mod doors;
+mod errors;
+mod fixtures;
+mod house;
+mod hygiene;
+mod leak;
+mod life;
+mod placement;
+mod streaming;
+mod upstream;
+mod world;

@@ -1,0 +1,27 @@
+//! Ports for programs that must be told theirs before they start.
+//!
+//! They lie below the range from which the system takes ports for outgoing connections, so nothing else picks one
+//! between our choice and the program's bind; each process starts at another place and never gives one out twice.
+
+use std::{
+    net::TcpListener,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const FIRST: u32 = 20_000;
+const COUNT: u32 = 12_000;
+
+/// A port on 127.0.0.1 on which nothing listens.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let start = process::id().wrapping_mul(211);
+    for _ in 0..COUNT {
+        let step = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + start.wrapping_add(step) % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between {FIRST} and {}", FIRST + COUNT);
+}
