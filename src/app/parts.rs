@@ -11,10 +11,7 @@ use crate::access::Callers;
 use crate::audit;
 use crate::config::{CallersMode, Config, DeclaredCredential, Environment, MasterKey, Unmatched, ValueSource};
 use crate::crypto::digest;
-use crate::domain::{
-    CallerId, Clock, Credential, CredentialId, Http2, Name, Share, Source, SystemClock, Timeouts, UpstreamOptions,
-    UserId,
-};
+use crate::domain::{CallerId, Clock, Credential, Http2, Name, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
 use crate::keys::MasterKeySource;
 use crate::listen;
@@ -123,19 +120,7 @@ impl Parts {
     }
 
     fn declare(&self, declared: &DeclaredCredential, environment: &Environment, version: u32) -> Credential {
-        let mut credential = Credential {
-            id: CredentialId::new(&format!("declared:{}", declared.name)),
-            name: declared.name.clone(),
-            owner: UserId::new(LOCAL),
-            service: declared.service.clone(),
-            environment: declared.environment.clone(),
-            shares: vec![Share::Everyone],
-            variables: declared.variables.clone(),
-            expires: None,
-            version,
-            sealed: None,
-            source: Source::Declared,
-        };
+        let mut credential = declared.credential(version);
         let sealed = source_of(declared, environment).and_then(|source| {
             let fields = source.read()?;
             Ok(self.vault.seal_declared(&credential, &fields)?)

@@ -6,8 +6,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::domain::{Name, Service, ServiceName};
+use crate::domain::{Credential, CredentialId, Name, Service, ServiceName, Share, Source, UserId};
 use crate::record::ServiceRecord;
+use crate::store::LOCAL;
 
 /// A whole configuration.
 #[derive(Clone)]
@@ -163,6 +164,26 @@ pub struct DeclaredCredential {
     pub fields: Vec<(Name, ValueSource)>,
     /// A value for each of the service's tenant variables: the given one or the default.
     pub variables: BTreeMap<Name, String>,
+}
+
+impl DeclaredCredential {
+    /// The credential that it declares, without a value yet: owned by the user `local` and shared with everyone, as one key
+    /// for all who use this proxy. `version` counts how often its value was read.
+    pub fn credential(&self, version: u32) -> Credential {
+        Credential {
+            id: CredentialId::new(&format!("declared:{}", self.name)),
+            name: self.name.clone(),
+            owner: UserId::new(LOCAL),
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            shares: vec![Share::Everyone],
+            variables: self.variables.clone(),
+            expires: None,
+            version,
+            sealed: None,
+            source: Source::Declared,
+        }
+    }
 }
 
 impl fmt::Debug for DeclaredCredential {

@@ -55,7 +55,8 @@ impl Signs {
 }
 
 /// One request as it came through a door.
-#[derive(Debug)]
+///
+/// It has no `Debug`: its head may hold a caller's token.
 pub struct Inbound {
     /// Through which door.
     pub door: Door,

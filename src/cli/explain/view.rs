@@ -10,10 +10,7 @@ use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
 use crate::config::{CallersMode, Config, DeclaredCredential, Unmatched};
 use crate::crypto::digest;
-use crate::domain::{
-    CallerId, Clock as _, Credential, CredentialId, Name, Sealed, Share, Source, SystemClock, Timeouts,
-    UpstreamOptions, UserId,
-};
+use crate::domain::{CallerId, Clock as _, Credential, Name, Sealed, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Snapshot, Sources};
@@ -53,19 +50,8 @@ pub(super) fn build(opened: &Opened) -> anyhow::Result<Snapshot> {
 
 /// A declared key. Its value is not read, which might run a command: it counts as being there.
 fn declared(declared: &DeclaredCredential) -> Credential {
-    Credential {
-        id: CredentialId::new(&format!("declared:{}", declared.name)),
-        name: declared.name.clone(),
-        owner: UserId::new(LOCAL),
-        service: declared.service.clone(),
-        environment: declared.environment.clone(),
-        shares: vec![Share::Everyone],
-        variables: declared.variables.clone(),
-        expires: None,
-        version: 1,
-        sealed: Some(Arc::new(Sealed { master: 0, wrapped_key: Box::default(), fields: Box::default() })),
-        source: Source::Declared,
-    }
+    let there = Sealed { master: 0, wrapped_key: Box::default(), fields: Box::default() };
+    Credential { sealed: Some(Arc::new(there)), ..declared.credential(1) }
 }
 
 /// Who is taken to ask.
