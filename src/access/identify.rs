@@ -1,10 +1,9 @@
 //! Proof → caller. Tokens are found by their digest, so there is no scan and no early-exit comparison of secrets.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::crypto::compare;
-use crate::domain::{Caller, CallerId, Name, User, UserId};
+use crate::domain::{Caller, CallerId, Name, Table, User, UserId};
 
 /// What a caller showed. Holds only the digest of a token, never the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +47,8 @@ pub enum Unidentified {
 /// Every caller, by the digest of its token.
 #[derive(Debug)]
 pub struct Callers {
-    by_digest: HashMap<[u8; 32], Arc<Known>>,
-    by_name: HashMap<Name, Arc<Known>>,
+    by_digest: Table<[u8; 32], Arc<Known>>,
+    by_name: Table<Name, Arc<Known>>,
     /// Who a caller without proof is; none in token mode.
     unproven: Option<Arc<Known>>,
 }
@@ -62,8 +61,8 @@ impl Callers {
         unproven: Option<&CallerId>,
         digest: fn(&[u8]) -> [u8; 32],
     ) -> Self {
-        let users: HashMap<UserId, Arc<User>> = users.into_iter().map(|u| (u.id.clone(), Arc::new(u))).collect();
-        let mut table = Self { by_digest: HashMap::new(), by_name: HashMap::new(), unproven: None };
+        let users: Table<UserId, Arc<User>> = users.into_iter().map(|u| (u.id.clone(), Arc::new(u))).collect();
+        let mut table = Self { by_digest: Table::default(), by_name: Table::default(), unproven: None };
         for caller in callers {
             let Some(owner) = users.get(&caller.owner) else { continue };
             let name_digest = digest(caller.name.as_str().as_bytes());

@@ -1,10 +1,9 @@
 //! Which credential: named → the owner's personal one → shared with the caller → with its owner → with a team → with everyone.
 //! Candidates are found by (service, principal) in a hash table; a step has one, or the request is refused.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::{CallerId, Credential, Host, Name, ServiceName, Share, TeamId, UserId};
+use crate::domain::{CallerId, Credential, Host, Name, ServiceName, Share, Table, TeamId, UserId};
 
 use super::Known;
 
@@ -19,20 +18,20 @@ pub trait Candidate: Send + Sync {
 /// The credentials of one service, by whom they are open to.
 #[derive(Debug)]
 struct OfService<C> {
-    owner: HashMap<UserId, Vec<Arc<C>>>,
-    caller: HashMap<CallerId, Vec<Arc<C>>>,
-    user: HashMap<UserId, Vec<Arc<C>>>,
-    team: HashMap<TeamId, Vec<Arc<C>>>,
+    owner: Table<UserId, Vec<Arc<C>>>,
+    caller: Table<CallerId, Vec<Arc<C>>>,
+    user: Table<UserId, Vec<Arc<C>>>,
+    team: Table<TeamId, Vec<Arc<C>>>,
     everyone: Vec<Arc<C>>,
 }
 
 impl<C> Default for OfService<C> {
     fn default() -> Self {
         Self {
-            owner: HashMap::new(),
-            caller: HashMap::new(),
-            user: HashMap::new(),
-            team: HashMap::new(),
+            owner: Table::default(),
+            caller: Table::default(),
+            user: Table::default(),
+            team: Table::default(),
             everyone: Vec::new(),
         }
     }
@@ -139,14 +138,14 @@ pub enum Verdict {
 /// Every credential, by service and by whom it is open to.
 #[derive(Debug)]
 pub struct Credentials<C> {
-    index: HashMap<ServiceName, OfService<C>>,
+    index: Table<ServiceName, OfService<C>>,
     count: usize,
 }
 
 impl<C: Candidate> Credentials<C> {
     /// Compiles the table.
     pub fn new(all: impl IntoIterator<Item = Arc<C>>) -> Self {
-        let mut table = Self { index: HashMap::new(), count: 0 };
+        let mut table = Self { index: Table::default(), count: 0 };
         for entry in all {
             table.count += 1;
             let credential = entry.credential();

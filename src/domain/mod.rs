@@ -13,6 +13,7 @@ mod request_id;
 mod rule;
 mod secret;
 mod service;
+mod table;
 mod template;
 
 pub use caller::{Caller, Environment, Team, User};
@@ -27,6 +28,7 @@ pub use request_id::RequestId;
 pub use rule::{Rule, RuleError};
 pub use secret::{Fields, Sealed, Secret};
 pub use service::{BaseUrl, ConnectTo, Http2, Origin, Scheme, Service, UpstreamOptions, Variable, Verify};
+pub use table::Table;
 pub use template::{Part, Template, TemplateError};
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::{Inbound, Line, Peer, ReplyBody, Trail, refuse};
+use crate::pipeline::{Inbound, Line, Peer, ReplyBody, Trail, Upload, refuse};
 
 use super::doors::{self, Door, Entered, Here};
 use super::guarded::{self, Guarded, Served, State};
@@ -26,9 +26,9 @@ pub struct Shared {
     pub line: Arc<Line>,
 }
 
-/// The largest head of a request, in bytes, and the most headers.
+/// The largest head of a request, in bytes. It may have 100 headers: any other number than hyper's own would cost a
+/// kilobyte's worth of allocation and copying for every request.
 const MOST_HEAD: usize = 64 * 1024;
-const MOST_HEADERS: usize = 256;
 
 /// A client's stream of either kind.
 pub(super) trait ClientStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + 'static {
@@ -113,7 +113,6 @@ async fn serve_http1<S: ClientStream>(stream: S, visit: Visit) {
     let served = http1::Builder::new()
         .auto_date_header(false)
         .preserve_header_case(true)
-        .max_headers(MOST_HEADERS)
         .max_header_size(MOST_HEAD)
         .half_close(false)
         .serve_connection(io, service)
@@ -164,7 +163,11 @@ fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
         Ok(Entered { door, target, proof, signs }) => {
             let trail = Trail::open(door, &parts.method, &parts.uri, Some(&target), &visit.peer);
             let peer = Arc::clone(&visit.peer);
-            through(Box::new(Inbound { door, proof, target, parts, body, peer, signs }), trail, visit)
+            through(
+                Box::new(Inbound { door, proof, target, parts, body: Upload::Fresh(body), peer, signs }),
+                trail,
+                visit,
+            )
         }
         Err((door, fault)) => {
             let trail = Trail::open(door, &parts.method, &parts.uri, None, &visit.peer);

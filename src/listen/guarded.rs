@@ -14,7 +14,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::task::AbortHandle;
 
 use crate::pipeline::{Peer, ReplyBody};
-use crate::upstream::seconds;
+use crate::upstream::{SMALL, as_one, seconds};
 
 use super::unparsable;
 
@@ -219,10 +219,8 @@ impl<S: Write + Unpin> Write for Guarded<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // hyper writes vectored whenever the stream can, and its own answers in one slice.
-        if let [slice] = slices
-            && self.is_bare(slice)
-        {
-            return self.poll_write(cx, slice);
+        if let Some(bytes) = as_one(slices, &mut [0; SMALL]) {
+            return self.poll_write(cx, bytes);
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(&written);

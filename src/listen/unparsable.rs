@@ -17,7 +17,7 @@ const TOLD: [(&[u8], StatusCode, &str); 3] = [
     (
         b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "The headers are larger than 64 KiB or more than 256 in number. Send fewer or shorter ones.",
+        "The headers are larger than 64 KiB or more than 100 in number. Send fewer or shorter ones.",
     ),
     (
         b"HTTP/1.1 414 URI Too Long\r\n",

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Request};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::access::Proof;
 use crate::route::{Door, Target};
+use crate::upstream::{Outgoing, Replay};
 
 /// The peer of a connection, in text, made once per connection.
 pub type Peer = Arc<str>;
@@ -32,6 +34,8 @@ impl Signs {
     pub const RETRY: Self = Self(1 << 5);
     /// `Prefer`.
     pub const PREFER: Self = Self(1 << 6);
+    /// `Idempotency-Key`.
+    pub const IDEMPOTENCY_KEY: Self = Self(1 << 7);
 
     /// What `headers` has.
     pub fn of(headers: &HeaderMap) -> Self {
@@ -43,6 +47,7 @@ impl Signs {
             "sidekey-credential" => Self::CREDENTIAL.0,
             "sidekey-retry" => Self::RETRY.0,
             "prefer" => Self::PREFER.0,
+            "idempotency-key" => Self::IDEMPOTENCY_KEY.0,
             _ => 0,
         };
         Self(headers.keys().map(sign).fold(0, |all, one| all | one))
@@ -51,6 +56,42 @@ impl Signs {
     /// Whether `sign` is among them.
     pub const fn has(self, sign: Self) -> bool {
         self.0 & sign.0 != 0
+    }
+}
+
+/// A caller's body before and after it was begun to be sent.
+pub enum Upload {
+    /// Unread.
+    Fresh(Incoming),
+    /// Begun; what was read is kept for another attempt.
+    Kept(Replay),
+    /// Begun, and not to be had again.
+    Gone,
+}
+
+impl Upload {
+    /// The body for the next attempt, of which up to `most` bytes are kept for one after it; none when it is gone.
+    pub(super) fn outgoing(&mut self, most: Option<u64>) -> Option<Outgoing> {
+        match (std::mem::replace(self, Self::Gone), most) {
+            (Self::Fresh(body), Some(most)) if !body.is_end_stream() => {
+                let replay = Replay::new(body, most);
+                let outgoing = Outgoing::again(&replay);
+                *self = Self::Kept(replay);
+                Some(outgoing)
+            }
+            (Self::Fresh(body), Some(_)) => {
+                // Nothing is to be sent, as often as one likes.
+                *self = Self::Fresh(body);
+                Some(Outgoing::default())
+            }
+            (Self::Fresh(body), None) => Some(Outgoing::new(body)),
+            (Self::Kept(replay), _) if replay.is_whole() => {
+                let outgoing = Outgoing::again(&replay);
+                *self = Self::Kept(replay);
+                Some(outgoing)
+            }
+            (Self::Kept(_) | Self::Gone, _) => None,
+        }
     }
 }
 
@@ -66,8 +107,8 @@ pub struct Inbound {
     pub target: Target,
     /// The request's head as the client sent it.
     pub parts: Parts,
-    /// Its body, unread.
-    pub body: Incoming,
+    /// Its body.
+    pub body: Upload,
     /// Who is at the other end of the connection.
     pub peer: Peer,
     /// Which headers it has.
@@ -95,6 +136,27 @@ impl Inbound {
     /// How long the caller will wait for a rate limit: `Prefer: wait=N` (RFC 7240 §4.3).
     pub fn patience(&self) -> Option<Duration> {
         if self.signs.has(Signs::PREFER) { patience(&self.parts.headers) } else { None }
+    }
+
+    /// Whether sending it twice has the effect of sending it once (RFC 9110 §9.2.2), or the caller vouches for that by an
+    /// `Idempotency-Key`.
+    pub fn is_idempotent(&self) -> bool {
+        let method = &self.parts.method;
+        matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+            || self.signs.has(Signs::IDEMPOTENCY_KEY)
+    }
+
+    /// Takes the head out; a copy stays for another attempt when there may be one. The copy has no extensions: the spelling
+    /// of header names is lost with them.
+    pub(super) fn take_head(&mut self, may_be_sent_again: bool) -> Parts {
+        let (mut copy, ()) = Request::new(()).into_parts();
+        if may_be_sent_again {
+            copy.method = self.parts.method.clone();
+            copy.uri = self.parts.uri.clone();
+            copy.version = self.parts.version;
+            copy.headers = self.parts.headers.clone();
+        }
+        std::mem::replace(&mut self.parts, copy)
     }
 
     /// Whether the caller wants each request sent once at most: `Sidekey-Retry: off`.

@@ -5,28 +5,27 @@ mod error;
 mod inbound;
 mod reply;
 mod respond;
+mod send;
 mod snapshot;
 mod trail;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
-use http_body::Body as _;
+use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
-use crate::access::{self, Grant, Known, Proof, Unidentified};
+use crate::access::{self, Grant, Known, Unidentified};
 use crate::domain::{Clock, Origin, Scheme, Timeouts};
 use crate::gate::{self, Permit};
-use crate::inject::{self, Mount, Outbound};
+use crate::inject::{self, Mount};
 use crate::route::{Routed, Target};
-use crate::upstream::{Destination, ExchangeError, Failed, Outgoing, Reach, Stream, Upstream, UpstreamBody};
+use crate::upstream::{Destination, ExchangeError, Reach, Stream, Upstream};
 use crate::vault::Vault;
 
 pub use error::{CallerFault, OurFault, ProxyError};
-pub use inbound::{Inbound, Peer, Signs};
+pub use inbound::{Inbound, Peer, Signs, Upload};
 pub use reply::{Joined, Reply, ReplyBody};
 pub use respond::{Problem, answer};
 pub use snapshot::{Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
@@ -40,9 +39,6 @@ pub struct Line {
     clock: Arc<dyn Clock>,
     unready: ArcSwapOption<String>,
 }
-
-/// The first pause before a connection is tried again; it doubles with each try.
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl Line {
     /// The line on its first snapshot.
@@ -105,120 +101,56 @@ impl Line {
         }
     }
 
-    async fn walk(&self, mut inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
+    async fn walk(&self, inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
         Trail::check_room()?;
-        let view = self.view();
-        let known = identify(&view, &inbound, trail)?;
-        let Some(routed) = view.routes.find(&inbound.target, inbound.path()) else {
-            return Box::pin(self.pass_unmatched(&view, inbound, trail)).await;
+        let Some(grant) = self.grant(&inbound, trail)? else {
+            return Box::pin(self.pass_unmatched(inbound, trail)).await;
         };
-        trail.service(routed.service, &inbound.target);
-        let grant = self.authorize(&view, known, &routed, &inbound)?;
-        let entry = Arc::clone(routed.service);
+        let entry = Arc::clone(&grant.candidate().entry);
         let permit = gate::admit(entry.gate.as_ref(), grant, inbound.patience()).await?;
         let permit = self.refresh(permit, &inbound)?;
         trail.admitted(&permit);
-        let fields = self.vault.unlock(&permit).map_err(OurFault::Vault)?;
-        let upgrade = inbound.parts.extensions.remove::<OnUpgrade>();
-        let attempts = if inbound.wants_no_resend() { 1 } else { entry.service.retry.attempts };
-        let Inbound { door, proof, mut parts, target, body, .. } = *inbound;
-        if !door.is_proxy() && matches!(proof, Proof::Token { .. }) {
-            inject::withhold_token(&mut parts, &permit.grant().candidate().outlet.plan).map_err(ProxyError::from)?;
-        }
-        let unsized_http2 = parts.version == Version::HTTP_2 && body.size_hint().exact().is_none();
-        let body = sifted(Outgoing::new(body), parts.version, Some(&permit.grant().candidate().outlet));
-        let (mut outbound, destination) = outbound(&entry, permit.grant(), &target, parts, &fields)?;
-        drop(fields);
-        if unsized_http2 {
-            // HTTP/1 needs to be told of a body without a length, which HTTP/2 frames show.
-            outbound.declare_chunked();
-        }
-        let body = trail.count_upload(body);
-        let answer = self.exchange(&entry, &destination, outbound, body, attempts, trail).await?;
+        let (answer, permit, upgrade) = self.send(permit, inbound, trail).await?;
         Ok(Reply::new(answer, Some(permit), upgrade, entry.service.timeouts.idle))
     }
 
-    fn authorize(
-        &self,
-        view: &Snapshot,
-        known: &Arc<Known>,
-        routed: &Routed<'_, Entry>,
-        inbound: &Inbound,
-    ) -> Result<Grant<Held>, ProxyError> {
-        let service = &routed.service.service;
-        let request = access::Request {
-            known,
-            service: &service.name,
-            named: inbound.named_credential(),
-            host: routed.host,
-            now: i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX),
-        };
-        let grant = access::grant(&view.credentials, known, &request).map_err(CallerFault::from)?;
-        check_rules(&grant, inbound)?;
-        Ok(grant)
+    /// Who, where, may they, and with which credential; none for a host of no service.
+    fn grant(&self, inbound: &Inbound, trail: &mut Trail) -> Result<Option<Grant<Held>>, ProxyError> {
+        let view = self.view.load();
+        let known = identify(&view, inbound, trail)?;
+        let Some(routed) = view.routes.find(&inbound.target, inbound.path()) else { return Ok(None) };
+        trail.service(routed.service, &inbound.target);
+        authorize(&view, known, &routed, inbound, trail.began()).map(Some)
     }
 
     /// After a wait the world may have changed: a rotated key takes effect, a revoked caller or key stops here.
     fn refresh(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
-        if permit.waited().is_zero() {
-            return Ok(permit);
-        }
-        let view = self.view();
+        if permit.waited().is_zero() { Ok(permit) } else { self.renew(permit, inbound) }
+    }
+
+    /// The same admission for what this caller may use now.
+    fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
+        let view = self.view.load();
         let unknown = |why| CallerFault::Unknown { why, door: inbound.door };
         let known = view.callers.identify(&inbound.proof).map_err(unknown)?;
         let routed = view.routes.find(&inbound.target, inbound.path()).ok_or_else(|| no_service(&inbound.target))?;
-        let grant = self.authorize(&view, known, &routed, inbound)?;
-        Ok(permit.renewed(grant))
-    }
-
-    /// Sends, and tries again only while nothing has been sent: no connection, no resend of a request under way.
-    async fn exchange(
-        &self,
-        entry: &Entry,
-        destination: &Arc<Destination>,
-        outbound: Outbound,
-        body: Outgoing,
-        attempts: u32,
-        trail: &mut Trail,
-    ) -> Result<Response<UpstreamBody>, ProxyError> {
-        let destination = if outbound.wants_upgrade() { destination.http1_only() } else { Arc::clone(destination) };
-        let mut request = Box::new(Request::from_parts(outbound.into_parts(), body));
-        let mut attempt = 1;
-        let mut pause = PAUSE;
-        loop {
-            trail.attempt(attempt);
-            let failed = match self.upstream.exchange(&destination, &entry.service.timeouts, request).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            match failed {
-                Failed { error, request: Some(unsent) } if attempt < attempts && error.is_passing() => request = unsent,
-                Failed { error, .. } => return Err(error.into()),
-            }
-            Box::pin(tokio::time::sleep(pause)).await;
-            attempt += 1;
-            pause *= 2;
-        }
+        let now = i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX);
+        Ok(permit.renewed(authorize(&view, known, &routed, inbound, now)?))
     }
 
     /// A host of no service: refused, or passed on without any key, as `[unmatched]` says.
-    async fn pass_unmatched(
-        &self,
-        view: &Snapshot,
-        inbound: Box<Inbound>,
-        trail: &mut Trail,
-    ) -> Result<Reply, ProxyError> {
+    async fn pass_unmatched(&self, inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
         let Target::Hosted { host, port, scheme } = &inbound.target else {
             return Err(no_service(&inbound.target).into());
         };
-        if view.unmatched == Unmatched::Deny {
+        if self.peek(|view| view.unmatched) == Unmatched::Deny {
             return Err(no_service(&inbound.target).into());
         }
         let origin = Origin { scheme: *scheme, host: host.clone(), port: port.unwrap_or(scheme.default_port()) };
         let destination = self.plain(origin)?;
-        let Inbound { mut parts, body, .. } = *inbound;
+        let Inbound { mut parts, mut body, .. } = *inbound;
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let body = sifted(Outgoing::new(body), parts.version, None);
+        let body = send::sifted(body.outgoing(None).unwrap_or_default(), parts.version, None);
         let outbound = inject::unkeyed(parts, destination.origin()).map_err(ProxyError::from)?;
         let body = trail.count_upload(body);
         let request = Box::new(Request::from_parts(outbound.into_parts(), body));
@@ -293,6 +225,21 @@ fn identify<'a>(view: &'a Snapshot, inbound: &Inbound, trail: &mut Trail) -> Res
     Ok(known)
 }
 
+/// May they, and with which credential. `now` is in Unix seconds.
+fn authorize(
+    view: &Snapshot,
+    known: &Arc<Known>,
+    routed: &Routed<'_, Entry>,
+    inbound: &Inbound,
+    now: i64,
+) -> Result<Grant<Held>, ProxyError> {
+    let (service, named) = (&routed.service.service.name, inbound.named_credential());
+    let request = access::Request { known, service, named, host: routed.host, now };
+    let grant = access::grant(&view.credentials, known, &request).map_err(CallerFault::from)?;
+    check_rules(&grant, inbound)?;
+    Ok(grant)
+}
+
 fn no_service(target: &Target) -> CallerFault {
     match target {
         Target::Named { name, .. } => CallerFault::NoSuchService(name.chars().take(64).collect()),
@@ -326,58 +273,6 @@ fn check_rules(grant: &Grant<Held>, inbound: &Inbound) -> Result<(), ProxyError>
     }
     let service = service.name.clone();
     Err(CallerFault::from(access::Unauthorized::Rules { service }).into())
-}
-
-/// The caller's body; what its trailers may not carry, least of all a key in our place, is taken out of them.
-fn sifted(mut body: Outgoing, version: http::Version, outlet: Option<&Arc<Outlet>>) -> Outgoing {
-    if body.may_have_trailers(version) {
-        let outlet = outlet.map(Arc::clone);
-        body.sift_trailers(move |trailers| {
-            inject::strip_trailers(trailers, outlet.as_ref().map(|outlet| &outlet.plan));
-        });
-    }
-    body
-}
-
-/// Makes the request that goes upstream, and says where it goes.
-fn outbound(
-    entry: &Entry,
-    grant: &Grant<Held>,
-    target: &Target,
-    parts: http::request::Parts,
-    fields: &crate::domain::Fields,
-) -> Result<(Outbound, Arc<Destination>), ProxyError> {
-    let outlet = &grant.candidate().outlet;
-    let plan = &outlet.plan;
-    let other = match target {
-        Target::Named { .. } => None,
-        Target::Hosted { host, port, .. } => elsewhere(outlet, host, *port),
-    };
-    let (mount, destination) = match (target, other.as_ref()) {
-        (Target::Named { rest, .. }, _) => (Mount::Base { skip: *rest }, Arc::clone(&outlet.destination)),
-        (Target::Hosted { .. }, None) => (Mount::Origin(plan.upstream()), Arc::clone(&outlet.destination)),
-        (Target::Hosted { .. }, Some(origin)) => {
-            let upstream = plan.upstream_at(origin).ok_or_else(|| no_service(target))?;
-            let destination = entry.destination(origin).ok_or_else(|| no_service(target))?;
-            check_plaintext(entry, origin)?;
-            let placed = inject::place(parts, Mount::Origin(&upstream), plan, fields).map_err(ProxyError::from)?;
-            return Ok((placed, destination));
-        }
-    };
-    check_plaintext(entry, destination.origin())?;
-    let placed = inject::place(parts, mount, plan, fields).map_err(ProxyError::from)?;
-    Ok((placed, destination))
-}
-
-fn check_plaintext(entry: &Entry, origin: &Origin) -> Result<(), CallerFault> {
-    if entry.may_carry_key_to(origin) { Ok(()) } else { Err(CallerFault::Plaintext(entry.service.name.to_string())) }
-}
-
-/// The origin when the client named another host or port of the service than the base URL's.
-fn elsewhere(outlet: &Outlet, host: &crate::domain::Host, port: Option<u16>) -> Option<Origin> {
-    let base = outlet.destination.origin();
-    let port = port.filter(|port| !matches!(port, 80 | 443)).unwrap_or(base.port);
-    (base.host != *host || base.port != port).then(|| Origin { scheme: base.scheme, host: host.clone(), port })
 }
 
 #[cfg(test)]

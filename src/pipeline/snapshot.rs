@@ -11,6 +11,7 @@ use crate::inject::{Plan, PlanError};
 use crate::metrics::{Metrics, ServiceMetrics};
 use crate::route::{Routes, RoutesBuilder};
 use crate::upstream::{Approach, Destination};
+use crate::vault::{KeptOpener, Keyed};
 
 /// A service with what is kept beside it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Outlet {
     pub plan: Plan,
     /// Where they go, at the base URL.
     pub destination: Arc<Destination>,
+    /// Whether a key may go there: see [`Entry::may_carry_key_to`].
+    pub carries_key: bool,
 }
 
 /// A credential with its service and its outlet.
@@ -43,6 +46,14 @@ pub struct Held {
     pub entry: Arc<Entry>,
     /// How and where.
     pub outlet: Arc<Outlet>,
+    /// Its data key, once it was used.
+    pub opener: KeptOpener,
+}
+
+impl Keyed for Held {
+    fn opener(&self) -> &KeptOpener {
+        &self.opener
+    }
 }
 
 impl Candidate for Held {
@@ -146,7 +157,8 @@ impl Snapshot {
             match outlets.of(entry, &credential.variables) {
                 Ok(outlet) => {
                     pin_hosts(&mut builder, entry, &credential);
-                    held.push(Arc::new(Held { entry: Arc::clone(entry), outlet, credential }));
+                    let (entry, opener) = (Arc::clone(entry), KeptOpener::default());
+                    held.push(Arc::new(Held { credential, entry, outlet, opener }));
                 }
                 Err(why) => unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
             }
@@ -180,7 +192,8 @@ impl Outlets {
         let destination = entry
             .destination(&origin)
             .ok_or(PlanError::Text { place: "the base URL's host".into(), why: "it cannot be dialled" })?;
-        let outlet = Arc::new(Outlet { plan, destination });
+        let carries_key = entry.may_carry_key_to(&origin);
+        let outlet = Arc::new(Outlet { plan, destination, carries_key });
         of_service.push((variables.clone(), Arc::clone(&outlet)));
         Ok(outlet)
     }

@@ -141,6 +141,11 @@ impl Trail {
         self.0.id
     }
 
+    /// When the request came, in Unix seconds.
+    pub(super) fn began(&self) -> i64 {
+        i64::try_from(self.0.wall.as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// Whether this request's entry will find room in the audit log.
     pub(super) fn check_room() -> Result<(), OurFault> {
         // A thread that is no core writes no audit, so it must not carry requests either.

@@ -1,9 +1,8 @@
 //! The compiled table of names and hosts. Built once per snapshot; a lookup is one or two hash probes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::{Host, Name, Part, Service, Template};
+use crate::domain::{Host, Name, Part, Service, Table, Template};
 
 use super::Target;
 
@@ -18,10 +17,10 @@ struct Claim<S> {
 /// The services by name and by host. `S` is what a snapshot keeps per service.
 #[derive(Debug)]
 pub struct Routes<S> {
-    names: HashMap<Name, Arc<S>>,
-    exact: HashMap<Host, Vec<Claim<S>>>,
+    names: Table<Name, Arc<S>>,
+    exact: Table<Host, Vec<Claim<S>>>,
     /// By what follows the first label.
-    suffix: HashMap<Host, Vec<Claim<S>>>,
+    suffix: Table<Host, Vec<Claim<S>>>,
 }
 
 /// A service that was found.
@@ -92,7 +91,7 @@ pub struct RoutesBuilder<S> {
 
 impl<S> Default for RoutesBuilder<S> {
     fn default() -> Self {
-        Self { routes: Routes { names: HashMap::new(), exact: HashMap::new(), suffix: HashMap::new() } }
+        Self { routes: Routes { names: Table::default(), exact: Table::default(), suffix: Table::default() } }
     }
 }
 

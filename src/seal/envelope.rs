@@ -62,20 +62,52 @@ pub fn seal(master: &MasterKey, context: &SealContext<'_>, fields: &Fields) -> R
     Ok(Sealed { master: master.id(), wrapped_key, fields: sealed })
 }
 
-/// Opens every field. On the way of each request: two AES-GCM openings and one key expansion for a single field.
+/// Opens every field, once.
 ///
 /// # Errors
 /// When `sealed` was wrapped by another master key, stands in another place than it was sealed for, or was changed.
 pub fn open(master: &MasterKey, context: &SealContext<'_>, sealed: &Sealed) -> Result<Fields, SealError> {
-    let mut place = Place::new(context);
-    let data_key = unwrap(master, &place, sealed)?;
-    let key = aead::Key::new(&data_key)?;
-    let mut fields = Vec::with_capacity(sealed.fields.len());
-    for (name, bytes) in &sealed.fields {
-        let plain = key.open(place.field(name), bytes).map_err(|_| SealError::Field(name.clone()))?;
-        fields.push((name.clone(), Secret::new(plain)));
+    Opener::new(master, context, sealed)?.open(sealed)
+}
+
+/// One version's data key, unwrapped, and where its fields stand: made once, it opens the version with one AES-GCM opening
+/// a field. It opens no other version, and neither the key nor a value can be read from it.
+pub struct Opener {
+    key: aead::Key,
+    /// The additional data of each field.
+    places: Box<[Box<[u8]>]>,
+}
+
+impl Opener {
+    /// Unwraps the data key.
+    ///
+    /// # Errors
+    /// When `sealed` was wrapped by another master key, or stands in another place than it was sealed for.
+    pub fn new(master: &MasterKey, context: &SealContext<'_>, sealed: &Sealed) -> Result<Self, SealError> {
+        let mut place = Place::new(context);
+        let key = aead::Key::new(&*unwrap(master, &place, sealed)?)?;
+        let places = sealed.fields.iter().map(|(name, _)| place.field(name).into()).collect();
+        Ok(Self { key, places })
     }
-    Ok(Fields::new(fields))
+
+    /// Opens every field of the version that this was made for.
+    ///
+    /// # Errors
+    /// When `sealed` is another version, or was changed.
+    pub fn open(&self, sealed: &Sealed) -> Result<Fields, SealError> {
+        let mut fields = Vec::with_capacity(sealed.fields.len());
+        for ((name, bytes), place) in sealed.fields.iter().zip(&self.places) {
+            let plain = self.key.open(place, bytes).map_err(|_| SealError::Field(name.clone()))?;
+            fields.push((name.clone(), Secret::new(plain)));
+        }
+        Ok(Fields::new(fields))
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opener({} fields)", self.places.len())
+    }
 }
 
 /// The same value with its data key wrapped by `new` instead of `old`. The values themselves are not opened.

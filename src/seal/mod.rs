@@ -7,7 +7,7 @@ mod envelope;
 mod master;
 mod value;
 
-pub use envelope::{SealContext, open, rewrap, seal};
+pub use envelope::{Opener, SealContext, open, rewrap, seal};
 pub use master::MasterKey;
 pub use value::{MAX_LEN, ValueError, check, clean};
 

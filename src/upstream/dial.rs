@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::error::{DialError, Stage};
 use super::guard::{AddressRefused, Guard, Permission};
 use super::parent::{self, Hop, Parent, ParentError};
-use super::stream::Stream;
+use super::stream::{Stream, Tcp};
 use super::tls::{TlsConfigs, TlsFault, TlsSetupError, server_name};
 use crate::domain::{ConnectTo, Host, Http2, Origin, Scheme, UpstreamOptions};
 
@@ -275,7 +275,7 @@ fn admitted(
 }
 
 /// Tries the addresses in order, the next when the one before has failed or kept silent for [`STAGGER`].
-async fn connect_any(addresses: &[SocketAddr], patience: &Patience<'_>) -> Result<(TcpStream, SocketAddr), DialError> {
+async fn connect_any(addresses: &[SocketAddr], patience: &Patience<'_>) -> Result<(Tcp, SocketAddr), DialError> {
     let race = async {
         let mut attempts = JoinSet::new();
         let mut waiting = addresses.iter().copied();
@@ -287,7 +287,7 @@ async fn connect_any(addresses: &[SocketAddr], patience: &Patience<'_>) -> Resul
             }
             tokio::select! {
                 Some(ended) = attempts.join_next() => match ended {
-                    Ok((address, Ok(stream))) => return Ok((stream, address)),
+                    Ok((address, Ok(stream))) => return Ok((Tcp::from(stream), address)),
                     Ok((address, Err(source))) => failed = Some((address, source)),
                     Err(_) => {}
                 },

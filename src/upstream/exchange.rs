@@ -1,7 +1,7 @@
 //! One exchange with an upstream: a connection from the pool or a fresh one, the request out, the answer's head back.
 //! Sends once; the one exception is a kept connection that died before anything of the request went out.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -21,7 +21,7 @@ use super::h1::{Broken, H1, H1Body};
 use super::h2::{H2, H2Body};
 use super::outgoing::Outgoing;
 use super::patience;
-use super::pool::{self, Found, Given, Slot};
+use super::pool::{self, Found, Given, Slot, Trust};
 use super::stream::Stream;
 
 /// Why there is no answer.
@@ -55,6 +55,12 @@ impl ExchangeError {
             Self::Closed => true,
             Self::Full | Self::Broken(_) | Self::Unasked | Self::Silent(_) => false,
         }
+    }
+
+    /// Whether the connection broke off before an answer, so that a request that may be repeated is worth repeating. What came
+    /// back and was no HTTP would come back again.
+    pub fn is_break(&self) -> bool {
+        matches!(self, Self::Broken(error) if !error.is_parse())
     }
 
     /// Whether certainly nothing of the request reached the upstream, so that sending it again is safe for any method.
@@ -134,17 +140,18 @@ impl Upstream {
         timeouts: &Timeouts,
         mut request: Box<Request<Outgoing>>,
     ) -> Result<Response<UpstreamBody>, Failed> {
-        let mut stale_allowed = true;
+        // A kept connection tells of its end when it is used; once one has, the next is looked at before.
+        let mut trust = Trust::Blind;
         loop {
-            let (connection, kept) = match self.connection(destination, timeouts.connect).await {
+            let (connection, kept) = match self.connection(destination, timeouts.connect, trust).await {
                 Ok(found) => found,
                 Err(error) => return Err(Failed { error, request: Some(request) }),
             };
             let limit = timeouts.first_byte;
-            match patience::within(limit, send(connection, destination, request)).await {
+            match patience::within(limit, pin!(send(connection, destination, request))).await {
                 Some(Ok(answer)) => return Ok(answer),
-                Some(Err(Broken::Unsent(back))) if kept && stale_allowed => {
-                    stale_allowed = false;
+                Some(Err(Broken::Unsent(back))) if kept && trust == Trust::Blind => {
+                    trust = Trust::Checked;
                     request = back;
                 }
                 Some(Err(Broken::Unsent(back))) => {
@@ -163,8 +170,9 @@ impl Upstream {
         &self,
         destination: &Arc<Destination>,
         patience: Duration,
+        trust: Trust,
     ) -> Result<(Connection, bool), ExchangeError> {
-        let slot = match pool::find(destination) {
+        let slot = match pool::find(destination, trust) {
             Found::Kept(h1) => return Ok((Connection::Own(h1), true)),
             Found::Shared(h2) => return Ok((Connection::Shared(h2), true)),
             Found::Room(slot) => slot,
@@ -202,17 +210,17 @@ async fn send(
             let answer = Box::pin(h2.send(request)).await?;
             Ok(answer.map(|body| UpstreamBody::H2(H2Stream(body))))
         }
-        Connection::Own(mut h1) => {
+        Connection::Own(h1) => {
             address_http1(&mut request, destination, h1.forward());
-            let answer = h1.send(request).await?;
-            let (parts, incoming) = answer.into_parts();
-            let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-                let (stream, read, slot) = h1.into_stream();
-                UpstreamBody::Switched(Box::new(Switched { stream, read, _slot: slot }))
-            } else {
-                UpstreamBody::H1(H1Stream(H1Body::new(incoming, h1)))
-            };
-            Ok(Response::from_parts(parts, body))
+            let (answer, h1) = h1.send(request).await?;
+            let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            Ok(answer.map(|incoming| match h1 {
+                Some(h1) if switched => {
+                    let (stream, read, slot) = h1.into_stream();
+                    UpstreamBody::Switched(Box::new(Switched { stream, read, _slot: slot }))
+                }
+                h1 => UpstreamBody::H1(H1Stream(H1Body::new(incoming, h1))),
+            }))
         }
     }
 }

@@ -2,7 +2,7 @@
 //! no second task, no wake-up across tasks and no scheduling between two of them.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -40,6 +40,23 @@ struct Driven {
 }
 
 impl Driven {
+    /// Drives the connection until `ready` has something, and sees to it that the task is woken when it has not.
+    ///
+    /// The first drive wakes nobody: what it leaves to be waited for is in most cases taken by this very task a moment later,
+    /// which would then be woken by itself and run once more for nothing.
+    fn until<T>(&mut self, cx: &mut Context<'_>, mut ready: impl FnMut() -> Poll<T>) -> Poll<T> {
+        match self.after(&mut quiet(), &mut ready) {
+            Poll::Pending => self.after(cx, ready),
+            found @ Poll::Ready(_) => found,
+        }
+    }
+
+    /// Drives the connection once and asks `ready`.
+    fn after<T>(&mut self, cx: &mut Context<'_>, mut ready: impl FnMut() -> Poll<T>) -> Poll<T> {
+        self.drive(cx);
+        ready()
+    }
+
     /// Moves bytes in both directions as far as they go.
     fn drive(&mut self, cx: &mut Context<'_>) {
         if !self.ended {
@@ -47,6 +64,9 @@ impl Driven {
         }
     }
 }
+
+/// The head of an answer, and the connection that its body comes from; none when that has ended.
+pub(super) type Answered = (Response<Incoming>, Option<Box<H1>>);
 
 /// Why an exchange failed.
 pub(super) enum Broken {
@@ -67,7 +87,6 @@ impl H1 {
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .title_case_headers(true)
-            .max_headers(256)
             .handshake(TokioIo::new(stream))
             .await?;
         let driven = Driven { connection, ended: false };
@@ -90,21 +109,42 @@ impl H1 {
     /// Whether it can take a request. Costs no system call unless the runtime has seen an event on it.
     pub(super) fn is_alive(&mut self) -> bool {
         self.driven.drive(&mut quiet());
+        self.is_ready()
+    }
+
+    /// Whether it could take a request when it was last driven.
+    pub(super) fn is_ready(&self) -> bool {
         !self.driven.ended && self.sender.is_ready()
     }
 
-    /// Sends `request` and waits for the head of the answer.
-    pub(super) async fn send(&mut self, request: Box<Request<Outgoing>>) -> Result<Response<Incoming>, Broken> {
+    /// Sends `request` and waits for the head of the answer. A connection that was closed meanwhile is noticed before
+    /// anything is sent, because it reads before it writes.
+    pub(super) async fn send(mut self: Box<Self>, request: Box<Request<Outgoing>>) -> Result<Answered, Broken> {
         // Only the connection, polled by this same task just before, can complete the answer: it needs no wake-up of its
-        // own, and must not be held back by the task's budget, for then the wake-up would be missed.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(*request)));
-        let driven = &mut self.driven;
-        std::future::poll_fn(|cx| {
-            driven.drive(cx);
-            answer.as_mut().poll(&mut quiet())
+        // own, and must not be held back by the task's budget, for then the wake-up would be missed. Boxed, because it has
+        // room for a whole request, and would be copied with every future around it.
+        let mut answer = Box::pin(unconstrained(self.sender.try_send_request(*request)));
+        let mut begun = false;
+        let answered = std::future::poll_fn(|cx| {
+            let ask = || answer.as_mut().poll(&mut quiet());
+            // Nobody has answered yet when the request goes out: one drive is enough then.
+            let polled = if begun { self.driven.until(cx, ask) } else { self.driven.after(cx, ask) };
+            begun = true;
+            match polled {
+                Poll::Pending if self.driven.ended => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(answered) => Poll::Ready(Some(answered)),
+            }
         })
-        .await
-        .map_err(|mut error| match error.take_message() {
+        .await;
+        let (answered, connection) = if let Some(answered) = answered {
+            (answered, Some(self))
+        } else {
+            // A connection that has ended gives back what it was handed and has not begun to send.
+            drop(self);
+            (answer.await, None)
+        };
+        answered.map(|answer| (answer, connection)).map_err(|mut error| match error.take_message() {
             Some(request) => Broken::Unsent(Box::new(request)),
             None => Broken::Sent(error.into_error()),
         })
@@ -125,8 +165,8 @@ pub(super) struct H1Body {
 }
 
 impl H1Body {
-    pub(super) fn new(incoming: Incoming, connection: Box<H1>) -> Self {
-        let mut body = Self { incoming, connection: Some(connection) };
+    pub(super) fn new(incoming: Incoming, connection: Option<Box<H1>>) -> Self {
+        let mut body = Self { incoming, connection };
         if body.incoming.is_end_stream() {
             body.release();
         }
@@ -136,7 +176,7 @@ impl H1Body {
     /// Gives the connection back if it is ready for another request.
     fn release(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.is_alive()
+            && (connection.is_ready() || connection.is_alive())
         {
             pool::keep(connection);
         }
@@ -148,25 +188,23 @@ impl Body for H1Body {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        let mut driven = false;
-        loop {
-            // Asking for a frame is what makes the connection read one, so it is driven after the first asking.
-            if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(&mut quiet()) {
-                match &frame {
-                    Some(Err(_)) => this.connection = None,
-                    Some(Ok(_)) if !this.incoming.is_end_stream() => {}
-                    Some(Ok(_)) | None => this.release(),
-                }
-                return Poll::Ready(frame);
-            }
-            match &mut this.connection {
-                Some(connection) if !driven => connection.driven.drive(cx),
-                Some(_) => return Poll::Pending,
-                None => return Poll::Ready(None),
-            }
-            driven = true;
+        let Self { incoming, connection } = &mut *self;
+        let mut ask = || Pin::new(&mut *incoming).poll_frame(&mut quiet());
+        // Asking for a frame is what makes the connection read one, so it is driven after the first asking.
+        let mut frame = ask();
+        if frame.is_pending() {
+            frame = match connection {
+                Some(connection) => connection.driven.until(cx, ask),
+                None => Poll::Ready(None),
+            };
         }
+        match &frame {
+            Poll::Ready(Some(Err(_))) => self.connection = None,
+            Poll::Ready(Some(Ok(_))) if !self.incoming.is_end_stream() => {}
+            Poll::Ready(_) => self.release(),
+            Poll::Pending => {}
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

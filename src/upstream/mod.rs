@@ -14,6 +14,7 @@ mod outgoing;
 mod parent;
 mod patience;
 mod pool;
+mod replay;
 mod stream;
 mod tls;
 
@@ -25,7 +26,8 @@ pub use guard::{AddressRefused, Guard, Permission};
 pub use outgoing::Outgoing;
 pub use parent::{Parent, ParentError, ParentSettings};
 pub use pool::{GAUGES, PoolGauges, seconds, sweep};
-pub use stream::Stream;
+pub use replay::Replay;
+pub use stream::{SMALL, Stream, as_one};
 pub use tls::{TlsConfigs, TlsFault, TlsSetupError, TrustReport};
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The body that goes upstream: the caller's own frames, passed on as they come, trailers included. Nothing is collected.
+//! The body that goes upstream: the caller's own frames, passed on as they come, trailers included. Nothing is collected but what
+//! is kept for another attempt (`replay`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,24 +14,37 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::replay::{Reader, Replay};
+
 /// How long we wait for the upstream's `100 Continue` before the body is sent anyway (RFC 9110 §10.1.1).
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Takes out of trailers what may not go upstream.
 type Sieve = Box<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
-/// A request body on its way upstream.
+/// A request body on its way upstream; nothing, and no bigger than a pointer, when there is none.
 #[derive(Default)]
-pub struct Outgoing {
-    body: Option<Incoming>,
+pub struct Outgoing(Option<Box<Passing>>);
+
+/// A body that has something to send.
+struct Passing {
+    body: Source,
     held: Option<Held>,
     count: Option<Arc<AtomicU64>>,
     sieve: Option<Sieve>,
 }
 
+/// Where the body comes from.
+enum Source {
+    /// The caller, once.
+    Caller(Incoming),
+    /// The caller, with what was sent before kept.
+    Kept(Reader),
+}
+
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("body", &self.body).field("held", &self.held).finish_non_exhaustive()
+        f.write_str(if self.0.is_some() { "Outgoing(a body)" } else { "Outgoing(nothing)" })
     }
 }
 
@@ -42,50 +56,87 @@ struct Held {
 }
 
 impl Outgoing {
-    /// The caller's body.
+    /// The caller's body, to be sent once.
     pub fn new(body: Incoming) -> Self {
-        Self { body: (!body.is_end_stream()).then_some(body), held: None, count: None, sieve: None }
+        Self::of(Source::Caller(body))
+    }
+
+    /// The caller's body from its first byte on, and perhaps not for the last time.
+    pub fn again(body: &Replay) -> Self {
+        Self::of(Source::Kept(body.reader()))
+    }
+
+    fn of(body: Source) -> Self {
+        let passing = |body| Box::new(Passing { body, held: None, count: None, sieve: None });
+        Self((!body.is_end_stream()).then(|| passing(body)))
     }
 
     /// Whether trailers may follow the body: not at HTTP/1.1 when its length was declared.
     pub fn may_have_trailers(&self, version: Version) -> bool {
-        let declared = |body: &Incoming| version != Version::HTTP_2 && body.size_hint().exact().is_some();
-        self.body.as_ref().is_some_and(|body| !declared(body))
+        let declared = |body: &Source| version != Version::HTTP_2 && body.size_hint().exact().is_some();
+        self.0.as_ref().is_some_and(|passing| !declared(&passing.body))
+    }
+
+    /// Whether nobody has said how long it is.
+    pub fn is_unsized(&self) -> bool {
+        self.size_hint().exact().is_none()
     }
 
     /// Has `sieve` look over the trailers before they go upstream.
     pub fn sift_trailers(&mut self, sieve: impl Fn(&mut HeaderMap) + Send + Sync + 'static) {
-        self.sieve = Some(Box::new(sieve));
+        if let Some(passing) = &mut self.0 {
+            passing.sieve = Some(Box::new(sieve));
+        }
     }
 
     /// A count of the bytes that have passed; none for an empty body.
     pub fn counted(&mut self) -> Option<Arc<AtomicU64>> {
-        self.body.as_ref()?;
-        Some(Arc::clone(self.count.get_or_insert_default()))
+        Some(Arc::clone(self.0.as_mut()?.count.get_or_insert_default()))
     }
 
     /// Holds the body back until the upstream says `100 Continue` or the patience ends. The flag is to be set when it does.
     pub fn hold_for_continue(&mut self) -> Arc<AtomicBool> {
         let go = Arc::new(AtomicBool::new(false));
-        let patience = Box::pin(tokio::time::sleep(CONTINUE_PATIENCE));
-        self.held = Some(Held { go: Arc::clone(&go), patience });
+        if let Some(passing) = &mut self.0 {
+            let patience = Box::pin(tokio::time::sleep(CONTINUE_PATIENCE));
+            passing.held = Some(Held { go: Arc::clone(&go), patience });
+        }
         go
     }
 }
 
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = hyper::Error;
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Self::Caller(body) => Pin::new(body).poll_frame(cx),
+            Self::Kept(reader) => Pin::new(reader).poll_frame(cx),
+        }
+    }
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Caller(body) => body.is_end_stream(),
+            Self::Kept(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Caller(body) => body.size_hint(),
+            Self::Kept(reader) => reader.size_hint(),
+        }
+    }
+}
+
+impl Passing {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if let Some(held) = &mut self.held {
             if !held.go.load(Ordering::Relaxed) && held.patience.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             self.held = None;
         }
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let mut frame = Pin::new(body).poll_frame(cx);
+        let mut frame = self.body.poll_frame(cx);
         if let (Some(sieve), Poll::Ready(Some(Ok(frame)))) = (&self.sieve, &mut frame)
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -98,12 +149,21 @@ impl Body for Outgoing {
         }
         frame
     }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.0.as_mut().map_or(Poll::Ready(None), |passing| passing.poll_frame(cx))
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.0.as_ref().is_none_or(|passing| passing.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |passing| passing.body.size_hint())
     }
 }

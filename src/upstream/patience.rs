@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ thread_local! {
     static WAITS: RefCell<Waits> = RefCell::new(Waits::default());
 }
 
-/// Runs `work` for at most `limit`; `None` when it took longer.
-pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Runs `work` for at most `limit`; `None` when it took longer. It is pinned where it stands, since a future that is passed
+/// on by value is kept twice.
+pub(super) async fn within<T>(limit: Duration, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     if limit < SHORT {
         return Box::pin(tokio::time::timeout(limit, work)).await.ok();
     }
-    let mut work = pin!(work);
     let limit = u32::try_from(limit.as_secs()).unwrap_or(u32::MAX / 2);
     let mut wait: Option<Wait> = None;
     std::future::poll_fn(|cx: &mut Context<'_>| {

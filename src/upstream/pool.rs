@@ -55,11 +55,14 @@ struct HostPool {
 struct Pool {
     hosts: Hosts,
     room: Arc<Semaphore>,
+    /// How many unused connections the gauge has of this core.
+    idle: usize,
 }
 
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::new(Pool {
         hosts: Hosts::default(),
+        idle: 0,
         room: Arc::new(Semaphore::new(MOST_IN_TOTAL)),
     });
     static SECONDS: Cell<u32> = const { Cell::new(0) };
@@ -70,7 +73,7 @@ thread_local! {
 pub struct PoolGauges {
     /// Connections open.
     pub open: AtomicUsize,
-    /// Of these, unused right now.
+    /// Of these, unused; counted once a second, so that requests do not share a counter.
     pub idle: AtomicUsize,
 }
 
@@ -94,6 +97,15 @@ impl Drop for Slot {
     fn drop(&mut self) {
         GAUGES.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// How a kept connection is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// As it was when it was last used: its end, if it has come since, shows before anything is sent.
+    Blind,
+    /// Only after a look at what the runtime has seen of it since.
+    Checked,
 }
 
 /// What the pool has for a request.
@@ -155,7 +167,7 @@ pub fn seconds() -> u32 {
 }
 
 /// Looks for a connection to `destination`. What turns out dead is dropped after the pool is released.
-pub(super) fn find(destination: &Arc<Destination>) -> Found {
+pub(super) fn find(destination: &Arc<Destination>, trust: Trust) -> Found {
     let mut dead = Vec::new();
     let found = POOL.with_borrow_mut(|pool| {
         let seconds = seconds();
@@ -165,8 +177,7 @@ pub(super) fn find(destination: &Arc<Destination>) -> Found {
                 return Found::Shared(shared.clone());
             }
             while let Some((mut kept, _)) = host.idle.pop() {
-                GAUGES.idle.fetch_sub(1, Ordering::Relaxed);
-                if kept.is_alive() {
+                if (trust == Trust::Blind && kept.is_ready()) || kept.is_alive() {
                     return Found::Kept(kept);
                 }
                 dead.push(kept);
@@ -211,7 +222,6 @@ pub(super) fn keep(mut connection: Box<H1>) {
             return Some(connection);
         }
         host.idle.push((connection, seconds));
-        GAUGES.idle.fetch_add(1, Ordering::Relaxed);
         None
     });
     drop(surplus);
@@ -241,8 +251,10 @@ pub fn sweep() {
             host.waiting.retain(|hand| !hand.is_closed());
         }
         pool.hosts.retain(|_, host| !host.is_unused());
+        let idle = pool.hosts.values().map(|host| host.idle.len()).sum();
+        GAUGES.idle.fetch_add(idle, Ordering::Relaxed);
+        GAUGES.idle.fetch_sub(std::mem::replace(&mut pool.idle, idle), Ordering::Relaxed);
     });
-    GAUGES.idle.fetch_sub(closed.len(), Ordering::Relaxed);
 }
 
 impl HostPool {

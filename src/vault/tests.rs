@@ -101,7 +101,7 @@ pub(super) fn stripe(called: &str) -> NewCredential {
 }
 
 pub(super) fn opened(vault: &Vault, credential: &Credential) -> String {
-    let fields = vault.open_sealed(credential).unwrap();
+    let fields = vault.open_kept(credential, &KeptOpener::default()).unwrap();
     String::from_utf8(fields.get(Fields::SINGLE).unwrap().expose().to_vec()).unwrap()
 }
 
@@ -138,7 +138,7 @@ fn a_credential_lives_from_adding_to_destruction() {
     world.clock.advance(KEPT_AFTER_DELETION + 1);
     assert_eq!(vault.purge().unwrap(), 3);
     let gone = vault.show(&credential.id).unwrap().listed.credential;
-    assert!(matches!(vault.open_sealed(&gone).unwrap_err(), VaultError::NoValue(_)));
+    assert!(matches!(vault.open_kept(&gone, &KeptOpener::default()).unwrap_err(), VaultError::NoValue(_)));
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn tampering_with_the_store_shows_when_the_value_is_opened() {
     let (mut one, _) = vault.add(stripe("one"), &value("1")).unwrap();
     let (two, _) = vault.add(stripe("two"), &value("2")).unwrap();
     one.sealed = two.sealed;
-    let error = vault.open_sealed(&one).unwrap_err();
+    let error = vault.open_kept(&one, &KeptOpener::default()).unwrap_err();
     assert!(matches!(error, VaultError::Seal { source: SealError::Wrap, .. }), "{error}");
 }
 
@@ -366,7 +366,7 @@ fn declared_values_are_read_from_everywhere_and_open_like_stored_ones() {
         source: Source::Declared,
     };
     credential.sealed = Some(Arc::new(vault.seal_declared(&credential, &fields).unwrap()));
-    let opened = vault.open_sealed(&credential).unwrap();
+    let opened = vault.open_kept(&credential, &KeptOpener::default()).unwrap();
     for (field, wanted) in [("a", "from-env"), ("b", "from-file"), ("c", "from-command")] {
         assert_eq!(opened.get(field).unwrap().expose(), wanted.as_bytes());
     }

@@ -150,7 +150,7 @@ impl Ruins {
         let world = &self.world;
         let answered = |answer: Answer, target: &str| {
             self.upstream.then(answer);
-            world.get(target)
+            world.ask("POST", target).reply()
         };
         match code {
             Code::UpstreamUnreachable => vec![(502, "connection_refused", world.get("/closed/"))],

@@ -159,8 +159,11 @@ fn everything(world: &World, upstream: &FakeUpstream, witness: &mut Witness) {
         let failures = [Answer::stall(), Answer::reset(), Answer::raw("garbage\r\n\r\n"), Answer::json(401, "{}")];
         for (failure, status) in failures.into_iter().zip([504, 502, 502, 401]) {
             upstream.then(failure);
-            assert_eq!(witness.reply("a failure", &world.get(&path)), status, "{service}");
+            let reply = world.ask("GET", &path).header("Sidekey-Retry", "off").reply();
+            assert_eq!(witness.reply("a failure", &reply), status, "{service}");
         }
+        upstream.then(Answer::reset());
+        assert_eq!(witness.reply("a second attempt", &world.get(&path)), 200, "{service}");
         upstream.then(Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"));
         let mut wire = world.wire();
         witness.note("a broken answer", wire.send(world.ask("GET", &path).bytes("close")).rest());

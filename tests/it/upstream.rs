@@ -64,22 +64,6 @@ fn a_kept_connection_that_died_meanwhile_is_replaced() {
 }
 
 #[test]
-fn a_request_that_was_sent_is_not_sent_again() {
-    let upstream = FakeUpstream::plain();
-    let world = keyed(&upstream, "");
-    for (method, misdeed) in
-        [("GET", Answer::hang_up()), ("POST", Answer::hang_up()), ("GET", Answer::reset()), ("PUT", Answer::reset())]
-    {
-        assert_eq!(world.get("/api/before").status, 200);
-        upstream.forget();
-        upstream.then(misdeed);
-        let reply = world.ask(method, "/api/v1").body("once").reply();
-        assert_eq!(refused(&reply), (502, "upstream_broken".to_owned()), "{method}");
-        assert_eq!(upstream.only_request().method, method);
-    }
-}
-
-#[test]
 fn an_upstream_that_closes_after_its_answer_gets_a_new_connection() {
     let upstream = FakeUpstream::plain();
     let world = keyed(&upstream, "");
@@ -148,11 +132,82 @@ fn answers_that_are_no_http_are_broken() {
     ];
     for bytes in garbage {
         upstream.then(Answer::raw(bytes));
-        let reply = world.get("/api/v1");
+        let reply = world.ask("POST", "/api/v1").body("x").reply();
         assert_eq!(refused(&reply), (502, "upstream_broken".to_owned()), "{bytes:?}");
     }
     assert_eq!(upstream.requests().len(), garbage.len(), "each was asked once");
     assert_eq!(world.get("/api/v1").status, 200);
+}
+
+#[test]
+fn what_may_be_repeated_is_sent_again_to_the_last_byte_when_its_connection_breaks() {
+    for upstream in [FakeUpstream::plain(), FakeUpstream::tls_h1(), FakeUpstream::tls()] {
+        let world = keyed(&upstream, "");
+        for (method, key) in
+            [("GET", None), ("PUT", None), ("DELETE", None), ("POST", Some("order-7")), ("PATCH", Some("p"))]
+        {
+            upstream.forget();
+            upstream.then(Answer::hang_up()).then(Answer::hang_up());
+            let body = if method == "GET" { String::new() } else { "0123456789".repeat(2_000) };
+            let mut ask = world.ask(method, "/api/v1?a=%2F").header("X-Trace", "t").body(&body);
+            if let Some(key) = key {
+                ask = ask.header("Idempotency-Key", key);
+            }
+            assert_eq!(ask.reply().status, 200, "{method}");
+            let seen = upstream.requests();
+            assert_eq!(seen.len(), 3, "{method}");
+            for request in &seen {
+                assert_eq!((&*request.target, request.text()), ("/v1?a=%2F", body.clone()), "{method}");
+                assert_eq!((request.values("x-api-key"), request.values("x-trace")), (vec!["s3cret"], vec!["t"]));
+                assert_eq!(request.values("idempotency-key"), key.into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_repeated_is_sent_once_when_its_connection_breaks() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, r#"retry = { attempts = 3, max_body = "4KiB" }"#);
+    let large = "x".repeat(5_000);
+    let asks = [
+        world.ask("POST", "/api/v1").body("x"),
+        world.ask("PATCH", "/api/v1").body("x"),
+        world.ask("PUT", "/api/v1").body(&large),
+        world.ask("PUT", "/api/v1").body("x").header("Sidekey-Retry", "off"),
+        world.ask("GET", "/api/v1").header("Sidekey-Retry", "off"),
+    ];
+    for (ask, misdeed) in asks.into_iter().zip([Answer::hang_up, Answer::reset].into_iter().cycle()) {
+        assert_eq!(world.get("/api/before").status, 200);
+        upstream.forget();
+        upstream.then(misdeed());
+        assert_eq!(refused(&ask.reply()), (502, "upstream_broken".to_owned()));
+        assert_eq!(upstream.requests().len(), 1);
+    }
+    upstream.forget();
+    upstream.then(Answer::hang_up());
+    let mut wire = world.wire();
+    wire.send("PUT /api/v1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    wire.send(format!("1388\r\n{large}\r\n0\r\n\r\n"));
+    assert_eq!(refused(&wire.reply()), (502, "upstream_broken".to_owned()), "5,000 bytes, found out on the way");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn another_attempt_takes_the_key_of_its_own_moment() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, "");
+    upstream.then(Answer::stall());
+    let waiting = world.ask("PUT", "/api/v1").body("x").reply_later();
+    upstream.wait_for(1);
+    world.sidekey(["key", "rotate", "api-prod", "--stdin"]).stdin("n3w").run().succeeds();
+    eventually("the proxy follows", || {
+        world.ask("POST", "/api/v1").reply();
+        upstream.last_request().values("x-api-key") == ["n3w"]
+    });
+    upstream.hang_up();
+    assert_eq!(waiting.join().unwrap().status, 200);
+    assert_eq!(upstream.last_request().values("x-api-key"), ["n3w"]);
 }
 
 #[test]
@@ -257,7 +312,7 @@ fn one_reset_stream_leaves_the_others_alone() {
     let world = keyed(&upstream, "");
     assert_eq!(world.get("/api/v1").status, 200);
     upstream.then(Answer::hang_up());
-    assert_eq!(refused(&world.get("/api/v1")), (502, "upstream_broken".to_owned()));
+    assert_eq!(refused(&world.ask("POST", "/api/v1").reply()), (502, "upstream_broken".to_owned()));
     assert_eq!(world.get("/api/v1").status, 200);
     assert_eq!((upstream.connections(), upstream.requests().len()), (1, 3));
 }

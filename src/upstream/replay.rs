@@ -1,0 +1,155 @@
+//! A request's body that may be sent more than once: what has passed is kept while it is small enough, and comes first when
+//! the body is sent again. It decides nothing about when that is safe.
+//!
+//! Invariant: the bytes that are sent again are those that were sent before, in their order, trailers included.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// How many bytes of bodies the process keeps for sending them again.
+const MOST_KEPT: u64 = 64 << 20;
+
+static KEPT: AtomicU64 = AtomicU64::new(0);
+
+/// A body of which a copy is kept. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Replay(Arc<Mutex<Source>>);
+
+struct Source {
+    body: Incoming,
+    /// What has passed, from the first frame on; none when it was too much to keep.
+    kept: Option<Vec<Kept>>,
+    bytes: u64,
+    most: u64,
+}
+
+/// One frame that has passed.
+#[derive(Clone)]
+enum Kept {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replay(…)")
+    }
+}
+
+impl Replay {
+    /// Keeps up to `most` bytes of `body`. A body that is said to be larger is not kept at all.
+    pub fn new(body: Incoming, most: u64) -> Self {
+        let kept = (body.size_hint().lower() <= most).then(Vec::new);
+        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most })))
+    }
+
+    /// Whether everything that has passed is still there.
+    pub fn is_whole(&self) -> bool {
+        self.look(|source| source.kept.is_some())
+    }
+
+    /// The body from its first byte on.
+    pub(super) fn reader(&self) -> Reader {
+        Reader { replay: self.clone(), next: 0 }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&mut Source) -> T) -> T {
+        // Whoever panicked while it held the lock left whole frames.
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.keep(frame);
+        }
+        frame
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        let Some(kept) = &mut self.kept else { return };
+        if let Some(trailers) = frame.trailers_ref() {
+            kept.push(Kept::Trailers(trailers.clone()));
+            return;
+        }
+        let Some(data) = frame.data_ref() else { return };
+        let length = data.len() as u64;
+        let in_all = KEPT.fetch_add(length, Ordering::Relaxed) + length;
+        self.bytes += length;
+        if self.bytes <= self.most && in_all <= MOST_KEPT {
+            kept.push(Kept::Data(data.clone()));
+        } else {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.kept.take().is_some() {
+            KEPT.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// One sending of the body.
+pub(super) struct Reader {
+    replay: Replay,
+    /// The first kept frame that was not sent yet.
+    next: usize,
+}
+
+impl Body for Reader {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let next = self.next;
+        let frame = self.replay.look(|source| match source.kept.as_ref().and_then(|kept| kept.get(next)) {
+            Some(Kept::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data.clone())))),
+            Some(Kept::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers.clone())))),
+            None => source.poll_frame(cx),
+        });
+        if frame.is_ready() {
+            self.next += 1;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let read = self.next;
+        self.replay
+            .look(|source| source.body.is_end_stream() && source.kept.as_ref().is_none_or(|kept| kept.len() <= read))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read = self.next;
+        self.replay.look(|source| {
+            let to_come = source.kept.iter().flatten().skip(read).map(|frame| match frame {
+                Kept::Data(data) => data.len() as u64,
+                Kept::Trailers(_) => 0,
+            });
+            let (to_come, rest) = (to_come.sum::<u64>(), source.body.size_hint());
+            let mut hint = SizeHint::new();
+            hint.set_lower(rest.lower().saturating_add(to_come));
+            if let Some(upper) = rest.upper() {
+                hint.set_upper(upper.saturating_add(to_come));
+            }
+            hint
+        })
+    }
+}
