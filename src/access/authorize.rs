@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Rule, ServiceName};
+use crate::domain::{Credential, Name, Rule, ServiceName, Source, SourceKind};
 
 use super::{Candidate, Credentials, Known, Request, Selection, Step};
 
@@ -52,6 +52,16 @@ pub enum Unauthorized {
         /// The service.
         service: ServiceName,
     },
+    /// No credential but one whose declared source yields no value.
+    #[error("the credential `{credential}` of service `{service}` has no value: its {} yields none", kind.describe())]
+    NoValue {
+        /// The service.
+        service: ServiceName,
+        /// The credential.
+        credential: Name,
+        /// What yields none.
+        kind: SourceKind,
+    },
     /// Several credentials on one step.
     #[error("several credentials of service `{service}` fit equally")]
     Ambiguous {
@@ -84,11 +94,20 @@ pub fn grant<C: Candidate>(
             Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step })
         }
         Selection::Missing => Err(Unauthorized::Missing { service: service() }),
+        Selection::Dry(candidate) => Err(without_value(candidate.credential())),
         Selection::NoSuchNamed => Err(Unauthorized::NoSuchNamed { service: service() }),
         Selection::Ambiguous(step, found) => {
             let mut names: Vec<String> = found.iter().map(|c| c.credential().name.to_string()).collect();
             names.sort();
             Err(Unauthorized::Ambiguous { service: service(), step, names })
         }
+    }
+}
+
+fn without_value(credential: &Credential) -> Unauthorized {
+    let (service, name) = (credential.service.clone(), credential.name.clone());
+    match credential.source {
+        Source::Declared { dry: Some(kind) } => Unauthorized::NoValue { service, credential: name, kind },
+        Source::Declared { dry: None } | Source::Store => Unauthorized::Missing { service },
     }
 }

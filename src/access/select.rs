@@ -114,6 +114,8 @@ pub enum Selection<'a, C> {
     Chosen(&'a Arc<C>, Step),
     /// None at all.
     Missing,
+    /// None, but this one would be if it had a value.
+    Dry(&'a Arc<C>),
     /// The caller named one it has no grant for, or that does not exist: the two look the same.
     NoSuchNamed,
     /// Two or more on one step.
@@ -180,6 +182,7 @@ impl<C: Candidate> Credentials<C> {
         STEPS
             .into_iter()
             .find_map(|step| at_step(step, of_service.at(step, request.known), request))
+            .or_else(|| dry(of_service, request, |_| true))
             .unwrap_or(Selection::Missing)
     }
 
@@ -226,6 +229,16 @@ fn at_step<'a, C: Candidate + 'a>(
     Some(Selection::Ambiguous(step, others))
 }
 
+/// The first that only lacks a value, among those that `fits`.
+fn dry<'a, C: Candidate>(
+    of_service: &'a OfService<C>,
+    request: &Request<'a>,
+    fits: impl Fn(&C) -> bool,
+) -> Option<Selection<'a, C>> {
+    let mut open = STEPS.into_iter().flat_map(|step| of_service.at(step, request.known));
+    open.find(|c| fits(c) && verdict(&***c, request) == Verdict::NoValue).map(Selection::Dry)
+}
+
 fn named<'a, C: Candidate>(of_service: &'a OfService<C>, request: &Request<'a>, name: &str) -> Selection<'a, C> {
     STEPS
         .into_iter()
@@ -233,5 +246,6 @@ fn named<'a, C: Candidate>(of_service: &'a OfService<C>, request: &Request<'a>, 
             let found = of_service.at(step, request.known).filter(|c| c.credential().name.as_str() == name);
             at_step(Step::Named, found, request)
         })
+        .or_else(|| dry(of_service, request, |c| c.credential().name.as_str() == name))
         .unwrap_or(Selection::NoSuchNamed)
 }

@@ -80,6 +80,7 @@ fn outcome(keys: Vec<Entry>, known: &Known, named: Option<&str>, host: Option<&H
     match table.select(&Request { known, service: &service, named, host, now: 1_000 }) {
         Selection::Chosen(c, step) => format!("{} {step:?}", c.credential().name),
         Selection::Missing => "missing".into(),
+        Selection::Dry(c) => format!("{} has no value", c.credential().name),
         Selection::NoSuchNamed => "no such".into(),
         Selection::Ambiguous(step, found) => format!("{} at {step:?}", found.len()),
     }
@@ -144,13 +145,34 @@ fn environment_expiry_and_host_narrow_the_candidates() {
     assert_eq!(outcome(with(|_| ()), &prod, None, None), "k Personal");
     assert_eq!(outcome(with(|e| e.credential.expires = Some(1_000)), &prod, None, None), "missing");
     assert_eq!(outcome(with(|e| e.credential.expires = Some(1_001)), &prod, None, None), "k Personal");
-    assert_eq!(outcome(with(|e| e.credential.sealed = None), &prod, None, None), "missing");
     let acme = Host::new("acme.example").unwrap();
     let other = Host::new("other.example").unwrap();
     let pinned = || with(|e| e.host = Some(Host::new("acme.example").unwrap()));
     assert_eq!(outcome(pinned(), &prod, None, Some(&acme)), "k Personal");
     assert_eq!(outcome(pinned(), &prod, None, Some(&other)), "missing");
     assert_eq!(outcome(pinned(), &prod, Some("k"), Some(&other)), "no such");
+}
+
+#[test]
+fn a_key_without_a_value_is_told_only_to_who_could_use_it_and_only_when_nothing_else_fits() {
+    let dry = |owner: &str, shares: &[Share]| {
+        let mut entry = key("dry", owner, shares);
+        entry.credential.sealed = None;
+        entry
+    };
+    let known = known(Some("prod"));
+    assert_eq!(outcome(vec![dry("ada", &[])], &known, None, None), "dry has no value");
+    assert_eq!(outcome(vec![dry("ada", &[])], &known, Some("dry"), None), "dry has no value");
+    assert_eq!(outcome(vec![dry("ada", &[])], &known, Some("other"), None), "no such");
+    assert_eq!(outcome(vec![dry("bob", &[])], &known, None, None), "missing");
+    assert_eq!(outcome(vec![dry("bob", &[])], &known, Some("dry"), None), "no such");
+    let other = key("full", "bob", &[Share::Everyone]);
+    assert_eq!(outcome(vec![dry("ada", &[]), other], &known, None, None), "full SharedWithEveryone");
+    let mut staging = dry("ada", &[]);
+    staging.credential.environment = Some(name("staging"));
+    let mut expired = dry("ada", &[]);
+    expired.credential.expires = Some(1_000);
+    assert_eq!(outcome(vec![staging, expired], &known, None, None), "missing");
 }
 
 #[test]

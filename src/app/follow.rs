@@ -15,6 +15,7 @@ use crate::domain::{Clock, SystemClock};
 use crate::listen::Bound;
 
 use super::console;
+use super::declared::Commands;
 use super::parts::Parts;
 
 /// How often the store is asked whether it changed.
@@ -64,11 +65,11 @@ impl Follower {
                 () = stop.cancelled() => return Ok(()),
                 _ = hangup.recv() => {
                     tracing::info!("SIGHUP: reading the configuration again");
-                    self.reload(&watch);
+                    self.reload(&watch, Commands::All);
                 }
                 notice = notices.recv() => {
                     notice.context("the watch ended")?;
-                    self.reload(&watch);
+                    self.reload(&watch, Commands::Changed);
                 }
                 () = tokio::time::sleep(STORE) => self.look_at_store(),
             }
@@ -81,7 +82,7 @@ impl Follower {
             Ok(counter) => {
                 self.parts.line.set_unready(None);
                 if counter != self.seen {
-                    self.refresh();
+                    self.refresh(Commands::Changed);
                 }
             }
             Err(error) => {
@@ -90,8 +91,8 @@ impl Follower {
         }
     }
 
-    fn refresh(&mut self) {
-        match self.parts.refresh(&self.loaded.config, &self.environment) {
+    fn refresh(&mut self, commands: Commands) {
+        match self.parts.refresh(&self.loaded.config, &self.environment, commands) {
             Ok(counter) => self.seen = counter,
             Err(error) => {
                 tracing::error!(
@@ -102,12 +103,13 @@ impl Follower {
         }
     }
 
-    /// Reads proxy.toml and what it names again. A bad one is reported and the old one stays.
-    fn reload(&mut self, watch: &Watch) {
-        let Some(path) = &self.loaded.path else { return self.refresh() };
+    /// Reads proxy.toml and what it names again; `commands` are run even when it is the same. A bad one is reported and the
+    /// old one stays.
+    fn reload(&mut self, watch: &Watch, commands: Commands) {
+        let Some(path) = &self.loaded.path else { return self.refresh(commands) };
         let taken_up = Config::load(Some(path), &self.environment)
             .map_err(|errors| errors.render(false))
-            .and_then(|loaded| self.take_up(loaded).map_err(|error| format!("{error:#}")));
+            .and_then(|loaded| self.take_up(loaded, commands).map_err(|error| format!("{error:#}")));
         match taken_up {
             Ok(()) => {
                 self.parts.metrics.config_loaded(SystemClock.wall());
@@ -120,10 +122,12 @@ impl Follower {
         }
     }
 
-    fn take_up(&mut self, new: Loaded) -> anyhow::Result<()> {
-        self.seen = self.parts.refresh(&new.config, &self.environment)?;
+    fn take_up(&mut self, new: Loaded, commands: Commands) -> anyhow::Result<()> {
+        let is_new = new.text_digest != self.loaded.text_digest;
+        let commands = if is_new { Commands::All } else { commands };
+        self.seen = self.parts.refresh(&new.config, &self.environment, commands)?;
         let former = std::mem::replace(&mut self.loaded, new);
-        if former.text_digest != self.loaded.text_digest {
+        if is_new {
             tracing::info!("the configuration was reloaded");
         }
         warn_of_restart(&former.config, &self.loaded.config);

@@ -3,9 +3,11 @@
 
 mod console;
 mod cores;
+mod declared;
 mod follow;
 mod harden;
 mod parts;
+mod tables;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Environment, ListenAddress, Loaded, Watch};
 use crate::listen::Bound;
 
+pub use declared::look_at_declared;
 pub use harden::harden;
 pub use parts::{AUDIT_FOLDER, master_key_source, open_vault};
+pub use tables::tables;
 
 use parts::Parts;
 
@@ -108,3 +112,6 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<Vec<Bound>>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,28 @@
 //! The parts that live as long as the process, and the making of a snapshot from them and a configuration.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::access::Callers;
 use crate::audit;
-use crate::config::{CallersMode, Config, DeclaredCredential, Environment, MasterKey, Unmatched, ValueSource};
+use crate::config::{Config, Environment, MasterKey};
 use crate::crypto::digest;
-use crate::domain::{CallerId, Clock, Credential, Http2, Name, SystemClock, Timeouts, UpstreamOptions};
+use crate::domain::{Clock, Http2, Service, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
 use crate::keys::MasterKeySource;
 use crate::listen;
 use crate::metrics::{Format, Metrics};
 use crate::pipeline::{self, Line, Snapshot, Sources};
-use crate::store::{LOCAL, Sqlite};
+use crate::store::Sqlite;
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
 use crate::vault::Vault;
-use crate::vault::declared::{Declared, DeclaredValue};
+
+use super::declared::{Commands, DeclaredKeys};
+use super::tables;
 
 /// The folder of the audit segments, in the data folder.
 pub const AUDIT_FOLDER: &str = "audit";
@@ -33,8 +35,7 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     gates: Gates,
     tls: TlsConfigs,
-    /// Counts re-readings of declared credentials: their version.
-    declared_version: Mutex<u32>,
+    declared: DeclaredKeys,
 }
 
 impl Parts {
@@ -70,38 +71,26 @@ impl Parts {
             metrics: &metrics,
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
-        let parts = Self { line, vault, audit, metrics, gates, tls, declared_version: Mutex::new(0) };
-        let seen = parts.refresh(config, environment)?;
+        let parts = Self { line, vault, audit, metrics, gates, tls, declared: DeclaredKeys::default() };
+        let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
 
     /// Builds a snapshot from the store and `config`, and swaps it in. Returns the store's change counter it stands for.
-    pub(super) fn refresh(&self, config: &Config, environment: &Environment) -> anyhow::Result<u64> {
+    pub(super) fn refresh(
+        &self,
+        config: &Config,
+        environment: &Environment,
+        commands: Commands,
+    ) -> anyhow::Result<u64> {
         let inventory = self.vault.inventory().context("the store cannot be read")?;
-        let mut credentials = inventory.credentials;
-        credentials.extend(self.declared(config, environment));
-        let services = config.services.iter().map(|entry| {
-            let service = entry.service.clone();
-            let approach = Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
-                .with_context(|| format!("service `{}`", service.name))?;
-            Ok((service, approach))
-        });
-        let mut services = services.collect::<anyhow::Result<Vec<_>>>()?;
-        // What the operator declared wins a host over the catalogue.
-        services.sort_by_key(|(service, _)| !service.declared);
-        let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
-        let (snapshot, unusable) = Snapshot::build(Sources {
-            services,
-            callers: Callers::new(inventory.users, inventory.callers, unproven.as_ref(), digest::sha256),
-            credentials,
-            unmatched: match config.unmatched {
-                Unmatched::Deny => pipeline::Unmatched::Deny,
-                Unmatched::Tunnel => pipeline::Unmatched::Tunnel,
-            },
-            browser_origins: config.listen.browser_origins.clone(),
-            gates: &self.gates,
-            metrics: &self.metrics,
-        });
+        let counter = inventory.change_counter;
+        let approach = |service: &Service| {
+            Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
+                .with_context(|| format!("service `{}`", service.name))
+        };
+        let declared = self.declared.read(config, environment, &self.vault, commands);
+        let (snapshot, unusable) = tables(config, inventory, declared, approach, (&self.gates, &self.metrics))?;
         for left_out in unusable {
             tracing::warn!(credential = %left_out.credential, why = left_out.why, "a credential cannot be used");
         }
@@ -109,29 +98,7 @@ impl Parts {
         self.line.swap(snapshot);
         self.tls.forget_unused();
         self.metrics.forget_unused();
-        Ok(inventory.change_counter)
-    }
-
-    /// The declared credentials, read and sealed. One that cannot be read has no value, and says why in the log.
-    fn declared(&self, config: &Config, environment: &Environment) -> Vec<Credential> {
-        let mut version = self.declared_version.lock().unwrap_or_else(PoisonError::into_inner);
-        *version = version.saturating_add(1);
-        config.credentials.iter().map(|declared| self.declare(declared, environment, *version)).collect()
-    }
-
-    fn declare(&self, declared: &DeclaredCredential, environment: &Environment, version: u32) -> Credential {
-        let mut credential = declared.credential(version);
-        let sealed = source_of(declared, environment).and_then(|source| {
-            let fields = source.read()?;
-            Ok(self.vault.seal_declared(&credential, &fields)?)
-        });
-        match sealed {
-            Ok(sealed) => credential.sealed = Some(Arc::new(sealed)),
-            Err(error) => {
-                tracing::error!(credential = %declared.name, error = format!("{error:#}"), "a declared credential has no value");
-            }
-        }
-        credential
+        Ok(counter)
     }
 
     /// Everything for Prometheus.
@@ -179,23 +146,6 @@ pub fn master_key_source(config: &Config, environment: &Environment) -> anyhow::
         MasterKey::PassphraseEnv(name) => MasterKeySource::Passphrase { name: name.clone(), value: value(name)? },
         MasterKey::Command(argv) => MasterKeySource::Command(argv.clone()),
     })
-}
-
-fn source_of(declared: &DeclaredCredential, environment: &Environment) -> anyhow::Result<Declared> {
-    let place = |(field, source): &(Name, ValueSource)| {
-        let value = match source {
-            ValueSource::Env(name) => {
-                let found = environment.filled(name);
-                let value = found.with_context(|| format!("the environment variable `{name}` is not set"))?;
-                DeclaredValue::Env { name: name.clone(), value: Zeroizing::new(value.to_owned()) }
-            }
-            ValueSource::File(path) => DeclaredValue::File(path.clone()),
-            ValueSource::Command(argv) => DeclaredValue::Command(argv.clone()),
-        };
-        Ok((field.clone(), value))
-    };
-    let fields = declared.fields.iter().map(place).collect::<anyhow::Result<_>>()?;
-    Ok(Declared { name: declared.name.clone(), service: declared.service.clone(), fields })
 }
 
 /// The proxy that sidekey itself goes through, if its environment names one.

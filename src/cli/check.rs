@@ -2,6 +2,10 @@
 
 use clap::Args;
 
+use crate::app;
+use crate::config::{Config, Environment};
+use crate::domain::SourceKind;
+
 use super::session::Session;
 use super::table::show_json;
 
@@ -14,11 +18,12 @@ Examples:
 /// Check the configuration
 ///
 /// Reads and compiles the configuration file as a start would, and prints every error with its line, what was expected and the
-/// fix. Nothing is started, opened or changed. The exit code is 0 when the file is good and 2 when it is not.
+/// fix. Declared keys whose file or environment variable yields no value here are named, as they may where the file is only
+/// checked; commands are not run. Nothing is started or changed. The exit code is 0 when the file is good and 2 when it is not.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Print JSON: {"version":1,"ok":…,"errors":[…]}
+    /// Print JSON: {"version":1,"ok":…,"errors":[…],"warnings":[…]}
     #[arg(long)]
     json: bool,
 }
@@ -47,6 +52,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     };
     let (services, credentials) = (loaded.config.services.len(), loaded.config.credentials.len());
     let custom = loaded.config.services.iter().filter(|entry| !entry.service.built_in).count();
+    let warnings = dry(&loaded.config, &session.environment);
     if arguments.json {
         let report = serde_json::json!({
             "version": 1,
@@ -55,8 +61,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             "services": services,
             "credentials": credentials,
             "errors": [],
+            "warnings": warnings,
         });
         return Ok(show_json(&report, &mut session.screen)?);
+    }
+    for warning in warnings {
+        session.screen.note(format!("warning: {warning}"))?;
     }
     let name = loaded.path.as_deref().map_or("the built-in defaults".into(), |path| match path.file_name() {
         Some(name) => name.to_string_lossy(),
@@ -67,4 +77,16 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let own = if custom > 0 { format!("; {custom} of the services are your own") } else { String::new() };
     session.screen.say(format!("{name}: ok ({counts}){own}"))?;
     Ok(())
+}
+
+/// The declared keys that yield no value here, each in a sentence; without the path, which stands in the file.
+fn dry(config: &Config, environment: &Environment) -> Vec<String> {
+    let look = |declared| app::look_at_declared(declared, environment, &[SourceKind::File, SourceKind::Env]).err();
+    let dry = config.credentials.iter().filter_map(look);
+    dry.map(|error| {
+        let kind = error.kind.describe();
+        let why = anyhow::Error::new(error.source);
+        format!("the {kind} of [credential.{}] yields no value here: {why:#}", error.credential)
+    })
+    .collect()
 }

@@ -181,7 +181,7 @@ impl DeclaredCredential {
             expires: None,
             version,
             sealed: None,
-            source: Source::Declared,
+            source: Source::Declared { dry: None },
         }
     }
 }

@@ -24,7 +24,32 @@ pub enum Source {
     /// Sealed in the store.
     Store,
     /// Declared in proxy.toml: an environment variable, a file or a command.
-    Declared,
+    Declared {
+        /// Which of them yields no value, as long as one does not.
+        dry: Option<SourceKind>,
+    },
+}
+
+/// In what kind of place a declared value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An environment variable of the proxy.
+    Env,
+    /// A file.
+    File,
+    /// What a command prints.
+    Command,
+}
+
+impl SourceKind {
+    /// In words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Env => "environment variable",
+            Self::File => "file",
+            Self::Command => "command",
+        }
+    }
 }
 
 /// A credential: everything but its value, and the value of its current version as ciphertext.

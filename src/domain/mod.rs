@@ -19,7 +19,7 @@ mod template;
 pub use caller::{Caller, Environment, Team, User};
 pub use clock::{Clock, SystemClock};
 pub use code::Code;
-pub use credential::{Credential, Share, Source};
+pub use credential::{Credential, Share, Source, SourceKind};
 pub use host::{Host, HostError, HostPattern};
 pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
 pub use limits::{Limits, Rate, Retry, Timeouts};

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pipeline::{Inbound, Line, Peer, ReplyBody, Trail, Upload, refuse};
 
 use super::doors::{self, Door, Entered, Here};
-use super::guarded::{self, Guarded, Served, State};
+use super::guarded::{self, Guarded, Lengths, Served, State};
 use super::{own, upgrade};
 
 /// What every connection of the process shares.
@@ -107,7 +107,7 @@ struct Visit {
 }
 
 async fn serve_http1<S: ClientStream>(stream: S, visit: Visit) {
-    let io = Guarded::new(TokioIo::new(stream), Arc::clone(&visit.state), Arc::clone(&visit.peer));
+    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&visit.state), Arc::clone(&visit.peer)));
     let visit = Arc::new(visit);
     let service = service_fn(move |request| serve(request, &visit));
     let served = http1::Builder::new()
@@ -125,7 +125,7 @@ async fn serve_http1<S: ClientStream>(stream: S, visit: Visit) {
 
 async fn serve_http2<S: ClientStream>(stream: S, visit: Visit, stop: CancellationToken) {
     visit.state.speaks_http2();
-    let io = Guarded::new(TokioIo::new(stream), Arc::clone(&visit.state), Arc::clone(&visit.peer));
+    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&visit.state), Arc::clone(&visit.peer)));
     let visit = Arc::new(visit);
     let service = service_fn(move |request| serve(request, &visit));
     let served = http2::Builder::new(TokioExecutor::new())
@@ -155,9 +155,13 @@ type Serving = Pin<Box<dyn Future<Output = Result<Response<Served>, Infallible>>
 
 /// One request: through its door, along the line, back.
 fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
-    visit.state.begin();
+    let lengths = visit.state.begin();
     let (parts, body) = request.into_parts();
     let entered = visit.shared.line.peek(|view| doors::enter(&parts, visit.here, view));
+    let entered = match (entered, lengths) {
+        (Ok(Entered { door, .. }), Lengths::Two) => Err((door, doors::TWO_LENGTHS)),
+        (entered, _) => entered,
+    };
     let visit = Arc::clone(visit);
     match entered {
         Ok(Entered { door, target, proof, signs }) => {

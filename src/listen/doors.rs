@@ -1,6 +1,6 @@
 //! From a request as it came to an `Inbound`: which door, which target, which proof. The only place that parses targets.
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 
@@ -32,11 +32,17 @@ const UNPARSABLE: CallerFault = CallerFault::Malformed(
     "The request target cannot be read as a URL, an absolute path or `host:port`. Check the URL that the client was given.",
 );
 
+/// Two readers of such a request may disagree on where it ends, and on what is the next one.
+pub(super) const TWO_LENGTHS: CallerFault = CallerFault::Malformed(
+    "The request gives the length of its body twice, by Content-Length and by Transfer-Encoding (RFC 9112 §6.1). Send one of the two.",
+);
+
 /// Tells the door and reads the target.
 pub(super) fn enter(parts: &Parts, here: Here, view: &Snapshot) -> Result<Entered, (Door, CallerFault)> {
     let signs = Signs::of(&parts.headers);
     if parts.method == Method::CONNECT {
         let target = connect_target(&parts.uri).map_err(|fault| (Door::Connect, fault))?;
+        refuse_content(parts).map_err(|fault| (Door::Connect, fault))?;
         let proof = proof::at_proxy_door(&parts.headers, signs);
         return Ok(Entered { door: Door::Connect, target, proof, signs });
     }
@@ -66,6 +72,17 @@ fn refuse_trace(parts: &Parts) -> Result<(), CallerFault> {
         // It would send the injected key back to the caller (RFC 9110 §9.3.8).
         return Err(CallerFault::Malformed(
             "TRACE is refused, because its answer would repeat the key. Use another method.",
+        ));
+    }
+    Ok(())
+}
+
+/// What follows CONNECT is the tunnel's, and a body would be taken for its first bytes (RFC 9110 §9.3.6).
+fn refuse_content(parts: &Parts) -> Result<(), CallerFault> {
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    if parts.headers.contains_key(TRANSFER_ENCODING) || lengths.any(|length| length != "0") {
+        return Err(CallerFault::Malformed(
+            "CONNECT has no body. Send it without Content-Length and Transfer-Encoding.",
         ));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! A client's stream under watch: silent, slow or stuck clients are closed by a sweep once a second, so that a request pays
-//! two stores for its deadlines and no timer. Also turns hyper's bare answers to unparsable requests into problem documents.
+//! two stores for its deadlines and no timer. Also tells the door of a request that gives its length twice, and turns hyper's
+//! bare answers to unparsable requests into problem documents.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,12 +11,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 
 use crate::pipeline::{Peer, ReplyBody};
 use crate::upstream::{SMALL, as_one, seconds};
 
+use super::framing::Framing;
 use super::unparsable;
 
 /// Seconds that a fresh connection may stay without a byte.
@@ -30,12 +32,12 @@ const STUCK: u32 = 600;
 /// What the connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Nothing has come yet.
     Fresh,
-    /// Between two requests.
+    /// Between two requests; at HTTP/2 also before the first.
     Idle,
-    /// Part of a head has come.
+    /// Part of a head has come. Not at HTTP/2, where bytes that come need not belong to a request.
     Head,
     /// A request is being served.
     Serving,
@@ -50,6 +52,24 @@ pub(super) struct State {
     /// Requests under way; more than one at HTTP/2.
     serving: AtomicU32,
     http2: AtomicBool,
+    /// Answers of which a piece waits until the client lets it come (RFC 9113 §5.2); at HTTP/2, where the socket does not
+    /// tell.
+    untaken: AtomicU32,
+    /// When the last such piece was taken or began to wait.
+    moved: AtomicU32,
+    /// Requests handed to a door so far; at HTTP/1, where they come one by one.
+    handed: AtomicU32,
+    /// Which request, counted from 1, gives its length twice; 0 is none.
+    twice: AtomicU32,
+}
+
+/// How a request tells where its body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lengths {
+    /// In one way, or not at all.
+    One,
+    /// By Content-Length and by Transfer-Encoding.
+    Two,
 }
 
 impl State {
@@ -61,6 +81,10 @@ impl State {
             write_waits: AtomicBool::new(false),
             serving: AtomicU32::new(0),
             http2: AtomicBool::new(false),
+            untaken: AtomicU32::new(0),
+            moved: AtomicU32::new(0),
+            handed: AtomicU32::new(0),
+            twice: AtomicU32::new(0),
         })
     }
 
@@ -71,12 +95,20 @@ impl State {
 
     pub(super) fn speaks_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
+        self.enter(Phase::Idle);
+    }
+
+    fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
     }
 
     /// A request has come.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self) -> Lengths {
         self.serving.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Serving);
+        let number = self.handed.load(Ordering::Relaxed).wrapping_add(1);
+        self.handed.store(number, Ordering::Relaxed);
+        if self.twice.load(Ordering::Relaxed) == number { Lengths::Two } else { Lengths::One }
     }
 
     /// A request's answer has ended.
@@ -92,12 +124,15 @@ impl State {
 
     /// Whether the client has used up its time.
     fn is_over(&self, now: u32) -> bool {
-        let passed = now.wrapping_sub(self.since.load(Ordering::Relaxed));
+        let passed = |since: &AtomicU32| now.wrapping_sub(since.load(Ordering::Relaxed));
         match self.phase.load(Ordering::Relaxed) {
-            p if p == Phase::Fresh as u8 => passed > FIRST_BYTE,
-            p if p == Phase::Head as u8 => passed > HEAD && !self.http2.load(Ordering::Relaxed),
-            p if p == Phase::Idle as u8 => passed > KEEP_ALIVE,
-            _ => self.write_waits.load(Ordering::Relaxed) && passed > STUCK,
+            p if p == Phase::Fresh as u8 => passed(&self.since) > FIRST_BYTE,
+            p if p == Phase::Head as u8 => passed(&self.since) > HEAD,
+            p if p == Phase::Idle as u8 => passed(&self.since) > KEEP_ALIVE,
+            _ => {
+                let writes = self.write_waits.load(Ordering::Relaxed) && passed(&self.since) > STUCK;
+                writes || self.untaken.load(Ordering::Relaxed) > 0 && passed(&self.moved) > STUCK
+            }
         }
     }
 }
@@ -141,6 +176,17 @@ pub fn drain() -> usize {
     WATCHED.with_borrow(Vec::len)
 }
 
+/// What the connections of this core are doing, and whether they wait for their client to take what was written.
+#[cfg(test)]
+pub(crate) fn watched() -> Vec<(Phase, bool)> {
+    let phases = [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving];
+    WATCHED.with_borrow(|watched| {
+        let open = watched.iter().filter(|(_, task)| !task.is_finished());
+        let seen = open.map(|(state, _)| (phases.into_iter().find(|phase| state.is(*phase)), state));
+        seen.map(|(phase, state)| (phase.unwrap(), state.write_waits.load(Ordering::Relaxed))).collect()
+    })
+}
+
 fn take(over: impl Fn(&State) -> bool) -> Vec<AbortHandle> {
     WATCHED.with_borrow_mut(|watched| {
         let mut taken = Vec::new();
@@ -155,32 +201,42 @@ fn take(over: impl Fn(&State) -> bool) -> Vec<AbortHandle> {
     })
 }
 
-/// A client's stream. `S` reads and writes as hyper wants it.
+/// A client's stream.
 pub(super) struct Guarded<S> {
     stream: S,
     state: Arc<State>,
     peer: Peer,
+    framing: Framing,
     /// What is sent in place of an answer that hyper made, while it waits to be sent.
     answer: Option<Vec<u8>>,
 }
 
 impl<S> Guarded<S> {
+    /// A stream of HTTP/1, or of HTTP/2 when `state` knows that already.
     pub(super) fn new(stream: S, state: Arc<State>, peer: Peer) -> Self {
-        Self { stream, state, peer, answer: None }
+        let framing = if state.is_http2() { Framing::foreign() } else { Framing::new() };
+        Self { stream, state, peer, framing, answer: None }
     }
 }
 
-impl<S: Read + Unpin> Read for Guarded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() && (self.state.is(Phase::Idle) || self.state.is(Phase::Fresh)) {
-            self.state.enter(Phase::Head);
+        if read.is_ready() {
+            if (self.state.is(Phase::Idle) || self.state.is(Phase::Fresh)) && !self.state.is_http2() {
+                self.state.enter(Phase::Head);
+            }
+            let bytes = buffer.filled().get(before..).unwrap_or_default();
+            if let Some(number) = self.framing.follow(bytes) {
+                self.state.twice.store(number, Ordering::Relaxed);
+            }
         }
         read
     }
 }
 
-impl<S: Write + Unpin> Guarded<S> {
+impl<S: AsyncWrite + Unpin> Guarded<S> {
     fn wrote<T>(&self, written: &Poll<io::Result<T>>) {
         let waits = written.is_pending();
         if self.state.write_waits.swap(waits, Ordering::Relaxed) != waits || !waits {
@@ -191,7 +247,7 @@ impl<S: Write + Unpin> Guarded<S> {
     /// What hyper writes by itself before any request was handed to a door: its answer to a head that it cannot parse. An
     /// upstream's answer is never taken for it: it is written in another phase, and is not the same to the last byte.
     fn is_bare(&self, bytes: &[u8]) -> bool {
-        self.state.is(Phase::Head) && !self.state.http2.load(Ordering::Relaxed) && unparsable::is_bare(bytes)
+        self.state.is(Phase::Head) && unparsable::is_bare(bytes)
     }
 
     /// Sends the document in place of hyper's bare answer. It is made once, however often the stream is not ready for it;
@@ -203,7 +259,7 @@ impl<S: Write + Unpin> Guarded<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_bare(bytes) {
             return self.write_own(cx, bytes);
@@ -240,20 +296,48 @@ impl<S: Write + Unpin> Write for Guarded<S> {
     }
 }
 
-/// An answer's body that tells the sweep when it has ended.
+/// An answer's body that tells the sweep when it has ended, and at HTTP/2 when the client does not take it.
 pub(super) struct Served {
     body: ReplyBody,
     state: Arc<State>,
+    taking: Taking,
+}
+
+/// What became of the last piece of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taking {
+    /// At HTTP/1 the socket tells.
+    Unknown,
+    /// It was taken, or there was none.
+    Taken,
+    /// It waits. hyper asks for the next one when there is room for it.
+    Waits,
 }
 
 impl Served {
     pub(super) fn new(body: ReplyBody, state: Arc<State>) -> Self {
-        Self { body, state }
+        let taking = if state.is_http2() { Taking::Taken } else { Taking::Unknown };
+        Self { body, state, taking }
+    }
+
+    fn note(&mut self, now: Taking) {
+        if self.taking == now {
+            return;
+        }
+        self.taking = now;
+        self.state.moved.store(seconds(), Ordering::Relaxed);
+        match now {
+            Taking::Waits => self.state.untaken.fetch_add(1, Ordering::Relaxed),
+            _ => self.state.untaken.fetch_sub(1, Ordering::Relaxed),
+        };
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
+        if self.taking == Taking::Waits {
+            self.note(Taking::Taken);
+        }
         self.state.end();
     }
 }
@@ -263,7 +347,15 @@ impl Body for Served {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.taking == Taking::Unknown {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        self.note(Taking::Taken);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.note(Taking::Waits);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

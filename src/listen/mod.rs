@@ -5,6 +5,7 @@ mod accept;
 mod browser;
 mod connection;
 mod doors;
+mod framing;
 mod guarded;
 mod own;
 mod proof;
@@ -14,4 +15,9 @@ mod upgrade;
 pub use accept::{Bound, bind, run};
 pub use browser::is_local_authority;
 pub use connection::Shared;
+#[cfg(test)]
+pub(crate) use guarded::{Phase, watched};
 pub use guarded::{clients, drain, sweep};
+
+#[cfg(test)]
+mod tests;

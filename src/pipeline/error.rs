@@ -129,7 +129,7 @@ impl CallerFault {
             Self::Unauthorized(Unauthorized::Rules { .. } | Unauthorized::NoSuchNamed { .. }) | Self::Plaintext(_) => {
                 Code::NotAllowed
             }
-            Self::Unauthorized(Unauthorized::Missing { .. }) => Code::CredentialMissing,
+            Self::Unauthorized(Unauthorized::Missing { .. } | Unauthorized::NoValue { .. }) => Code::CredentialMissing,
             Self::Unauthorized(Unauthorized::Ambiguous { .. }) => Code::CredentialAmbiguous,
         }
     }

@@ -12,6 +12,8 @@ use crate::access::Proof;
 use crate::route::{Door, Target};
 use crate::upstream::{Outgoing, Replay};
 
+use super::judge::Question;
+
 /// The peer of a connection, in text, made once per connection.
 pub type Peer = Arc<str>;
 
@@ -116,13 +118,15 @@ pub struct Inbound {
 }
 
 impl Inbound {
+    /// What is asked of the decision at `now`, in Unix seconds.
+    pub fn question(&self, now: i64) -> Question<'_> {
+        let (method, path) = (self.parts.method.as_str(), self.parts.uri.path());
+        Question { target: &self.target, method, path, named: self.named_credential(), now }
+    }
+
     /// The path that rules and routes see: what will be sent, without the query and without what belongs to the door.
     pub fn path(&self) -> &str {
-        let path = self.parts.uri.path();
-        match &self.target {
-            Target::Named { rest, .. } => path.get(*rest..).filter(|rest| !rest.is_empty()).unwrap_or("/"),
-            Target::Hosted { .. } => path,
-        }
+        self.target.within(self.parts.uri.path())
     }
 
     /// The credential that the caller named.

@@ -3,6 +3,7 @@
 
 mod error;
 mod inbound;
+pub mod judge;
 mod reply;
 mod respond;
 mod send;
@@ -16,10 +17,10 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
-use crate::access::{self, Grant, Known, Unidentified};
+use crate::access::{Grant, Known, Unidentified};
 use crate::domain::{Clock, Origin, Scheme, Timeouts};
 use crate::gate::{self, Permit};
-use crate::inject::{self, Mount};
+use crate::inject;
 use crate::route::{Routed, Target};
 use crate::upstream::{Destination, ExchangeError, Reach, Stream, Upstream};
 use crate::vault::Vault;
@@ -30,6 +31,8 @@ pub use reply::{Joined, Reply, ReplyBody};
 pub use respond::{Problem, answer};
 pub use snapshot::{Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
 pub use trail::{Core, Trail};
+
+use judge::no_service;
 
 /// The parts of the line that outlive a snapshot.
 pub struct Line {
@@ -233,46 +236,10 @@ fn authorize(
     inbound: &Inbound,
     now: i64,
 ) -> Result<Grant<Held>, ProxyError> {
-    let (service, named) = (&routed.service.service.name, inbound.named_credential());
-    let request = access::Request { known, service, named, host: routed.host, now };
-    let grant = access::grant(&view.credentials, known, &request).map_err(CallerFault::from)?;
-    check_rules(&grant, inbound)?;
+    let question = inbound.question(now);
+    let grant = judge::choose(view, known, routed, &question)?;
+    judge::check_rules(grant.candidate(), &question)?;
     Ok(grant)
-}
-
-fn no_service(target: &Target) -> CallerFault {
-    match target {
-        Target::Named { name, .. } => CallerFault::NoSuchService(name.chars().take(64).collect()),
-        Target::Hosted { host, .. } => CallerFault::NoServiceForHost(host.to_string()),
-    }
-}
-
-const DOT_SEGMENTS: CallerFault = CallerFault::Malformed(
-    "The path has a `.` or `..` segment, plain or encoded, where rules or a base path apply: what is checked must be what is sent. Send the resolved path.",
-);
-
-/// The rules see the very bytes that will be sent; a path that a server may read differently is refused.
-fn check_rules(grant: &Grant<Held>, inbound: &Inbound) -> Result<(), ProxyError> {
-    let held = grant.candidate();
-    let service = &held.entry.service;
-    let plan = &held.outlet.plan;
-    let rules = service.allow.as_deref();
-    if rules.is_none() && !plan.fixes_path() {
-        return Ok(());
-    }
-    if inject::has_dot_segments(inbound.path()) {
-        return Err(DOT_SEGMENTS.into());
-    }
-    let mount = match &inbound.target {
-        Target::Named { rest, .. } => Mount::Base { skip: *rest },
-        Target::Hosted { .. } => Mount::Origin(plan.upstream()),
-    };
-    let path = plan.ruled_path(inbound.parts.uri.path(), &mount).map_err(ProxyError::from)?;
-    if access::rules_admit(rules, inbound.parts.method.as_str(), &path) {
-        return Ok(());
-    }
-    let service = service.name.clone();
-    Err(CallerFault::from(access::Unauthorized::Rules { service }).into())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use sfv::{Integer, ItemSerializer, StringRef, TokenRef, key_ref, token_ref};
 
 use crate::access::{Unauthorized, Unidentified};
-use crate::domain::{Code, RequestId};
+use crate::domain::{Code, RequestId, SourceKind};
 use crate::gate::Refused;
 use crate::upstream::{DialError, ExchangeError};
 
@@ -172,11 +172,25 @@ fn unauthorized_detail(why: &Unauthorized) -> String {
         Unauthorized::Missing { service } => format!(
             "Service `{service}` is known, but this caller has no key for it. Add one with `sidekey key add {service}`, or declare one under [credential.*] in proxy.toml."
         ),
+        Unauthorized::NoValue { service, credential, kind } => format!(
+            "The key `{credential}` of service `{service}` is declared in proxy.toml, but its {} yields no value. {} The log says why, and so does `sidekey explain METHOD URL`.",
+            kind.describe(),
+            mending(*kind),
+        ),
         Unauthorized::Ambiguous { service, step, names } => format!(
             "Several keys of service `{service}` fit equally ({}): {}. Choose one with the header `Sidekey-Credential: NAME`, or give them environments.",
             step.describe(),
             names.join(", ")
         ),
+    }
+}
+
+/// What takes up a declared value that was mended.
+fn mending(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Env => "Once it is set, sidekey must be started anew.",
+        SourceKind::File => "Once the file is right, it is taken up by itself.",
+        SourceKind::Command => "Once the command works, SIGHUP has sidekey run it again.",
     }
 }
 

@@ -4,21 +4,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::access::Proof;
-use crate::domain::{Fields, Host, Origin};
+use crate::domain::Fields;
 use crate::gate::Permit;
-use crate::inject::{self, Mount, Outbound};
+use crate::inject::{self, Outbound};
 use crate::route::Target;
 use crate::upstream::{Destination, Failed, Outgoing, UpstreamBody};
 
-use super::error::{CallerFault, OurFault, ProxyError};
+use super::error::{OurFault, ProxyError};
 use super::inbound::Inbound;
 use super::snapshot::{Entry, Held, Outlet};
 use super::trail::Trail;
-use super::{Line, no_service};
+use super::{Line, judge};
 
 /// The first pause before a request is sent again; it doubles with each attempt.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -136,38 +137,10 @@ pub(super) fn sifted(mut body: Outgoing, version: http::Version, outlet: Option<
 fn outbound(
     held: &Held,
     target: &Target,
-    parts: http::request::Parts,
+    parts: Parts,
     fields: &Fields,
 ) -> Result<(Outbound, Arc<Destination>), ProxyError> {
-    let Held { entry, outlet, .. } = held;
-    let plan = &outlet.plan;
-    let other = match target {
-        Target::Named { .. } => None,
-        Target::Hosted { host, port, .. } => elsewhere(outlet, host, *port),
-    };
-    let (mount, destination) = match (target, other.as_ref()) {
-        (Target::Named { rest, .. }, _) => (Mount::Base { skip: *rest }, Arc::clone(&outlet.destination)),
-        (Target::Hosted { .. }, None) => (Mount::Origin(plan.upstream()), Arc::clone(&outlet.destination)),
-        (Target::Hosted { .. }, Some(origin)) => {
-            let upstream = plan.upstream_at(origin).ok_or_else(|| no_service(target))?;
-            let destination = entry.destination(origin).ok_or_else(|| no_service(target))?;
-            refuse_plaintext(entry, entry.may_carry_key_to(origin))?;
-            let placed = inject::place(parts, Mount::Origin(&upstream), plan, fields).map_err(ProxyError::from)?;
-            return Ok((placed, destination));
-        }
-    };
-    refuse_plaintext(entry, outlet.carries_key)?;
-    let placed = inject::place(parts, mount, plan, fields).map_err(ProxyError::from)?;
-    Ok((placed, destination))
-}
-
-fn refuse_plaintext(entry: &Entry, carries_key: bool) -> Result<(), CallerFault> {
-    if carries_key { Ok(()) } else { Err(CallerFault::Plaintext(entry.service.name.to_string())) }
-}
-
-/// The origin when the client named another host or port of the service than the base URL's.
-fn elsewhere(outlet: &Outlet, host: &Host, port: Option<u16>) -> Option<Origin> {
-    let base = outlet.destination.origin();
-    let port = port.filter(|port| !matches!(port, 80 | 443)).unwrap_or(base.port);
-    (base.host != *host || base.port != port).then(|| Origin { scheme: base.scheme, host: host.clone(), port })
+    let way = judge::way(held, target)?;
+    let placed = inject::place(parts, way.mount(held, target), &held.outlet.plan, fields).map_err(ProxyError::from)?;
+    Ok((placed, way.destination))
 }

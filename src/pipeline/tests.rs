@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::*;
 use crate::access::{Step, Unauthorized};
-use crate::domain::{Code, Name, RequestId, ServiceName};
+use crate::domain::{Code, Name, RequestId, ServiceName, SourceKind};
 use crate::gate::Refused;
 use crate::inject::InjectError;
 use crate::route::Door;
@@ -57,6 +57,7 @@ fn name(error: &ProxyError) -> &'static str {
                 Unauthorized::Rules { .. } => "rules",
                 Unauthorized::NoSuchNamed { .. } => "no such named",
                 Unauthorized::Missing { .. } => "missing",
+                Unauthorized::NoValue { .. } => "no value",
                 Unauthorized::Ambiguous { .. } => "ambiguous",
             },
         },
@@ -84,13 +85,15 @@ fn name(error: &ProxyError) -> &'static str {
     }
 }
 
-const NAMES: usize = 27;
+const NAMES: usize = 28;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
 fn of_callers() -> Vec<Row> {
     let denied = "http_request_denied";
     let names = vec!["first".to_owned(), "second".to_owned()];
+    let key = Name::new("billing-prod").unwrap();
+    let dry = Unauthorized::NoValue { service: service(), credential: key, kind: SourceKind::File };
     let ambiguous = Unauthorized::Ambiguous { service: service(), step: Step::Personal, names };
     vec![
         (CallerFault::Malformed("It has a fault. Mend it.").into(), 400, Code::BadRequest, "http_request_error"),
@@ -106,6 +109,7 @@ fn of_callers() -> Vec<Row> {
         (unauthorized(Unauthorized::Rules { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::NoSuchNamed { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::Missing { service: service() }), 424, Code::CredentialMissing, denied),
+        (unauthorized(dry), 424, Code::CredentialMissing, denied),
         (unauthorized(ambiguous), 424, Code::CredentialAmbiguous, denied),
     ]
 }

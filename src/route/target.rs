@@ -57,6 +57,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// What rules and routes see of a request's `path`: without what belongs to the door.
+    pub fn within<'a>(&self, path: &'a str) -> &'a str {
+        match self {
+            Self::Named { rest, .. } => path.get(*rest..).filter(|rest| !rest.is_empty()).unwrap_or("/"),
+            Self::Hosted { .. } => path,
+        }
+    }
+
     /// The host or service name for logs and the audit.
     pub fn label(&self) -> &str {
         match self {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::domain::{Fields, Name, ServiceName};
+use crate::domain::{Fields, Name, Secret, ServiceName, SourceKind};
 use crate::keys::{CommandError, command};
 use crate::seal::{self, MAX_LEN, ValueError};
 
@@ -21,13 +21,24 @@ pub enum DeclaredValue {
     Env {
         /// The variable's name, for messages.
         name: String,
-        /// Its value.
-        value: Zeroizing<String>,
+        /// Its value; none when it is not set.
+        value: Option<Zeroizing<String>>,
     },
     /// In a file, whole, but for one newline at the end.
     File(PathBuf),
     /// On the standard output of a program and its arguments, but for one newline at the end.
     Command(Vec<String>),
+}
+
+impl DeclaredValue {
+    /// What kind of place it is.
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            Self::Env { .. } => SourceKind::Env,
+            Self::File(_) => SourceKind::File,
+            Self::Command(_) => SourceKind::Command,
+        }
+    }
 }
 
 impl std::fmt::Display for DeclaredValue {
@@ -67,6 +78,8 @@ pub struct DeclaredError {
     pub field: Name,
     /// Where it should be.
     pub place: String,
+    /// What kind of place that is.
+    pub kind: SourceKind,
     /// Why.
     #[source]
     pub source: Unreadable,
@@ -78,6 +91,9 @@ pub enum Unreadable {
     /// The file cannot be read.
     #[error("it cannot be read")]
     File(#[source] io::Error),
+    /// The environment variable is absent or empty.
+    #[error("it is not set")]
+    Unset,
     /// The command gave nothing.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -100,17 +116,27 @@ impl Declared {
     /// # Errors
     /// When a place cannot be read, or holds nothing, more than 64 KiB, or what no header can carry.
     pub fn read(&self) -> Result<Fields, DeclaredError> {
-        let mut fields = Vec::with_capacity(self.fields.len());
-        for (name, value) in &self.fields {
-            let secret = bytes(value).and_then(|bytes| Ok(seal::clean(bytes)?.0)).map_err(|source| DeclaredError {
-                credential: self.name.clone(),
-                field: name.clone(),
-                place: value.to_string(),
-                source,
-            })?;
-            fields.push((name.clone(), secret));
-        }
-        Ok(Fields::new(fields))
+        let fields = self.fields.iter().map(|(name, value)| Ok((name.clone(), self.field(name, value)?)));
+        Ok(Fields::new(fields.collect::<Result<_, _>>()?))
+    }
+
+    /// Reads the fields that are in places of these kinds, and forgets what it read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn look(&self, kinds: &[SourceKind]) -> Result<(), DeclaredError> {
+        let mut looked_at = self.fields.iter().filter(|(_, value)| kinds.contains(&value.kind()));
+        looked_at.try_for_each(|(name, value)| self.field(name, value).map(drop))
+    }
+
+    fn field(&self, name: &Name, value: &DeclaredValue) -> Result<Secret, DeclaredError> {
+        bytes(value).and_then(|bytes| Ok(seal::clean(bytes)?.0)).map_err(|source| DeclaredError {
+            credential: self.name.clone(),
+            field: name.clone(),
+            place: value.to_string(),
+            kind: value.kind(),
+            source,
+        })
     }
 
     /// How the files look now, following links; none for one that is absent. When this differs from last time, read again.
@@ -132,7 +158,10 @@ impl Declared {
 
 fn bytes(value: &DeclaredValue) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     match value {
-        DeclaredValue::Env { value, .. } => Ok(Zeroizing::new(value.as_bytes().to_vec())),
+        DeclaredValue::Env { value, .. } => {
+            let value = value.as_ref().ok_or(Unreadable::Unset)?;
+            Ok(Zeroizing::new(value.as_bytes().to_vec()))
+        }
         DeclaredValue::Command(argv) => Ok(command::run(argv, command::LIMIT)?),
         DeclaredValue::File(path) => {
             // Room for the longest value, its newline and one byte more, so that the buffer never grows and leaves a copy.

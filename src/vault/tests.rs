@@ -347,7 +347,7 @@ fn declared_values_are_read_from_everywhere_and_open_like_stored_ones() {
     fs::write(&path, "from-file\n").unwrap();
     let value = Zeroizing::new("from-env".to_owned());
     let declared = declared(vec![
-        ("a", DeclaredValue::Env { name: "BILLING".into(), value }),
+        ("a", DeclaredValue::Env { name: "BILLING".into(), value: Some(value) }),
         ("b", DeclaredValue::File(path.clone())),
         ("c", sh("echo from-command")),
     ]);
@@ -363,7 +363,7 @@ fn declared_values_are_read_from_everywhere_and_open_like_stored_ones() {
         expires: None,
         version: 1,
         sealed: None,
-        source: Source::Declared,
+        source: Source::Declared { dry: None },
     };
     credential.sealed = Some(Arc::new(vault.seal_declared(&credential, &fields).unwrap()));
     let opened = vault.open_kept(&credential, &KeptOpener::default()).unwrap();

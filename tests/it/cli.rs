@@ -313,7 +313,7 @@ fn explain_agrees_with_the_proxy_and_sends_nothing() {
     assert_eq!(outcome(&["--credential", "billing-2", "GET", "/billing/v1"])["key"], "billing-2");
     assert_eq!(outcome(&["GET", "https://unknown.test/"])["code"], "service_unknown");
     let text = world.sidekey(["explain", "GET", "/billing/v1"]).run().succeeds();
-    assert!(text.contains("billing and billing-2") && text.contains("X-API-Key: …"), "{text}");
+    assert!(text.contains("billing, billing-2") && text.contains("X-API-Key: …"), "{text}");
     assert!(upstream.requests().is_empty(), "explain sent something");
     world.sidekey(["explain", "--as", "nobody", "GET", "/billing/v1"]).run().fails_with(2);
     world.sidekey(["explain", "GET", "ftp://x/"]).run().fails_with(2);
@@ -328,6 +328,39 @@ fn explain_knows_the_rules() {
     assert_eq!(outcome(&["GET", "/billing/v1/charges"])["outcome"], "sent");
     assert_eq!(outcome(&["POST", "/billing/v1/charges"])["code"], "not_allowed");
     assert_eq!(outcome(&["GET", "/billing/v1/../v2"])["code"], "bad_request");
+}
+
+#[test]
+fn explain_refuses_in_the_proxys_own_words() {
+    let upstream = FakeUpstream::plain();
+    let more =
+        format!("{AUTH}\nallow = [\"GET /v1/**\"]\nhosts = [\"billing.test\", \"*.eu.test\", \"billing.test:8443\"]");
+    let world = World::new().service("billing", &upstream, &more).service("empty", &upstream, AUTH);
+    let world = world.toml(&format!("[service.pair]\nbase_url = \"https://pair.test\"\n{AUTH}"));
+    let world = world.key("billing", "main", CANARY).key("pair", "one", CANARY);
+    let world = world.key("pair", "two", CANARY).serve();
+    let refused = [
+        ("POST", "/billing/v1/charges", "not_allowed"),
+        ("GET", "http://billing.test/v2", "not_allowed"),
+        ("GET", "/billing/v1/%2e%2e/v2", "bad_request"),
+        ("GET", "/empty/v1", "credential_missing"),
+        ("GET", "/pair/v1", "credential_ambiguous"),
+        ("GET", "/nobody/v1", "service_unknown"),
+        ("GET", "http://nobody.test/v1", "service_unknown"),
+        ("GET", "http://billing.test:9999/v1", "service_unknown"),
+    ];
+    for (method, url, code) in refused {
+        let found = json(&world, &["explain", "--json", method, url]);
+        let problem = world.ask(method, url).reply();
+        assert_eq!((found["code"].as_str(), problem.code().as_str()), (Some(code), code), "{method} {url}: {found}");
+        assert_eq!(found["why"], problem.json()["detail"], "{method} {url}");
+    }
+    for url in ["/billing/v1", "http://billing.test/v1", "http://a.eu.test/v1", "http://billing.test:8443/v1"] {
+        assert_eq!(json(&world, &["explain", "--json", "GET", url])["outcome"], "sent", "{url}");
+        assert_eq!(world.get(url).status, 200, "{url}");
+    }
+    let text = world.sidekey(["explain", "POST", "/billing/v1"]).run().succeeds();
+    assert!(text.contains("GET /v1/**"), "the rules are shown: {text}");
 }
 
 // The audit.

@@ -74,20 +74,96 @@ fn a_nomination_cannot_take_away_what_was_checked() {
     assert!(!seen.has("connection"));
 }
 
+/// A request whose head gives its length in two ways, in either order.
+fn twice(path: &str, fields: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
+}
+
+const TWICE: [&str; 6] = [
+    "Content-Length: 5\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Transfer-Encoding: chunked\r\nContent-Length: 12",
+    "transfer-encoding:chunked\r\nX-Between: 1\r\nCONTENT-LENGTH: 0",
+    "Transfer-Encoding: chunked\r\nContent-Length: many",
+    "Content-Length: 5\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked",
+];
+
 #[test]
-fn a_length_beside_chunks_is_not_believed_and_ends_the_connection() {
-    let (upstream, world) = keyed("");
-    let orders = ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"];
-    for fields in orders {
-        let request = format!("POST /api/v1 HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
-        let mut wire = world.wire();
-        let reply = wire.send(request + "GET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n").reply();
-        assert!(matches!(reply.status, 200 | 400), "{fields}: {reply:?}");
-        assert!(wire.is_closed(), "nothing after an ambiguous end is read as a request");
+fn a_length_that_is_given_twice_is_refused_and_ends_the_connection() {
+    let (upstream, mut world) = keyed("");
+    let doors = ["/api/v1", "http://api.test/v1", "/nobody/v1", "/-/health"];
+    for fields in TWICE {
+        for path in doors {
+            let mut wire = world.wire();
+            let reply = wire.send(twice(path, fields) + "GET /api/after HTTP/1.1\r\nHost: localhost\r\n\r\n").reply();
+            assert_eq!((reply.status, reply.code().as_str()), (400, "bad_request"), "{path} {fields:?}");
+            assert!(reply.text().contains("Content-Length and by Transfer-Encoding"), "{reply:?}");
+            assert!(wire.is_closed(), "nothing after an ambiguous end is read as a request");
+        }
     }
-    for seen in upstream.requests() {
-        assert_eq!((seen.target.as_str(), seen.text().as_str()), ("/v1", "hi"));
-        assert!(seen.has("transfer-encoding") && !seen.has("content-length"), "{seen:?}");
+    assert!(upstream.requests().is_empty(), "{:?}", upstream.requests());
+    world.stop();
+    let audited = world.sidekey(["audit", "export"]).run().succeeds();
+    assert_eq!(audited.matches("bad_request").count(), TWICE.len() * doors.len(), "{audited}");
+}
+
+#[test]
+fn a_length_that_is_given_twice_is_found_behind_other_requests_and_in_pieces() {
+    let (upstream, world) = keyed("");
+    let bare = "GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let sized = "POST /api/v1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
+    let chunked = "POST /api/v1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let last = twice("/api/twice", TWICE[1]);
+    for before in [vec![bare], vec![sized], vec![chunked], vec![bare, chunked, sized, chunked]] {
+        let mut at_once = world.wire();
+        at_once.send(before.concat() + &last);
+        let replies: Vec<u16> = before.iter().map(|_| at_once.reply().status).collect();
+        let mut one_by_one = world.wire();
+        let answered: Vec<u16> = before.iter().map(|request| one_by_one.send(request).reply().status).collect();
+        assert!(replies.iter().chain(&answered).all(|status| *status == 200), "{replies:?} {answered:?}");
+        let (start, end) = last.split_at(60);
+        one_by_one.send(start);
+        one_by_one.send(end);
+        for mut wire in [at_once, one_by_one] {
+            assert_eq!(wire.reply().code(), "bad_request", "{before:?}");
+            assert!(wire.is_closed());
+        }
+    }
+    assert!(upstream.requests().iter().all(|seen| seen.target == "/v1" && matches!(seen.text().as_str(), "" | "hi")));
+}
+
+#[test]
+fn a_tunnel_that_begins_with_a_body_is_refused() {
+    let world = World::new().toml("[unmatched]\npolicy = \"tunnel\"").serve();
+    for fields in ["Content-Length: 2", "Content-Length: 0\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked"]
+    {
+        let reply = raw(&world, &format!("CONNECT evil.net:443 HTTP/1.1\r\nHost: evil.net:443\r\n{fields}\r\n\r\nhi"));
+        assert_eq!((reply.status, reply.code().as_str()), (400, "bad_request"), "{fields:?}");
+    }
+    let own = world.proxy();
+    let empty = raw(&world, &format!("CONNECT {own} HTTP/1.1\r\nHost: {own}\r\nContent-Length: 0\r\n\r\n"));
+    assert_eq!(empty.code(), "address_refused", "no content is no body: {empty:?}");
+}
+
+#[test]
+fn one_framing_at_most_goes_upstream() {
+    let (upstream, world) = keyed("");
+    let heads = [
+        ("Content-Length: 2", "hi", Some("content-length")),
+        ("Content-Length: 2\r\nContent-Length: 2", "hi", Some("content-length")),
+        ("Content-Length: 0", "", Some("content-length")),
+        ("Transfer-Encoding: chunked", "2\r\nhi\r\n0\r\n\r\n", Some("transfer-encoding")),
+        ("Transfer-Encoding: Chunked", "2\r\nhi\r\n0\r\n\r\n", Some("transfer-encoding")),
+        ("X-None: 1", "", None),
+    ];
+    for (fields, body, framing) in heads {
+        let reply = raw(&world, &format!("POST /api/v1 HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{body}"));
+        assert_eq!(reply.status, 200, "{fields:?}: {reply:?}");
+        let seen = upstream.last_request();
+        let mut names = seen.names();
+        names.retain(|name| matches!(&**name, "content-length" | "transfer-encoding"));
+        assert!(names.iter().all(|name| Some(&**name) == framing) && names.len() <= 1, "{fields:?}: {seen:?}");
+        assert_eq!(seen.text(), if body.is_empty() { "" } else { "hi" });
     }
 }
 
@@ -109,6 +185,11 @@ fn ambiguous_lengths_and_codings_are_refused() {
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding: \x0bchunked",
         "Transfer-Encoding: identity",
+        "Transfer-Encoding:",
+        "Transfer-Encoding: chunked;q=1",
+        "Transfer-Encoding: \"chunked\"",
+        "Content-Length:",
+        "Content-Length: 2\r\nTransfer-Encoding: identity",
     ];
     for framing in framings {
         let reply =

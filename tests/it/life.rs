@@ -352,8 +352,60 @@ fn declared_keys_come_from_the_environment_a_file_or_a_command() {
     fs::remove_file(world.path("secret")).unwrap();
     eventually("a key without a value is not used", || world.get("/from-file/").status == 424);
     assert!(world.log().contains("a declared credential has no value"), "{}", world.log());
+    for named in ["", "b"] {
+        let ask = world.ask("GET", "/from-file/");
+        let reply = if named.is_empty() { ask } else { ask.header("Sidekey-Credential", named) }.reply();
+        assert_eq!(reply.code(), "credential_missing");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("`b`") && detail.contains("its file yields no value"), "{detail}");
+        assert!(!detail.contains("secret"), "the path is the operator's: {detail}");
+    }
+    let path = world.path("secret").to_str().unwrap().to_owned();
+    let explained = world.sidekey(["explain", "GET", "/from-file/"]).run().succeeds();
+    assert!(explained.contains("its file yields no value") && explained.contains(&path), "{explained}");
+    let checked = world.sidekey(["check"]).run();
+    assert!(checked.all().contains("the file of [credential.b] yields no value here"), "{}", checked.all());
+    assert!(checked.all().contains("the environment variable of [credential.a]"), "{}", checked.all());
+    assert!(!checked.all().contains(&path), "{}", checked.all());
+    checked.succeeds();
     world.file("secret", "fifth");
     eventually("the file is there again", || world.get("/from-file/").text() == "fifth");
+}
+
+#[test]
+fn a_command_runs_at_the_start_on_sighup_and_when_the_configuration_changed_and_not_otherwise() {
+    let upstream = telling();
+    let mut world = World::new().service("by-command", &upstream, AUTH).service("by-file", &upstream, AUTH);
+    world.file("secret", "first");
+    let script = |value: &str| format!("[\"sh\", \"-c\", \"echo run >> runs; printf {value}\"]");
+    let tables = format!(
+        "{}\n[credential.c]\nservice = \"by-command\"\ncommand = {}\n\
+         [credential.f]\nservice = \"by-file\"\nfile = \"secret\"\n",
+        world.tables(),
+        script("value")
+    );
+    world.rewrite_toml(&tables);
+    let mut world = world.serve();
+    let runs = |world: &World| fs::read_to_string(world.path("runs")).unwrap().lines().count();
+    assert_eq!((world.get("/by-command/").text().as_str(), runs(&world)), ("value", 1));
+
+    // The store changes, and a file that has nothing to do with it.
+    for name in ["one", "two"] {
+        world.sidekey(["key", "add", "by-file", "--name", name, "--stdin"]).stdin(name).run().succeeds();
+        let asks = || world.ask("GET", "/by-file/").header("Sidekey-Credential", name).reply().text();
+        eventually("the store is followed", || asks() == name);
+    }
+    world.file("secret", "second");
+    let by_file = || world.ask("GET", "/by-file/").header("Sidekey-Credential", "f").reply().text();
+    eventually("the file is followed", || by_file() == "second");
+    assert_eq!((world.get("/by-command/").text().as_str(), runs(&world)), ("value", 1));
+
+    world.signal(Signal::HUP);
+    eventually("it ran on SIGHUP", || runs(&world) == 2);
+    world.rewrite_toml(&tables.replace("printf value", "printf other"));
+    eventually("its table changed", || world.get("/by-command/").text() == "other");
+    assert_eq!(runs(&world), 3);
+    world.stop();
 }
 
 // Callers.

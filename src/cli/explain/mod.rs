@@ -1,5 +1,5 @@
 //! `sidekey explain`: what would become of a request, and why. It asks the same tables as the proxy, in the same order, and
-//! sends nothing, opens no key and reads no declared value.
+//! sends nothing, opens no key and runs no command.
 
 mod decide;
 mod show;
@@ -26,7 +26,8 @@ Examples:
 ///
 /// Shows the door, the service, the caller, every key that the caller could use with the verdict on each, the rule, where the
 /// key would go, the limits, and where the request would be dialled. The URL is either the service's own, as a client behind
-/// HTTP_PROXY writes it, or one of the proxy's: with the service as first part of the path or of the host.
+/// HTTP_PROXY writes it, or one of the proxy's: with the service as first part of the path or of the host. A declared key whose
+/// file yields no value is shown with the reason; its command is not run, and the proxy's environment is not seen from here.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -49,12 +50,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let method = arguments.method.to_ascii_uppercase();
     let asked = target::read(&method, &arguments.url).map_err(wrong_use)?;
     let opened = Opened::or_make(session)?;
-    let view = view::build(&opened)?;
+    let (view, dry) = view::build(&opened, &session.environment)?;
     let known = view::caller(&view, &opened.config, arguments.caller.as_ref())?;
     let named = arguments.credential.as_ref().map(Name::as_str);
     let finding = decide::decide(&view, &known, &asked, named, session.now());
     if arguments.json {
-        return Ok(show_json(&show::json(&asked, &known, &finding), &mut session.screen)?);
+        return Ok(show_json(&show::json(&asked, &known, &finding, &dry), &mut session.screen)?);
     }
-    show::text(&asked, &known, &finding, &mut session.screen)
+    show::text(&asked, &known, &finding, &dry, &mut session.screen)
 }

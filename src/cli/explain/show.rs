@@ -12,9 +12,16 @@ use crate::route::Door;
 
 use super::decide::{Finding, Outcome};
 use super::target::Asked;
+use super::view::Dry;
 
 /// Writes it for people.
-pub(super) fn text(asked: &Asked, known: &Known, finding: &Finding, screen: &mut Screen) -> anyhow::Result<()> {
+pub(super) fn text(
+    asked: &Asked,
+    known: &Known,
+    finding: &Finding,
+    dry: &Dry,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let title = screen.bold(&format!("{} {}", asked.method, asked.shown));
     screen.say(title)?;
     let caller = &known.caller;
@@ -41,7 +48,12 @@ pub(super) fn text(asked: &Asked, known: &Known, finding: &Finding, screen: &mut
     if !finding.candidates.is_empty() {
         screen.say("")?;
         screen.say("Keys that are open to this caller, in the order of the selection:")?;
-        candidates(finding).show(false, screen)?;
+        candidates(finding, dry).show(false, screen)?;
+        for (_, held, _) in &finding.candidates {
+            if let Some(why) = dry.get(&held.credential.id) {
+                screen.say(format!("{} has no value: {why}", held.credential.name))?;
+            }
+        }
     }
     screen.say("")?;
     Ok(screen.say(match &finding.outcome {
@@ -77,7 +89,8 @@ fn rule(service: &Service, finding: &Finding) -> String {
         (None, _) => "none: everything is allowed".to_owned(),
         (Some(rules), Some(_)) => format!("admitted by `allow` ({} in all)", rules.len()),
         (Some(rules), None) if refused && finding.chosen.is_some() => {
-            format!("not admitted by any of the {} in `allow`", rules.len())
+            let all: Vec<String> = rules.iter().map(|rule| format!("\n{rule}")).collect();
+            format!("not admitted by any of the {} in `allow`:{}", rules.len(), all.concat())
         }
         (Some(rules), None) => format!("{} in `allow`, not asked: there is no key", rules.len()),
     }
@@ -87,7 +100,8 @@ fn key(finding: &Finding) -> String {
     finding.chosen.as_ref().map_or_else(
         || "none".to_owned(),
         |(held, step)| {
-            let declared = if held.credential.source == Source::Declared { ", declared in proxy.toml" } else { "" };
+            let declared =
+                if matches!(held.credential.source, Source::Declared { .. }) { ", declared in proxy.toml" } else { "" };
             format!("{}, {}{declared}", held.credential.name, step.describe())
         },
     )
@@ -121,7 +135,7 @@ fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-fn candidates(finding: &Finding) -> List {
+fn candidates(finding: &Finding, dry: &Dry) -> List {
     let mut list = List::new(&["KEY", "STEP", "VERDICT"], "");
     for (step, held, found) in &finding.candidates {
         let chosen =
@@ -134,6 +148,7 @@ fn candidates(finding: &Finding) -> List {
             "step": step.describe(),
             "verdict": word,
             "chosen": chosen,
+            "why": dry.get(&held.credential.id),
         });
         list.add(row, item);
     }
@@ -141,7 +156,7 @@ fn candidates(finding: &Finding) -> List {
 }
 
 /// The same for programs.
-pub(super) fn json(asked: &Asked, known: &Known, finding: &Finding) -> Value {
+pub(super) fn json(asked: &Asked, known: &Known, finding: &Finding, dry: &Dry) -> Value {
     let service = finding.service.as_ref().map(|entry| &entry.service);
     let (outcome, code, why) = match &finding.outcome {
         Outcome::Sent => ("sent", None, None),
@@ -161,7 +176,7 @@ pub(super) fn json(asked: &Asked, known: &Known, finding: &Finding) -> Value {
         "limits": service.map(|service| limits(&service.limits)),
         "key": finding.chosen.as_ref().map(|(held, _)| held.credential.name.as_str()),
         "step": finding.chosen.as_ref().map(|(_, step)| step.describe()),
-        "candidates": candidates(finding).into_items(),
+        "candidates": candidates(finding, dry).into_items(),
         "upstream": finding.sent.as_ref().map(|(origin, path)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority())),
         "outcome": outcome,
         "code": code,

@@ -1,57 +1,55 @@
 //! The tables that the proxy would work with, built from the same configuration and store. Connections need more than this;
 //! nothing is dialled here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::access::{Callers, Known};
+use crate::access::Known;
+use crate::app;
 use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
-use crate::config::{CallersMode, Config, DeclaredCredential, Unmatched};
-use crate::crypto::digest;
-use crate::domain::{CallerId, Clock as _, Credential, Name, Sealed, SystemClock, Timeouts, UpstreamOptions};
+use crate::config::{CallersMode, Config, DeclaredCredential, Environment};
+use crate::domain::{
+    Clock as _, Credential, CredentialId, Name, Sealed, Source, SourceKind, SystemClock, Timeouts, UpstreamOptions,
+};
 use crate::gate::Gates;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Snapshot, Sources};
-use crate::store::LOCAL;
+use crate::pipeline::Snapshot;
 use crate::upstream::{Approach, TlsConfigs};
 
-/// Builds the tables.
+/// Why keys have no value, by their identifier.
+pub(super) type Dry = HashMap<CredentialId, String>;
+
+/// Builds the tables, and says which declared keys yield no value.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) fn build(opened: &Opened) -> anyhow::Result<Snapshot> {
+pub(super) fn build(opened: &Opened, environment: &Environment) -> anyhow::Result<(Snapshot, Dry)> {
     let config = &opened.config;
     let inventory = opened.vault.inventory().context("the store cannot be read")?;
-    let mut credentials = inventory.credentials;
-    credentials.extend(config.credentials.iter().map(declared));
-    let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
-    // What the operator declared wins a host over the catalogue, as in the proxy.
+    let mut dry = Dry::new();
+    let declared = config.credentials.iter().map(|key| declared(key, environment, &mut dry)).collect();
     // Nothing is dialled, so nothing needs to be trusted and no file of authorities to be read.
     let nobody = TlsConfigs::trusting(rustls::RootCertStore::empty());
     let approach = Approach::new(&UpstreamOptions::default(), Timeouts::default().connect, &nobody)?;
-    let mut services: Vec<_> = config.services.iter().map(|entry| (entry.service.clone(), approach.clone())).collect();
-    services.sort_by_key(|(service, _)| !service.declared);
-    let (snapshot, _unusable) = Snapshot::build(Sources {
-        services,
-        callers: Callers::new(inventory.users, inventory.callers, unproven.as_ref(), digest::sha256),
-        credentials,
-        unmatched: match config.unmatched {
-            Unmatched::Deny => pipeline::Unmatched::Deny,
-            Unmatched::Tunnel => pipeline::Unmatched::Tunnel,
-        },
-        browser_origins: Vec::new(),
-        gates: &Gates::default(),
-        metrics: &Metrics::new(1, SystemClock.wall()),
-    });
-    Ok(snapshot)
+    let beside = (&Gates::default(), &Metrics::new(1, SystemClock.wall()));
+    let (view, _unusable) = app::tables(config, inventory, declared, |_| Ok(approach.clone()), beside)?;
+    Ok((view, dry))
 }
 
-/// A declared key. Its value is not read, which might run a command: it counts as being there.
-fn declared(declared: &DeclaredCredential) -> Credential {
+/// A declared key. Files are looked at. What the proxy has in its environment is not to be seen from here, and a command is
+/// not run for a look: both count as being there.
+fn declared(declared: &DeclaredCredential, environment: &Environment, dry: &mut Dry) -> Credential {
+    let credential = declared.credential(1);
+    if let Err(error) = app::look_at_declared(declared, environment, &[SourceKind::File]) {
+        let source = Source::Declared { dry: Some(error.kind) };
+        dry.insert(credential.id.clone(), format!("{:#}", anyhow::Error::new(error)));
+        return Credential { source, ..credential };
+    }
     let there = Sealed { master: 0, wrapped_key: Box::default(), fields: Box::default() };
-    Credential { sealed: Some(Arc::new(there)), ..declared.credential(1) }
+    Credential { sealed: Some(Arc::new(there)), ..credential }
 }
 
 /// Who is taken to ask.

@@ -1,0 +1,128 @@
+//! What the measurements are made on: services, callers and keys as a snapshot has them, in any number.
+
+#![allow(dead_code, clippy::expect_used, reason = "each measurement takes what it needs, and may stop at it")]
+
+use std::collections::BTreeMap;
+
+use http::Request;
+use http::request::Parts;
+use sidekey::access::Callers;
+use sidekey::domain::{
+    BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Placement, Retry, Scheme,
+    Service, Share, Source, TeamId, Template, Timeouts, UpstreamOptions, User, UserId,
+};
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+pub(crate) fn host(text: &str) -> Host {
+    Host::new(text).expect("a host")
+}
+
+pub(crate) fn template(text: &str) -> Template {
+    Template::parse(text).expect("a template")
+}
+
+/// A key in `Authorization: Bearer`.
+pub(crate) fn bearer() -> Placement {
+    Placement::Header {
+        name: http::header::AUTHORIZATION,
+        spelled: "Authorization".into(),
+        value: template("Bearer {key}"),
+    }
+}
+
+/// A service at `https://HOST`, to which that host belongs.
+pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
+    Service {
+        name: name(called),
+        title: String::new(),
+        built_in: false,
+        declared: true,
+        base: BaseUrl { scheme: Scheme::Https, host: template(at), port: 443, path: template("") },
+        hosts: vec![(HostPattern::Exact(host(at)), None)],
+        paths: vec![],
+        auth,
+        headers: vec![],
+        allow: None,
+        limits: Limits::default(),
+        retry: Retry::default(),
+        timeouts: Timeouts::default(),
+        upstream: UpstreamOptions::default(),
+        allow_plaintext: false,
+        variables: vec![],
+        verify: None,
+        family: None,
+        docs: None,
+        key_url: None,
+        key_help: None,
+        env: vec![],
+        aliases: vec![],
+        category: None,
+    }
+}
+
+/// A key of `service` without a value.
+pub(crate) fn credential(called: &str, service: &str, owner: &str, shares: Vec<Share>) -> Credential {
+    Credential {
+        id: CredentialId::new(called),
+        name: name(called),
+        owner: UserId::new(owner),
+        service: name(service),
+        environment: None,
+        shares,
+        variables: BTreeMap::new(),
+        expires: None,
+        version: 1,
+        sealed: None,
+        source: Source::Store,
+    }
+}
+
+/// The callers `caller-N`, each with an owner `user-N` in the teams `team-N`, `ops` and `all`; the token of the first has
+/// the digest of sevens, and of the Nth that of N.
+pub(crate) fn callers(count: usize) -> Callers {
+    let teams = |n: usize| [format!("team-{n}"), "ops".to_owned(), "all".to_owned()];
+    let user = |n| User {
+        id: UserId::new(&format!("user-{n}")),
+        name: name(&format!("user-{n}")),
+        teams: teams(n).iter().map(|team| TeamId::new(team)).collect(),
+    };
+    let caller = |n: usize| Caller {
+        id: CallerId::new(&format!("caller-{n}")),
+        name: name(&format!("caller-{n}")),
+        owner: UserId::new(&format!("user-{n}")),
+        environment: Some(name("prod")),
+        token_digest: Some(digest(n)),
+    };
+    Callers::new((0..count).map(user).collect(), (0..count).map(caller).collect(), None, |bytes| {
+        sidekey::crypto::digest::sha256(bytes)
+    })
+}
+
+/// What stands for the digest of the Nth caller's token.
+pub(crate) fn digest(n: usize) -> [u8; 32] {
+    let mut digest = [7; 32];
+    for (byte, of_number) in digest.iter_mut().zip(n.to_le_bytes()) {
+        *byte ^= of_number;
+    }
+    digest
+}
+
+/// A typical request of ten headers.
+pub(crate) fn request(target: &str) -> Parts {
+    let request = Request::builder()
+        .uri(target)
+        .header("host", "127.0.0.1:8080")
+        .header("user-agent", "python-requests/2.32.3")
+        .header("accept-encoding", "gzip, deflate, br")
+        .header("accept", "application/json")
+        .header("x-request-source", "nightly")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .header("idempotency-key", "9c5f1f0a")
+        .header("content-type", "application/json")
+        .header("content-length", "120")
+        .header("authorization", "Bearer placeholder");
+    request.body(()).expect("a request").into_parts().0
+}

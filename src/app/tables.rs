@@ -1,0 +1,44 @@
+//! The tables that requests are decided on, from a configuration and what the store holds. The proxy and `explain` have
+//! them from here, so that they cannot differ; what each brings along are the declared keys and how upstreams are approached.
+
+use crate::access::Callers;
+use crate::config::{CallersMode, Config, Unmatched};
+use crate::crypto::digest;
+use crate::domain::{CallerId, Credential, Service};
+use crate::gate::Gates;
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Snapshot, Sources, Unusable};
+use crate::store::{Inventory, LOCAL};
+use crate::upstream::Approach;
+
+/// Builds the tables. A key that cannot be used is left out and told.
+///
+/// # Errors
+/// When `approach` fails for a service.
+pub fn tables(
+    config: &Config,
+    inventory: Inventory,
+    declared: Vec<Credential>,
+    approach: impl Fn(&Service) -> anyhow::Result<Approach>,
+    (gates, metrics): (&Gates, &Metrics),
+) -> anyhow::Result<(Snapshot, Vec<Unusable>)> {
+    let services = config.services.iter().map(|entry| Ok((entry.service.clone(), approach(&entry.service)?)));
+    let mut services = services.collect::<anyhow::Result<Vec<_>>>()?;
+    // What the operator declared wins a host over the catalogue.
+    services.sort_by_key(|(service, _)| !service.declared);
+    let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
+    let mut credentials = inventory.credentials;
+    credentials.extend(declared);
+    Ok(Snapshot::build(Sources {
+        services,
+        callers: Callers::new(inventory.users, inventory.callers, unproven.as_ref(), digest::sha256),
+        credentials,
+        unmatched: match config.unmatched {
+            Unmatched::Deny => pipeline::Unmatched::Deny,
+            Unmatched::Tunnel => pipeline::Unmatched::Tunnel,
+        },
+        browser_origins: config.listen.browser_origins.clone(),
+        gates,
+        metrics,
+    }))
+}

@@ -1,0 +1,3 @@
+//! Tests of the doors that need neither a service nor the whole program.
+
+mod framing;
