@@ -48,6 +48,7 @@ impl Names {
             path: "/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa/confirm",
             status: 200,
             code: None,
+            reason: None,
             attempts: 1,
             bytes_in: 512,
             bytes_out: 2048,

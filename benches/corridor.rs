@@ -13,7 +13,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::request::Parts;
 use sidekey::access::{self, Proof};
-use sidekey::domain::{Fields, Rate, Rule, Scheme, Secret, Service, Share, SystemClock, TeamId};
+use sidekey::domain::{Fields, Peer, Rate, Rule, Scheme, Secret, Service, Share, SystemClock, TeamId};
 use sidekey::gate::{self, Gates};
 use sidekey::inject::{self, Mount, Outbound};
 use sidekey::keys::MasterKeySource;
@@ -39,6 +39,7 @@ struct Corridor {
     _folder: tempfile::TempDir,
     vault: Vault,
     view: Snapshot,
+    peer: Peer,
 }
 
 /// The services `service-N`: the first has rules, the second a limit that is never reached.
@@ -95,12 +96,12 @@ impl Corridor {
             metrics: &Metrics::new(1, Duration::ZERO),
         });
         assert!(unusable.is_empty(), "{unusable:?}");
-        Self { _folder: folder, vault, view }
+        Self { _folder: folder, vault, view, peer: world::peer() }
     }
 
     /// What the pipeline does between a door and the upstream, step by step.
     fn walk(&self, proof: &Proof, target: &Target, parts: Parts) -> Option<Outbound> {
-        let known = self.view.callers.identify(proof).ok()?;
+        let known = self.view.callers.identify(proof, &self.peer, 1_800_000_000).ok()?;
         let routed = self.view.routes.find(target, parts.uri.path())?;
         let entry = routed.service;
         let service = &entry.service;
@@ -118,7 +119,7 @@ impl Corridor {
                 return None;
             }
         }
-        let mut admission = pin!(gate::admit(entry.gate.as_ref(), grant, None));
+        let mut admission = pin!(gate::admit(None, entry.gate.as_ref(), grant, None));
         let Poll::Ready(permit) = admission.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { return None };
         let permit = permit.ok()?;
         let fields = self.vault.unlock(&permit).ok()?;

@@ -8,15 +8,21 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sidekey::access::{Candidate, Credentials, Proof, Request, Selection, Step};
-use sidekey::domain::{Credential, Host, Sealed, Share, TeamId};
+use sidekey::domain::{Bounds, Credential, Host, Sealed, Share, TeamId};
 
 mod world;
 
 struct Key(Credential);
 
 impl Candidate for Key {
+    type Bounded = Box<Bounds>;
+
     fn credential(&self) -> &Credential {
         &self.0
+    }
+
+    fn bounded(&self, _: usize) -> Option<&Arc<Self::Bounded>> {
+        None
     }
 
     fn serves(&self, _: &Host) -> bool {
@@ -39,7 +45,7 @@ fn keys(count: usize, owner: &str, shares: Vec<Share>) -> Credentials<Key> {
 fn choosing(c: &mut Criterion) {
     let callers = world::callers(1);
     let proof = Proof::Token { digest: world::digest(0), name: None };
-    let known = callers.identify(&proof).expect("a caller");
+    let known = callers.identify(&proof, &world::peer(), 1_800_000_000).expect("a caller");
     let service = world::name("stripe");
     let team = || vec![Share::Team(TeamId::new("all"))];
     for count in [10, 100_000] {
@@ -51,7 +57,7 @@ fn choosing(c: &mut Criterion) {
         ];
         for (title, keys, named, expected) in cases {
             let request = Request { known, service: &service, named, host: None, now: 1_800_000_000 };
-            assert!(matches!(keys.select(&request), Selection::Chosen(_, step) if step == expected));
+            assert!(matches!(keys.select(&request), Selection::Chosen(_, step, _) if step == expected));
             c.bench_function(&format!("select/{title} among {count}"), |b| {
                 b.iter(|| matches!(keys.select(black_box(&request)), Selection::Chosen(..)));
             });

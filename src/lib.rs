@@ -26,6 +26,7 @@ pub mod config; // proxy.toml, and the only reader of the environment
 pub mod vault; // the keeper of secrets: store and seal
 
 // Floor 4
+pub mod operations; // what administrators do: keys, callers, users
 pub mod pipeline; // the straight line of a request
 
 // Floor 5: doors.

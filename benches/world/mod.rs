@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use http::Request;
 use http::request::Parts;
-use sidekey::access::Callers;
+use sidekey::access::{Callers, Sightings};
 use sidekey::domain::{
-    BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Placement, Retry, Scheme,
-    Service, Share, Source, TeamId, Template, Timeouts, UpstreamOptions, User, UserId,
+    BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Peer, Perimeter, Placement,
+    Retry, Role, Scheme, Service, Share, Shared, Source, TeamId, Template, Timeouts, UpstreamOptions, User, UserId,
 };
 
 pub(crate) fn name(text: &str) -> Name {
@@ -71,7 +71,7 @@ pub(crate) fn credential(called: &str, service: &str, owner: &str, shares: Vec<S
         owner: UserId::new(owner),
         service: name(service),
         environment: None,
-        shares,
+        shares: shares.into_iter().map(|with| Shared { with, bounds: None }).collect(),
         variables: BTreeMap::new(),
         expires: None,
         version: 1,
@@ -87,6 +87,7 @@ pub(crate) fn callers(count: usize) -> Callers {
     let user = |n| User {
         id: UserId::new(&format!("user-{n}")),
         name: name(&format!("user-{n}")),
+        role: Role::Member,
         teams: teams(n).iter().map(|team| TeamId::new(team)).collect(),
     };
     let caller = |n: usize| Caller {
@@ -95,10 +96,16 @@ pub(crate) fn callers(count: usize) -> Callers {
         owner: UserId::new(&format!("user-{n}")),
         environment: Some(name("prod")),
         token_digest: Some(digest(n)),
+        former: None,
+        perimeter: Perimeter::default(),
     };
-    Callers::new((0..count).map(user).collect(), (0..count).map(caller).collect(), None, |bytes| {
-        sidekey::crypto::digest::sha256(bytes)
-    })
+    let (users, callers) = ((0..count).map(user).collect(), (0..count).map(caller).collect());
+    Callers::new(users, callers, None, sidekey::crypto::digest::sha256, &Sightings::default())
+}
+
+/// Where they come from.
+pub(crate) fn peer() -> Peer {
+    Peer::tcp(([127, 0, 0, 1], 40_000).into())
 }
 
 /// What stands for the digest of the Nth caller's token.

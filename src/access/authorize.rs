@@ -7,14 +7,21 @@ use crate::domain::{Credential, Name, Rule, ServiceName, Source, SourceKind};
 use super::{Candidate, Credentials, Known, Request, Selection, Step};
 
 /// This caller may use this credential on this service, now. Made only by [`grant`].
-#[derive(Debug)]
-pub struct Grant<C> {
+pub struct Grant<C: Candidate> {
     known: Arc<Known>,
     candidate: Arc<C>,
     step: Step,
+    /// What the shares through which it is granted may be used for; one of them is enough. None: everything.
+    bounded: Vec<Arc<C::Bounded>>,
 }
 
-impl<C> Grant<C> {
+impl<C: Candidate> std::fmt::Debug for Grant<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Grant({} of {})", self.candidate.credential().name, self.known.caller.name)
+    }
+}
+
+impl<C: Candidate> Grant<C> {
     /// Who asks.
     pub fn known(&self) -> &Arc<Known> {
         &self.known
@@ -29,6 +36,38 @@ impl<C> Grant<C> {
     pub fn step(&self) -> Step {
         self.step
     }
+
+    /// Whether the share through which it is granted bounds what may be requested.
+    pub fn has_rules(&self) -> bool {
+        self.bounded.iter().any(|bounded| (**bounded).as_ref().has_rules())
+    }
+
+    /// Which of the shares through which it is granted admits this method and path (without the query, as sent).
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn share_for(&self, method: &str, path: &str) -> Result<usize, Unauthorized> {
+        let admits = |bounded: &Arc<C::Bounded>| (**bounded).as_ref().admits(method, path);
+        let found = self.bounded.iter().position(admits);
+        found.ok_or_else(|| Unauthorized::ShareRules { service: self.candidate.credential().service.clone() })
+    }
+
+    /// Holds it to that share: its limits count.
+    pub fn hold_to(&mut self, share: usize) {
+        if share < self.bounded.len() {
+            self.bounded.swap(0, share);
+        }
+    }
+
+    /// What the shares through which it is granted may be used for, the one that it is held to first; for `explain`.
+    pub fn shares(&self) -> &[Arc<C::Bounded>] {
+        &self.bounded
+    }
+
+    /// What the share that it is held to may be used for; none when it is granted without bounds.
+    pub fn bounded(&self) -> Option<&Arc<C::Bounded>> {
+        self.bounded.first()
+    }
 }
 
 /// Why there is no grant.
@@ -37,6 +76,12 @@ pub enum Unauthorized {
     /// The rules of the service do not admit this method and path.
     #[error("the `allow` rules of service `{service}` do not admit this method and path")]
     Rules {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The rules of the share through which the caller may use the credential do not admit this method and path.
+    #[error("the share through which this caller uses the key of service `{service}` does not admit this request")]
+    ShareRules {
         /// The service.
         service: ServiceName,
     },
@@ -90,8 +135,9 @@ pub fn grant<C: Candidate>(
 ) -> Result<Grant<C>, Unauthorized> {
     let service = || request.service.clone();
     match credentials.select(request) {
-        Selection::Chosen(candidate, step) => {
-            Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step })
+        Selection::Chosen(candidate, step, bounded) => {
+            let bounded = bounded.into_iter().map(Arc::clone).collect();
+            Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step, bounded })
         }
         Selection::Missing => Err(Unauthorized::Missing { service: service() }),
         Selection::Dry(candidate) => Err(without_value(candidate.credential())),

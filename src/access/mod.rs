@@ -4,10 +4,12 @@
 mod authorize;
 mod identify;
 mod select;
+mod sightings;
 
 pub use authorize::{Grant, Unauthorized, grant, rules_admit};
 pub use identify::{Callers, Known, Proof, Unidentified};
-pub use select::{Candidate, Credentials, Request, Selection, Step, Verdict};
+pub use select::{Candidate, Considered, Credentials, Request, Selection, Step, Verdict};
+pub use sightings::Sightings;
 
 #[cfg(test)]
 mod tests;

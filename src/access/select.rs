@@ -3,29 +3,38 @@
 
 use std::sync::Arc;
 
-use crate::domain::{CallerId, Credential, Host, Name, ServiceName, Share, Table, TeamId, UserId};
+use crate::domain::{Bounds, CallerId, Credential, Host, Name, ServiceName, Share, Table, TeamId, UserId};
 
 use super::Known;
 
 /// What the snapshot keeps per credential, as far as selection sees it.
 pub trait Candidate: Send + Sync {
+    /// What a share may be used for, with what belongs to that at work.
+    type Bounded: AsRef<Bounds> + Send + Sync;
     /// What is known of it.
     fn credential(&self) -> &Credential;
+    /// What its share number `share` may be used for; none: everything.
+    fn bounded(&self, share: usize) -> Option<&Arc<Self::Bounded>>;
     /// Whether it may be sent to `host`: its pinned host, or one that the service lists.
     fn serves(&self, host: &Host) -> bool;
 }
 
-/// The credentials of one service, by whom they are open to.
-#[derive(Debug)]
-struct OfService<C> {
-    owner: Table<UserId, Vec<Arc<C>>>,
-    caller: Table<CallerId, Vec<Arc<C>>>,
-    user: Table<UserId, Vec<Arc<C>>>,
-    team: Table<TeamId, Vec<Arc<C>>>,
-    everyone: Vec<Arc<C>>,
+/// A candidate as it is open to somebody: what for.
+struct Open<C: Candidate> {
+    candidate: Arc<C>,
+    bounded: Option<Arc<C::Bounded>>,
 }
 
-impl<C> Default for OfService<C> {
+/// The credentials of one service, by whom they are open to.
+struct OfService<C: Candidate> {
+    owner: Table<UserId, Vec<Open<C>>>,
+    caller: Table<CallerId, Vec<Open<C>>>,
+    user: Table<UserId, Vec<Open<C>>>,
+    team: Table<TeamId, Vec<Open<C>>>,
+    everyone: Vec<Open<C>>,
+}
+
+impl<C: Candidate> Default for OfService<C> {
     fn default() -> Self {
         Self {
             owner: Table::default(),
@@ -37,11 +46,11 @@ impl<C> Default for OfService<C> {
     }
 }
 
-impl<C> OfService<C> {
+impl<C: Candidate> OfService<C> {
     /// What is open to the request's caller at `step`; teams count as one step together.
-    fn at<'a>(&'a self, step: Step, known: &'a Known) -> impl Iterator<Item = &'a Arc<C>> {
+    fn at<'a>(&'a self, step: Step, known: &'a Known) -> impl Iterator<Item = &'a Open<C>> {
         let owner = &known.owner;
-        let single: &[Arc<C>] = match step {
+        let single: &[Open<C>] = match step {
             Step::Personal => slice(self.owner.get(&owner.id)),
             Step::SharedWithCaller => slice(self.caller.get(&known.caller.id)),
             Step::SharedWithOwner => slice(self.user.get(&owner.id)),
@@ -53,7 +62,7 @@ impl<C> OfService<C> {
     }
 }
 
-fn slice<C>(found: Option<&Vec<Arc<C>>>) -> &[Arc<C>] {
+fn slice<C: Candidate>(found: Option<&Vec<Open<C>>>) -> &[Open<C>] {
     found.map_or(&[], Vec::as_slice)
 }
 
@@ -108,10 +117,9 @@ pub struct Request<'a> {
 }
 
 /// The outcome of selection.
-#[derive(Debug)]
-pub enum Selection<'a, C> {
-    /// This one.
-    Chosen(&'a Arc<C>, Step),
+pub enum Selection<'a, C: Candidate> {
+    /// This one, on this step, for what one of these admits; none of them: for everything.
+    Chosen(&'a Arc<C>, Step, Vec<&'a Arc<C::Bounded>>),
     /// None at all.
     Missing,
     /// None, but this one would be if it had a value.
@@ -122,7 +130,19 @@ pub enum Selection<'a, C> {
     Ambiguous(Step, Vec<&'a Arc<C>>),
 }
 
-/// Why a candidate was chosen or not, for `explain`.
+/// A candidate that is open to the caller, for `explain`.
+pub struct Considered<'a, C: Candidate> {
+    /// Which.
+    pub candidate: &'a Arc<C>,
+    /// On which step.
+    pub step: Step,
+    /// Whether it may be used.
+    pub verdict: Verdict,
+    /// What the share may be used for; none: everything.
+    pub bounded: Option<&'a Arc<C::Bounded>>,
+}
+
+/// Whether a candidate may be used by a request, for `explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be used.
@@ -138,10 +158,15 @@ pub enum Verdict {
 }
 
 /// Every credential, by service and by whom it is open to.
-#[derive(Debug)]
-pub struct Credentials<C> {
+pub struct Credentials<C: Candidate> {
     index: Table<ServiceName, OfService<C>>,
     count: usize,
+}
+
+impl<C: Candidate> std::fmt::Debug for Credentials<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({})", self.count)
+    }
 }
 
 impl<C: Candidate> Credentials<C> {
@@ -152,15 +177,17 @@ impl<C: Candidate> Credentials<C> {
             table.count += 1;
             let credential = entry.credential();
             let of_service = table.index.entry(credential.service.clone()).or_default();
-            of_service.owner.entry(credential.owner.clone()).or_default().push(Arc::clone(&entry));
-            for share in &credential.shares {
-                match share {
+            let own = Open { candidate: Arc::clone(&entry), bounded: None };
+            of_service.owner.entry(credential.owner.clone()).or_default().push(own);
+            for (number, shared) in credential.shares.iter().enumerate() {
+                let open = Open { candidate: Arc::clone(&entry), bounded: entry.bounded(number).map(Arc::clone) };
+                match &shared.with {
                     Share::User(id) => of_service.user.entry(id.clone()).or_default(),
                     Share::Team(id) => of_service.team.entry(id.clone()).or_default(),
                     Share::Caller(id) => of_service.caller.entry(id.clone()).or_default(),
                     Share::Everyone => &mut of_service.everyone,
                 }
-                .push(Arc::clone(&entry));
+                .push(open);
             }
         }
         table
@@ -186,14 +213,24 @@ impl<C: Candidate> Credentials<C> {
             .unwrap_or(Selection::Missing)
     }
 
-    /// Every candidate of the caller with its step and verdict, in selection order; for `explain`.
-    pub fn candidates<'a>(&'a self, request: &Request<'a>) -> Vec<(Step, &'a Arc<C>, Verdict)> {
+    /// Every candidate of the caller with its step, its verdict and what the share may be used for, in selection order; for
+    /// `explain`.
+    pub fn candidates<'a>(&'a self, request: &Request<'a>) -> Vec<Considered<'a, C>> {
         let Some(of_service) = self.index.get(request.service.as_str()) else { return Vec::new() };
-        STEPS
-            .into_iter()
-            .flat_map(|step| of_service.at(step, request.known).map(move |c| (step, c)))
-            .map(|(step, candidate)| (step, candidate, verdict(&**candidate, request)))
-            .collect()
+        let at = |step| of_service.at(step, request.known).map(move |open| (step, open));
+        let considered = |(step, open): (Step, &'a Open<C>)| Considered {
+            candidate: &open.candidate,
+            step,
+            verdict: verdict(&*open.candidate, request),
+            bounded: open.bounded.as_ref(),
+        };
+        STEPS.into_iter().flat_map(at).map(considered).collect()
+    }
+
+    /// Every candidate of a service, open to somebody or not; for `explain`.
+    pub fn of_service<'a>(&'a self, service: &ServiceName) -> impl Iterator<Item = &'a Arc<C>> {
+        let owned = self.index.get(service).into_iter().flat_map(|of_service| of_service.owner.values());
+        owned.flatten().map(|open| &open.candidate)
     }
 }
 
@@ -216,16 +253,30 @@ fn verdict<C: Candidate>(candidate: &C, request: &Request<'_>) -> Verdict {
 
 fn at_step<'a, C: Candidate + 'a>(
     step: Step,
-    found: impl Iterator<Item = &'a Arc<C>>,
+    found: impl Iterator<Item = &'a Open<C>>,
     request: &Request<'_>,
 ) -> Option<Selection<'a, C>> {
-    let mut eligible = found.filter(|c| verdict(&***c, request) == Verdict::Eligible);
+    let mut eligible = found.filter(|open| verdict(&*open.candidate, request) == Verdict::Eligible);
     let first = eligible.next()?;
-    let mut others: Vec<&Arc<C>> = eligible.filter(|c| !Arc::ptr_eq(c, first)).collect();
-    if others.is_empty() {
-        return Some(Selection::Chosen(first, step));
+    let mut is_free = first.bounded.is_none();
+    // Neither list takes memory unless something is put into it.
+    let (mut bounded, mut others): (Vec<_>, Vec<_>) = (first.bounded.iter().collect(), Vec::new());
+    for open in eligible {
+        if Arc::ptr_eq(&open.candidate, &first.candidate) {
+            // The same key by another share of this step: what either admits is admitted.
+            is_free |= open.bounded.is_none();
+            bounded.extend(&open.bounded);
+        } else {
+            others.push(&open.candidate);
+        }
     }
-    others.insert(0, first);
+    if is_free {
+        bounded.clear();
+    }
+    if others.is_empty() {
+        return Some(Selection::Chosen(&first.candidate, step, bounded));
+    }
+    others.insert(0, &first.candidate);
     Some(Selection::Ambiguous(step, others))
 }
 
@@ -236,14 +287,16 @@ fn dry<'a, C: Candidate>(
     fits: impl Fn(&C) -> bool,
 ) -> Option<Selection<'a, C>> {
     let mut open = STEPS.into_iter().flat_map(|step| of_service.at(step, request.known));
-    open.find(|c| fits(c) && verdict(&***c, request) == Verdict::NoValue).map(Selection::Dry)
+    let lacks = |open: &&Open<C>| fits(&open.candidate) && verdict(&*open.candidate, request) == Verdict::NoValue;
+    open.find(lacks).map(|open| Selection::Dry(&open.candidate))
 }
 
 fn named<'a, C: Candidate>(of_service: &'a OfService<C>, request: &Request<'a>, name: &str) -> Selection<'a, C> {
     STEPS
         .into_iter()
         .find_map(|step| {
-            let found = of_service.at(step, request.known).filter(|c| c.credential().name.as_str() == name);
+            let found = of_service.at(step, request.known);
+            let found = found.filter(|open| open.candidate.credential().name.as_str() == name);
             at_step(Step::Named, found, request)
         })
         .or_else(|| dry(of_service, request, |c| c.credential().name.as_str() == name))

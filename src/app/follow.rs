@@ -21,6 +21,9 @@ use super::parts::Parts;
 /// How often the store is asked whether it changed.
 const STORE: Duration = Duration::from_millis(250);
 
+/// How often it is written down when callers were last seen.
+const SIGHTINGS: Duration = Duration::from_secs(60);
+
 /// Starts the control thread.
 pub(super) fn start(
     follower: Follower,
@@ -60,6 +63,7 @@ impl Follower {
     ) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         self.parts.metrics.config_loaded(SystemClock.wall());
+        let mut sightings = tokio::time::interval(SIGHTINGS);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -71,6 +75,7 @@ impl Follower {
                     notice.context("the watch ended")?;
                     self.reload(&watch, Commands::Changed);
                 }
+                _ = sightings.tick() => self.parts.note_callers(),
                 () = tokio::time::sleep(STORE) => self.look_at_store(),
             }
         }

@@ -21,8 +21,8 @@ use crate::listen::Bound;
 
 pub use declared::look_at_declared;
 pub use harden::harden;
-pub use parts::{AUDIT_FOLDER, master_key_source, open_vault};
-pub use tables::tables;
+pub use parts::{master_key_source, open_vault};
+pub use tables::{Beside, tables};
 
 use parts::Parts;
 

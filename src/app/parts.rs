@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
-use crate::access::Callers;
+use crate::access::{Callers, Sightings};
 use crate::audit;
 use crate::config::{Config, Environment, MasterKey};
 use crate::crypto::digest;
@@ -16,24 +16,23 @@ use crate::gate::Gates;
 use crate::keys::MasterKeySource;
 use crate::listen;
 use crate::metrics::{Format, Metrics};
+use crate::operations;
 use crate::pipeline::{self, Line, Snapshot, Sources};
 use crate::store::Sqlite;
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
 use crate::vault::Vault;
 
 use super::declared::{Commands, DeclaredKeys};
-use super::tables;
-
-/// The folder of the audit segments, in the data folder.
-pub const AUDIT_FOLDER: &str = "audit";
+use super::tables::{Beside, tables};
 
 /// What lives as long as the process.
 pub(super) struct Parts {
     pub(super) line: Arc<Line>,
     pub(super) vault: Arc<Vault>,
-    pub(super) audit: audit::Log,
+    pub(super) audit: Arc<audit::Log>,
     pub(super) metrics: Arc<Metrics>,
     gates: Gates,
+    sightings: Sightings,
     tls: TlsConfigs,
     declared: DeclaredKeys,
 }
@@ -47,7 +46,7 @@ impl Parts {
         own: Vec<SocketAddr>,
     ) -> anyhow::Result<(Self, u64)> {
         let vault = Arc::new(open_vault(config, environment)?);
-        let audit = audit::Log::open(&config.data.join(AUDIT_FOLDER)).context("the audit log cannot be opened")?;
+        let audit = audit::Log::open(&operations::audit_folder(config)).context("the audit log cannot be opened")?;
         let metrics = Arc::new(Metrics::new(cores, SystemClock.wall()));
         let (tls, trust) = TlsConfigs::system();
         for problem in &trust.problems {
@@ -60,10 +59,10 @@ impl Parts {
         let defaults = Timeouts::default();
         let strangers = Approach::new(&UpstreamOptions::default(), defaults.connect, &tls)?;
         let upstream = Upstream::new(Dialer::new(Guard::new(own), parent), strangers);
-        let gates = Gates::default();
+        let (gates, sightings) = (Gates::default(), Sightings::default());
         let (first, _) = Snapshot::build(Sources {
             services: Vec::new(),
-            callers: Callers::new(Vec::new(), Vec::new(), None, digest::sha256),
+            callers: Callers::new(Vec::new(), Vec::new(), None, digest::sha256, &sightings),
             credentials: Vec::new(),
             unmatched: pipeline::Unmatched::Deny,
             browser_origins: Vec::new(),
@@ -71,7 +70,9 @@ impl Parts {
             metrics: &metrics,
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
-        let parts = Self { line, vault, audit, metrics, gates, tls, declared: DeclaredKeys::default() };
+        let audit = Arc::new(audit);
+        let declared = DeclaredKeys::default();
+        let parts = Self { line, vault, audit, metrics, gates, sightings, tls, declared };
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
@@ -90,13 +91,15 @@ impl Parts {
                 .with_context(|| format!("service `{}`", service.name))
         };
         let declared = self.declared.read(config, environment, &self.vault, commands);
-        let (snapshot, unusable) = tables(config, inventory, declared, approach, (&self.gates, &self.metrics))?;
+        let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
+        let (snapshot, unusable) = tables(config, inventory, declared, approach, &beside)?;
         for left_out in unusable {
             tracing::warn!(credential = %left_out.credential, why = left_out.why, "a credential cannot be used");
         }
         self.metrics.set_keys(snapshot.credentials.count() as u64);
         self.line.swap(snapshot);
         self.tls.forget_unused();
+        self.gates.forget_unused();
         self.metrics.forget_unused();
         Ok(counter)
     }
@@ -112,8 +115,19 @@ impl Parts {
         self.metrics.encode(format)
     }
 
+    /// Writes into the store when callers were last seen.
+    pub(super) fn note_callers(&self) {
+        let seen = self.sightings.collect();
+        if !seen.is_empty()
+            && let Err(error) = self.vault.note_callers_used(&seen)
+        {
+            tracing::warn!(error = %error, "when callers were last seen could not be noted");
+        }
+    }
+
     /// Writes out what is still in memory.
     pub(super) fn close(&self) {
+        self.note_callers();
         if let Err(error) = self.audit.close() {
             tracing::error!(%error, "the last audit entries could not be written");
         }

@@ -71,6 +71,8 @@ pub struct Entry<'a> {
     pub status: u16,
     /// Why sidekey itself answered, when it did.
     pub code: Option<Code>,
+    /// More about that, for the operator alone: one of our own words.
+    pub reason: Option<&'static str>,
     /// How often the request was sent upstream.
     pub attempts: u32,
     /// Bytes of the request's body.
@@ -131,6 +133,9 @@ impl Entry<'_> {
         line.number("status", u64::from(self.status));
         if let Some(code) = self.code {
             line.plain("code", code.as_str());
+        }
+        if let Some(reason) = self.reason {
+            line.plain("reason", reason);
         }
         if self.attempts != 1 {
             line.number("attempts", u64::from(self.attempts));

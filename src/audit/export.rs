@@ -20,7 +20,7 @@ pub enum Format {
 /// The columns of the CSV table. New ones are added at the end.
 const COLUMNS: &str = "seq,time,kind,request_id,door,client,caller,owner,service,credential,credential_id,version,method,\
                        host,path,status,code,attempts,bytes_in,bytes_out,wait_us,upstream_us,total_us,outcome,act,actor,\
-                       object,object_id,details";
+                       object,object_id,details,reason";
 
 /// Writes everything in `dir` that fits `filter` to `out`, oldest first. Returns how many records it wrote.
 ///
@@ -83,6 +83,7 @@ fn request_row(r: &RequestRecord) -> Vec<String> {
     row.extend([r.bytes_in, r.bytes_out, r.wait_us, r.upstream_us, r.total_us].map(|number| number.to_string()));
     row.push(r.outcome.clone());
     row.extend(vec![String::new(); 5]);
+    row.push(text(&r.reason));
     row
 }
 
@@ -90,14 +91,14 @@ fn act_row(act: &ActRecord) -> Vec<String> {
     let mut row = empty_columns("act");
     let details: Vec<String> = act.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
     row.extend([act.act.clone(), act.actor.clone(), act.object.clone()]);
-    row.extend([act.object_id.clone().unwrap_or_default(), details.join(" ")]);
+    row.extend([act.object_id.clone().unwrap_or_default(), details.join(" "), String::new()]);
     row
 }
 
 fn note_row(note: &NoteRecord) -> Vec<String> {
     let mut row = empty_columns("note");
     row.extend([note.note.clone(), String::new(), String::new(), String::new()]);
-    row.push(format!("entries={}", note.entries));
+    row.extend([format!("entries={}", note.entries), String::new()]);
     row
 }
 

@@ -59,6 +59,8 @@ pub struct RequestRecord {
     pub status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// 1 when the line says nothing.
     #[serde(default = "one")]
     pub attempts: u32,

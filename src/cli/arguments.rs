@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{audit, caller, check, completions, demo, explain, key, man, serve, service, up};
+use super::{audit, caller, check, completions, demo, explain, key, man, serve, service, team, up, user};
 
 const END: &str = "\
 Examples:
@@ -70,6 +70,10 @@ pub(super) enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Caller(caller::Command),
+    #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
+    Team(team::Command),
     Explain(explain::Arguments),
     #[command(subcommand)]
     Audit(audit::Command),

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigErrors;
+use crate::operations::{ErrorCode, OperationError};
 
 use super::session::Session;
 
@@ -38,8 +39,17 @@ pub(super) fn report(error: &anyhow::Error, session: &mut Session) -> ExitCode {
 
 /// The exit code of `error`.
 pub(super) fn code(error: &anyhow::Error) -> u8 {
-    let wrong = error.chain().any(|cause| cause.is::<WrongUse>() || cause.is::<ConfigErrors>());
-    if wrong { 2 } else { 1 }
+    let refused = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(asks_for_another_line);
+    let wrong = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<WrongUse>() || cause.is::<ConfigErrors>() || refused(cause)
+    };
+    if error.chain().any(wrong) { 2 } else { 1 }
+}
+
+/// Whether the command line or the configuration has to change, and not the world.
+fn asks_for_another_line(error: &OperationError) -> bool {
+    use OperationError::{Declared, NoService, TakenByDeclared};
+    error.code() == ErrorCode::Invalid || matches!(error, NoService { .. } | TakenByDeclared(_) | Declared(_))
 }
 
 /// The message with its causes, one a line; an error that only repeats its cause stands once.

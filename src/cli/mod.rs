@@ -4,7 +4,6 @@
 //! Invariants: no secret's value is taken as an argument or printed; results go to the standard output and everything else
 //! to the standard error; nothing is asked of a person unless a terminal is there to answer.
 
-mod acts;
 mod arguments;
 mod failure;
 mod logging;
@@ -28,7 +27,9 @@ mod key;
 mod man;
 mod serve;
 mod service;
+mod team;
 mod up;
+mod user;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,6 +72,8 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Service(command) => service::run(command, session),
         Command::Key(command) => key::run(command, session),
         Command::Caller(command) => caller::run(command, session),
+        Command::User(command) => user::run(command, session),
+        Command::Team(command) => team::run(command, session),
         Command::Explain(args) => explain::run(&args, session),
         Command::Audit(command) => audit::run(command, session),
         Command::Completions(args) => completions::run(&args, session),

@@ -54,11 +54,6 @@ pub(super) fn shown_to_the_second(unix: i64) -> String {
     Timestamp::from_second(unix).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// `2026-11-23T21:20:00Z`, for JSON.
-pub(super) fn rfc3339(unix: i64) -> String {
-    Timestamp::from_second(unix).map_or_else(|_| String::new(), |at| at.to_string())
-}
-
 /// `3 h ago`: how long before `now`, in one unit.
 pub(super) fn ago(unix: i64, now: i64) -> String {
     let past = now.saturating_sub(unix).max(0);

@@ -1,25 +1,22 @@
-//! The configuration, the vault and the audit log, opened for one command, and how names on the command line find what they
-//! mean.
+//! The configuration and the operations on its store, opened for one command.
 
-use anyhow::Context as _;
+use std::sync::Arc;
 
 use crate::app;
-use crate::config::{Config, DeclaredCredential, ServiceEntry};
-use crate::domain::{Name, User, UserId};
-use crate::record::nearest;
-use crate::store::LOCAL;
-use crate::vault::Vault;
+use crate::config::{Config, ServiceEntry};
+use crate::domain::{Name, SystemClock};
+use crate::operations::{Actor, Acts, OperationError, Operations};
 
-use super::failure::wrong_use;
-use super::refuse::LONGEST_SHOWN;
 use super::session::Session;
 
-/// What commands on keys and callers work with.
+/// What commands on keys, callers and people work with.
 pub(super) struct Opened {
     /// The configuration.
-    pub(super) config: Config,
-    /// The keeper of secrets.
-    pub(super) vault: Vault,
+    pub(super) config: Arc<Config>,
+    /// What can be done.
+    pub(super) operations: Operations,
+    /// Who does it.
+    pub(super) actor: Actor,
 }
 
 impl Opened {
@@ -28,9 +25,11 @@ impl Opened {
     /// # Errors
     /// When the configuration is wrong, or the store or its master key cannot be had.
     pub(super) fn or_make(session: &Session) -> anyhow::Result<Self> {
-        let config = session.load()?.config;
-        let vault = app::open_vault(&config, &session.environment)?;
-        Ok(Self { config, vault })
+        let config = Arc::new(session.load()?.config);
+        let vault = Arc::new(app::open_vault(&config, &session.environment)?);
+        let acts = Acts::of(&config);
+        let operations = Operations::new(Arc::clone(&config), vault, acts, Arc::new(SystemClock));
+        Ok(Self { config, operations, actor: Actor::operator() })
     }
 
     /// Opens the store of the configuration; none is made.
@@ -49,58 +48,13 @@ impl Opened {
         Self::or_make(session)
     }
 
-    /// The service called `name`.
+    /// The same, for a command that changes something: what cannot be recorded is found out before anybody is asked.
     ///
     /// # Errors
-    /// When there is none, with the one that was probably meant.
-    pub(super) fn service(&self, name: &Name) -> anyhow::Result<&ServiceEntry> {
-        service(&self.config, name)
-    }
-
-    /// The user called `name`, else the one that every store has.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub(super) fn owner(&self, name: Option<&Name>) -> anyhow::Result<User> {
-        let name = name.map_or_else(|| Name::new(LOCAL), |name| Ok(name.clone()))?;
-        self.vault.user_named(&name).context("--owner names nobody that the store knows")
-    }
-
-    /// The name of a user, or its identifier when it is gone.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub(super) fn user_names(&self) -> anyhow::Result<UserNames> {
-        Ok(UserNames(self.vault.users()?))
-    }
-
-    /// The key called `name` that proxy.toml declares.
-    pub(super) fn declared(&self, name: &Name) -> Option<&DeclaredCredential> {
-        self.config.credentials.iter().find(|credential| credential.name == *name)
-    }
-
-    /// Refuses to change a key that proxy.toml declares.
-    ///
-    /// # Errors
-    /// When it declares `name` and the store has none of that name.
-    pub(super) fn refuse_declared(&self, name: &Name) -> anyhow::Result<()> {
-        if self.declared(name).is_some() && self.vault.find(name, None).is_err() {
-            return Err(wrong_use(format!(
-                "`{name}` is declared as [credential.{name}] in the configuration: change it there, or where its value \
-                 comes from"
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// The names of users.
-pub(super) struct UserNames(Vec<User>);
-
-impl UserNames {
-    /// The name of a user, or its identifier when it is gone.
-    pub(super) fn of(&self, id: &UserId) -> String {
-        self.0.iter().find(|user| user.id == *id).map_or_else(|| id.to_string(), |user| user.name.to_string())
+    /// When the audit log cannot be written.
+    pub(super) fn ready(self) -> anyhow::Result<Self> {
+        self.operations.ready()?;
+        Ok(self)
     }
 }
 
@@ -109,14 +63,5 @@ impl UserNames {
 /// # Errors
 /// When there is none, with the one that was probably meant.
 pub(super) fn service<'a>(config: &'a Config, name: &Name) -> anyhow::Result<&'a ServiceEntry> {
-    config.service(name.as_str()).ok_or_else(|| {
-        let known = config.services.iter().map(|entry| entry.service.name.as_str());
-        let meant = nearest(name.as_str(), known).map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
-        // A text as long as a key may be one, typed in the wrong place.
-        let which = if name.as_str().len() > LONGEST_SHOWN { "of that name".to_owned() } else { format!("`{name}`") };
-        wrong_use(format!(
-            "there is no service {which}.{meant} `sidekey service search WORD` finds the built-in ones; your own stand \
-             as [service.NAME] in proxy.toml"
-        ))
-    })
+    config.service(name.as_str()).ok_or_else(|| OperationError::no_service(config, name).into())
 }

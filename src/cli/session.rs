@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors, Environment, Loaded};
-use crate::domain::{Clock, SystemClock};
+use crate::domain::{Clock, Name, SystemClock};
+
+use super::failure::wrong_use;
 
 /// What a command has around it.
 pub(super) struct Session {
@@ -78,6 +80,28 @@ impl Session {
     /// The time in Unix seconds.
     pub(super) fn now(&self) -> i64 {
         i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Refuses to go on without asking where nobody answers. `deed` is such as `deleting`.
+    ///
+    /// # Errors
+    /// When there is no terminal.
+    pub(super) fn must_answer(&self, deed: &str) -> anyhow::Result<()> {
+        if self.terminal.answers() {
+            return Ok(());
+        }
+        Err(wrong_use(format!("{deed} asks first, and there is no terminal to ask at: give --yes")))
+    }
+
+    /// Asks whether `what` called `name` shall be deleted.
+    ///
+    /// # Errors
+    /// When it shall not, or the answer cannot be read.
+    pub(super) fn confirm_deletion(&mut self, what: &str, name: &Name) -> anyhow::Result<()> {
+        if self.confirms(&format!("Delete the {what} `{name}`?"))? {
+            return Ok(());
+        }
+        anyhow::bail!("nothing was deleted")
     }
 
     /// Asks for `yes`; everything else is a no. Not to be called when nobody answers.

@@ -60,6 +60,16 @@ impl List {
     }
 }
 
+/// How many there are of something: `1 key`, `2 keys`.
+pub(super) fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Several things in one cell.
+pub(super) fn joined<T: ToString>(things: &[T]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Writes `items` in the shape of every list.
 pub(super) fn show_items(items: &[Value], screen: &mut Screen) -> io::Result<()> {
     show_json(&json!({ "version": 1, "items": items }), screen)

@@ -437,7 +437,6 @@ fn expiry_is_a_date_a_moment_or_a_duration() {
 fn moments_are_shown_in_utc() {
     assert_eq!(moment::shown(NOW), "2026-11-23 12:00");
     assert_eq!(moment::shown_to_the_second(NOW), "2026-11-23 12:00:00");
-    assert_eq!(moment::rfc3339(NOW), "2026-11-23T12:00:00Z");
     let shown = [0, 59, 60, 7200, 172_800].map(|age| moment::ago(NOW - age, NOW));
     assert_eq!(shown, ["just now", "just now", "1 min ago", "2 h ago", "2 d ago"]);
 }
@@ -553,15 +552,6 @@ fn an_output_that_nobody_reads_any_more_is_no_failure() {
     let mut stage = Stage::nobody();
     assert_eq!(failure::report(&gone.context("x"), &mut stage.session), ExitCode::SUCCESS);
     assert!(stage.error.text().is_empty());
-}
-
-// Who acts.
-
-#[test]
-fn the_actor_is_found_in_the_user_database() {
-    let database = "root:x:0:0:root:/:/bin/sh\nbroken\nnina:x:1000:1000::/srv/nina:/bin/sh\n";
-    assert_eq!(acts::name_of(1000, database).as_deref(), Some("nina"));
-    assert_eq!(acts::name_of(7, database), None);
 }
 
 // Services.

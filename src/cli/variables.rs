@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::domain::{Name, Service, Variable};
+use crate::operations::{fits_variable, known_variables};
 
 use super::failure::wrong_use;
 use super::session::Session;
@@ -29,9 +30,9 @@ pub(super) fn complete(
     let mut values = BTreeMap::new();
     for (name, value) in given {
         let Some(variable) = service.variables.iter().find(|variable| variable.name == *name) else {
-            return Err(wrong_use(format!("--var {name}: {}", known(service))));
+            return Err(wrong_use(format!("--var {name}: {}", known_variables(service))));
         };
-        check(variable, value)?;
+        fits_variable(variable, value)?;
         if values.insert(name.clone(), value.clone()).is_some() {
             return Err(wrong_use(format!("--var {name} was given twice")));
         }
@@ -65,24 +66,6 @@ fn missing(variable: &Variable, session: &mut Session) -> anyhow::Result<String>
         ("", Some(default)) => default.clone(),
         (answer, _) => answer.to_owned(),
     };
-    check(variable, &value)?;
+    fits_variable(variable, &value)?;
     Ok(value)
-}
-
-fn check(variable: &Variable, value: &str) -> anyhow::Result<()> {
-    if value.is_empty() {
-        return Err(wrong_use(format!("the variable `{}` has no value", variable.name)));
-    }
-    if variable.choices.is_empty() || variable.choices.iter().any(|choice| choice == value) {
-        return Ok(());
-    }
-    Err(wrong_use(format!("the variable `{}` is one of: {}", variable.name, variable.choices.join(", "))))
-}
-
-fn known(service: &Service) -> String {
-    if service.variables.is_empty() {
-        return format!("the service `{}` has no variables", service.name);
-    }
-    let names: Vec<&str> = service.variables.iter().map(|variable| variable.name.as_str()).collect();
-    format!("the service `{}` has only these variables: {}", service.name, names.join(", "))
 }

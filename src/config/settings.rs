@@ -176,7 +176,7 @@ impl DeclaredCredential {
             owner: UserId::new(LOCAL),
             service: self.service.clone(),
             environment: self.environment.clone(),
-            shares: vec![Share::Everyone],
+            shares: vec![Share::Everyone.into()],
             variables: self.variables.clone(),
             expires: None,
             version,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CallerId, CredentialId, Environment, Name, Sealed, ServiceName, TeamId, UserId};
+use super::{Bounds, CallerId, CredentialId, Environment, Name, Sealed, ServiceName, TeamId, UserId};
 
 /// With whom a credential is shared. Those may use it; nobody may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,6 +16,21 @@ pub enum Share {
     Caller(CallerId),
     /// Every caller.
     Everyone,
+}
+
+/// A share, and what it may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// With whom.
+    pub with: Share,
+    /// What for; none: everything.
+    pub bounds: Option<Arc<Bounds>>,
+}
+
+impl From<Share> for Shared {
+    fn from(with: Share) -> Self {
+        Self { with, bounds: None }
+    }
 }
 
 /// Where a credential's value comes from.
@@ -66,7 +81,7 @@ pub struct Credential {
     /// When set, only callers of this environment, or of none, see it.
     pub environment: Option<Environment>,
     /// With whom it is shared; empty means personal.
-    pub shares: Vec<Share>,
+    pub shares: Vec<Shared>,
     /// The values of the service's tenant variables, pinned when it was added: the only host it is ever sent to.
     pub variables: BTreeMap<Name, String>,
     /// Unix seconds after which it is not used any more.

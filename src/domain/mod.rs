@@ -1,6 +1,7 @@
 //! The nouns of sidekey: who asks, where a request goes, which credential it needs, and why it may be refused.
 //! Plain values only: no I/O, no serde, no clock, no runtime. Every other floor speaks in these words.
 
+mod bounds;
 mod caller;
 mod clock;
 mod code;
@@ -8,6 +9,7 @@ mod credential;
 mod host;
 mod ids;
 mod limits;
+mod peer;
 mod placement;
 mod request_id;
 mod rule;
@@ -16,13 +18,15 @@ mod service;
 mod table;
 mod template;
 
-pub use caller::{Caller, Environment, Team, User};
+pub use bounds::Bounds;
+pub use caller::{Caller, Environment, FormerToken, Role, Team, User};
 pub use clock::{Clock, SystemClock};
 pub use code::Code;
-pub use credential::{Credential, Share, Source, SourceKind};
+pub use credential::{Credential, Share, Shared, Source, SourceKind};
 pub use host::{Host, HostError, HostPattern};
 pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
 pub use limits::{Limits, Rate, Retry, Timeouts};
+pub use peer::{Peer, Perimeter, PerimeterError};
 pub use placement::Placement;
 pub use request_id::RequestId;
 pub use rule::{Rule, RuleError};

@@ -79,3 +79,27 @@ fn request_ids_print_as_they_are_written() {
     let id = RequestId::new(0x0123_4567_89ab_cdef, 42);
     assert_eq!(id.to_string().as_bytes(), id.hex());
 }
+
+#[test]
+fn a_perimeter_is_networks_and_users() {
+    let perimeter = Perimeter::parse("10.1.2.3/16 2001:db8::/32 192.0.2.7 uid:1000").unwrap();
+    assert_eq!(perimeter.to_string(), "10.1.0.0/16 2001:db8::/32 192.0.2.7/32 uid:1000");
+    let tcp = |text: &str| Peer::tcp(format!("{text}:5000").parse().unwrap());
+    for inside in ["10.1.255.1", "[2001:db8::1]", "192.0.2.7", "[::ffff:10.1.0.9]"] {
+        assert!(perimeter.admits(&tcp(inside)), "{inside}");
+    }
+    for outside in ["10.2.0.1", "[2001:db9::1]", "192.0.2.8", "127.0.0.1", "[::1]"] {
+        assert!(!perimeter.admits(&tcp(outside)), "{outside}");
+    }
+    assert!(perimeter.admits(&Peer::unix(Some(1000))));
+    assert!(!perimeter.admits(&Peer::unix(Some(0))) && !perimeter.admits(&Peer::unix(None)));
+    // What names only one kind of connection keeps the other out.
+    assert!(!Perimeter::parse("0.0.0.0/0 ::/0").unwrap().admits(&Peer::unix(Some(1000))));
+    assert!(!Perimeter::parse("uid:1000").unwrap().admits(&tcp("127.0.0.1")));
+    assert!(Perimeter::default().admits(&tcp("203.0.113.1")) && Perimeter::default().admits(&Peer::unix(None)));
+    assert_eq!(Perimeter::parse(&perimeter.to_string()).unwrap(), perimeter);
+    for wrong in ["10.1.0.0/33", "localhost", "uid:x", "uid:-1", "10.1"] {
+        assert!(Perimeter::parse(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!((tcp("127.0.0.1").text(), Peer::unix(Some(7)).text()), ("127.0.0.1:5000", "unix:uid=7"));
+}

@@ -1,7 +1,8 @@
-//! The limits of one service: a rate (GCRA by governor), a number of places, and the queue in front of both.
+//! The limits of one service or share: a rate (GCRA by governor), a number of places, and the queue in front of both.
 //! Waiting happens before the request's body is read, so a queued upload costs no memory.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +12,25 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::{Limits, Rate, ServiceName};
+use crate::domain::{CredentialId, Limits, Rate, ServiceName, Share};
 
 /// How many requests may wait in front of one gate.
 const MOST_WAITERS: u32 = 1_000;
 
-/// The gate of one service that has limits.
+/// Whose limits a gate keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitOf {
+    /// A service's, for all who call it.
+    Service,
+    /// A share's, for those who use a key through it.
+    Share,
+}
+
+/// The gate of one service, or of one share, that has limits.
 #[derive(Debug)]
 pub struct Gate {
     limits: Limits,
+    of: LimitOf,
     rate: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
     slots: Option<Arc<Semaphore>>,
@@ -38,6 +49,8 @@ pub enum Refused {
         policy: String,
         /// After which time it is worth another try.
         wait: Duration,
+        /// Whose limit it is.
+        of: LimitOf,
     },
     /// Too many wait already.
     #[error("{MOST_WAITERS} requests wait for this service already")]
@@ -58,14 +71,14 @@ impl Drop for Waiter<'_> {
 
 impl Gate {
     /// The gate for `limits`; none when nothing is limited.
-    pub fn new(limits: Limits) -> Option<Self> {
+    pub fn new(limits: Limits, of: LimitOf) -> Option<Self> {
         if limits.rate.is_none() && limits.concurrency.is_none() {
             return None;
         }
         let clock = DefaultClock::default();
         let rate = limits.rate.map(|rate| RateLimiter::direct(quota(rate, limits.burst)));
         let slots = limits.concurrency.map(|n| Arc::new(Semaphore::new(n.get() as usize)));
-        Some(Self { limits, rate, clock, slots, turn: Semaphore::new(1), waiting: AtomicU32::new(0) })
+        Some(Self { limits, of, rate, clock, slots, turn: Semaphore::new(1), waiting: AtomicU32::new(0) })
     }
 
     /// How many wait.
@@ -149,7 +162,7 @@ impl Gate {
             (None, Some(places)) => format!("concurrency {places}"),
             (None, None) => String::new(),
         };
-        Refused::Limit { policy, wait: wait.max(Duration::from_secs(1)) }
+        Refused::Limit { policy, wait: wait.max(Duration::from_secs(1)), of: self.of }
     }
 }
 
@@ -164,20 +177,39 @@ fn quota(rate: Rate, burst: Option<NonZeroU32>) -> Quota {
     Quota::with_period(every).unwrap_or(fallback).allow_burst(burst.unwrap_or(NonZeroU32::MIN))
 }
 
-/// The gates of all services; a gate lives on over a reload as long as its limits stay the same.
+/// The gates of all services and shares; a gate lives on over a reload as long as its limits stay the same.
 #[derive(Debug, Default)]
-pub struct Gates(Mutex<HashMap<ServiceName, Arc<Gate>>>);
+pub struct Gates {
+    services: Mutex<HashMap<ServiceName, Arc<Gate>>>,
+    shares: Mutex<HashMap<(CredentialId, Share), Arc<Gate>>>,
+}
 
 impl Gates {
     /// The gate of `service` for `limits`.
     pub fn of(&self, service: &ServiceName, limits: Limits) -> Option<Arc<Gate>> {
-        let fresh = Gate::new(limits)?;
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = gates.get(service).filter(|gate| gate.limits == limits).map(Arc::clone);
-        Some(kept.unwrap_or_else(|| {
-            let gate = Arc::new(fresh);
-            gates.insert(service.clone(), Arc::clone(&gate));
-            gate
-        }))
+        Some(kept(&self.services, service.clone(), Gate::new(limits, LimitOf::Service)?))
     }
+
+    /// The gate of a share for its `rate`.
+    pub fn of_share(&self, key: &CredentialId, share: &Share, rate: Option<Rate>) -> Option<Arc<Gate>> {
+        let limits = Limits { rate, ..Limits::default() };
+        Some(kept(&self.shares, (key.clone(), share.clone()), Gate::new(limits, LimitOf::Share)?))
+    }
+
+    /// Forgets the gates of shares that ended.
+    pub fn forget_unused(&self) {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.retain(|_, gate| Arc::strong_count(gate) > 1);
+    }
+}
+
+/// The gate that is there already when its limits are those of `fresh`, else `fresh`, which takes its place.
+fn kept<K: Eq + Hash>(gates: &Mutex<HashMap<K, Arc<Gate>>>, key: K, fresh: Gate) -> Arc<Gate> {
+    let mut gates = gates.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(gate) = gates.get(&key).filter(|gate| gate.limits == fresh.limits) {
+        return Arc::clone(gate);
+    }
+    let gate = Arc::new(fresh);
+    gates.insert(key, Arc::clone(&gate));
+    gate
 }

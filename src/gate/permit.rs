@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::access::Grant;
+use crate::access::{Candidate, Grant};
 
 use super::{Gate, Refused};
 
 /// Admission of one request. Freed on drop, so it is kept until the answer's last byte.
 #[derive(Debug)]
-pub struct Permit<C> {
+pub struct Permit<C: Candidate> {
     grant: Grant<C>,
     slot: Option<OwnedSemaphorePermit>,
     waited: Duration,
 }
 
-impl<C> Permit<C> {
+impl<C: Candidate> Permit<C> {
     /// What was admitted.
     pub fn grant(&self) -> &Grant<C> {
         &self.grant
@@ -40,21 +40,36 @@ impl<C> Permit<C> {
     }
 }
 
-/// Admits `grant` through `gate`, waiting at most `patience` (and never longer than the service's own `max_wait`).
+/// Admits `grant` through the gate of its share, when it has one, and that of the service; waits at most `patience` (and
+/// never longer than each gate's own `max_wait`).
 ///
 /// # Errors
 /// At once, when the wait would outlast the patience or too many wait already.
-pub async fn admit<C>(
-    gate: Option<&Arc<Gate>>,
+pub async fn admit<C: Candidate>(
+    share: Option<&Arc<Gate>>,
+    service: Option<&Arc<Gate>>,
     grant: Grant<C>,
     patience: Option<Duration>,
 ) -> Result<Permit<C>, Refused> {
-    match gate {
-        None => Ok(Permit { grant, slot: None, waited: Duration::ZERO }),
-        Some(gate) => {
-            // Boxed, so that requests to services without limits do not carry the room for waiting.
-            let (slot, waited) = Box::pin(gate.pass(patience)).await?;
-            Ok(Permit { grant, slot, waited })
-        }
+    if share.is_none() && service.is_none() {
+        return Ok(Permit { grant, slot: None, waited: Duration::ZERO });
     }
+    // Boxed, so that requests without limits do not carry the room for waiting.
+    let (slot, waited) = Box::pin(pass_both(share, service, patience)).await?;
+    Ok(Permit { grant, slot, waited })
+}
+
+/// The share first: who waits for its own limit must not hold a place that others could use.
+async fn pass_both(
+    share: Option<&Arc<Gate>>,
+    service: Option<&Arc<Gate>>,
+    patience: Option<Duration>,
+) -> Result<(Option<OwnedSemaphorePermit>, Duration), Refused> {
+    let waited = match share {
+        Some(gate) => gate.pass(patience).await?.1,
+        None => Duration::ZERO,
+    };
+    let Some(gate) = service else { return Ok((None, waited)) };
+    let patience = patience.map(|patience| patience.saturating_sub(waited));
+    gate.pass(patience).await.map(|(slot, more)| (slot, waited + more))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Limits, Name, Rate};
+use crate::domain::{CredentialId, Limits, Name, Rate, Share, TeamId};
 
 fn limits(rate: Option<(u32, u64)>, burst: Option<u32>, concurrency: Option<u32>, max_wait_ms: u64) -> Limits {
     Limits {
@@ -18,12 +18,12 @@ fn limits(rate: Option<(u32, u64)>, burst: Option<u32>, concurrency: Option<u32>
 
 #[test]
 fn no_limits_need_no_gate() {
-    assert!(Gate::new(Limits::default()).is_none());
+    assert!(Gate::new(Limits::default(), LimitOf::Service).is_none());
 }
 
 #[tokio::test]
 async fn a_burst_passes_at_once_and_the_next_waits_for_the_rate() {
-    let gate = Gate::new(limits(Some((50, 1)), Some(3), None, 5_000)).unwrap();
+    let gate = Gate::new(limits(Some((50, 1)), Some(3), None, 5_000), LimitOf::Service).unwrap();
     for _ in 0..3 {
         assert_eq!(gate.pass(None).await.unwrap().1, Duration::ZERO);
     }
@@ -33,10 +33,10 @@ async fn a_burst_passes_at_once_and_the_next_waits_for_the_rate() {
 
 #[tokio::test]
 async fn a_wait_longer_than_the_patience_is_refused_at_once_with_the_time() {
-    let gate = Gate::new(limits(Some((1, 60)), None, None, 30_000)).unwrap();
+    let gate = Gate::new(limits(Some((1, 60)), None, None, 30_000), LimitOf::Service).unwrap();
     gate.pass(None).await.unwrap();
     let started = tokio::time::Instant::now();
-    let Err(Refused::Limit { wait, policy }) = gate.pass(Some(Duration::from_secs(2))).await else {
+    let Err(Refused::Limit { wait, policy, .. }) = gate.pass(Some(Duration::from_secs(2))).await else {
         panic!("admitted")
     };
     assert!(wait > Duration::from_secs(50), "{wait:?}");
@@ -47,7 +47,7 @@ async fn a_wait_longer_than_the_patience_is_refused_at_once_with_the_time() {
 
 #[tokio::test(start_paused = true)]
 async fn places_are_freed_on_drop_and_patience_ends_the_wait() {
-    let gate = Gate::new(limits(None, None, Some(1), 2_000)).unwrap();
+    let gate = Gate::new(limits(None, None, Some(1), 2_000), LimitOf::Service).unwrap();
     let first = gate.pass(None).await.unwrap();
     assert!(matches!(gate.pass(None).await, Err(Refused::Limit { .. })));
     drop(first);
@@ -64,4 +64,22 @@ fn a_gate_outlives_a_reload_that_leaves_its_limits() {
     assert!(Arc::ptr_eq(&first, &gates.of(&name, same).unwrap()));
     let other = limits(Some((6, 1)), None, None, 1_000);
     assert!(!Arc::ptr_eq(&first, &gates.of(&name, other).unwrap()));
+}
+
+#[test]
+fn a_share_has_a_gate_of_its_own_that_is_forgotten_with_it() {
+    let gates = Gates::default();
+    let (key, data) = (CredentialId::new("c1"), Share::Team(TeamId::new("data")));
+    let rate = |count| Some(Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_secs(1) });
+    assert!(gates.of_share(&key, &data, None).is_none());
+    let first = gates.of_share(&key, &data, rate(5)).unwrap();
+    assert!(Arc::ptr_eq(&first, &gates.of_share(&key, &data, rate(5)).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &gates.of_share(&key, &Share::Everyone, rate(5)).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &gates.of_share(&key, &data, rate(6)).unwrap()), "another rate is another gate");
+    drop(first);
+    let last = gates.of_share(&key, &data, rate(6)).unwrap();
+    let known = Arc::downgrade(&gates.of_share(&key, &Share::Everyone, rate(5)).unwrap());
+    gates.forget_unused();
+    assert!(known.upgrade().is_none());
+    assert!(Arc::ptr_eq(&last, &gates.of_share(&key, &data, rate(6)).unwrap()));
 }

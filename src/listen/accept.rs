@@ -11,6 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::Peer;
+
 use super::connection::{self, Shared};
 use super::doors::Here;
 
@@ -116,7 +118,7 @@ pub async fn run(bound: Bound, shared: Arc<Shared>, stop: CancellationToken) -> 
                     Ok((stream, peer)) => {
                         // Without this, an answer's last part may wait 40 ms for the client's acknowledgement.
                         let _best_effort = stream.set_nodelay(true);
-                        connection::start(stream, peer.to_string().into(), here, &shared, &stop);
+                        connection::start(stream, Arc::new(Peer::tcp(peer)), here, &shared, &stop);
                     }
                     Err(error) => pause_after(&error).await,
                 }
@@ -132,9 +134,8 @@ pub async fn run(bound: Bound, shared: Arc<Shared>, stop: CancellationToken) -> 
                 };
                 match accepted {
                     Ok((stream, _)) => {
-                        let user =
-                            stream.peer_cred().map_or_else(|_| "unix".into(), |c| format!("unix:uid={}", c.uid()));
-                        connection::start(stream, user.into(), Here { port: None }, &shared, &stop);
+                        let peer = Peer::unix(stream.peer_cred().ok().map(|process| process.uid()));
+                        connection::start(stream, Arc::new(peer), Here { port: None }, &shared, &stop);
                     }
                     Err(error) => pause_after(&error).await,
                 }

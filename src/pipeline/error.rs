@@ -126,9 +126,10 @@ impl CallerFault {
             Self::Browser(_) => Code::BrowserRefused,
             Self::Unknown { .. } => Code::CallerUnknown,
             Self::NoSuchService(_) | Self::NoServiceForHost(_) => Code::ServiceUnknown,
-            Self::Unauthorized(Unauthorized::Rules { .. } | Unauthorized::NoSuchNamed { .. }) | Self::Plaintext(_) => {
-                Code::NotAllowed
-            }
+            Self::Unauthorized(
+                Unauthorized::Rules { .. } | Unauthorized::ShareRules { .. } | Unauthorized::NoSuchNamed { .. },
+            )
+            | Self::Plaintext(_) => Code::NotAllowed,
             Self::Unauthorized(Unauthorized::Missing { .. } | Unauthorized::NoValue { .. }) => Code::CredentialMissing,
             Self::Unauthorized(Unauthorized::Ambiguous { .. }) => Code::CredentialAmbiguous,
         }

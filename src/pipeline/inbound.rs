@@ -9,13 +9,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::access::Proof;
+use crate::domain;
 use crate::route::{Door, Target};
 use crate::upstream::{Outgoing, Replay};
 
 use super::judge::Question;
 
-/// The peer of a connection, in text, made once per connection.
-pub type Peer = Arc<str>;
+/// The peer of a connection, made once per connection.
+pub type Peer = Arc<domain::Peer>;
 
 /// Which of the headers that mean something to sidekey a request has: one look over the names instead of a search for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,26 +63,33 @@ const DOT_SEGMENTS: CallerFault = CallerFault::Malformed(
     "The path has a `.` or `..` segment, plain or encoded, where rules or a base path apply: what is checked must be what is sent. Send the resolved path.",
 );
 
-/// The rules see the very bytes that will be sent; a path that a server may read differently is refused.
+/// The rules of the service and of the share see the very bytes that will be sent; a path that a server may read differently
+/// is refused. Of several shares, the grant is held to the first that admits the request.
 ///
 /// # Errors
 /// When the rules do not admit the request, or its path is such a one.
-pub fn check_rules(held: &Held, question: &Question<'_>) -> Result<(), ProxyError> {
+pub fn check_rules(grant: &mut Grant<Held>, question: &Question<'_>) -> Result<(), ProxyError> {
+    let held = grant.candidate();
     let service = &held.entry.service;
     let plan = &held.outlet.plan;
     let rules = service.allow.as_deref();
-    if rules.is_none() && !plan.fixes_path() {
+    let is_bounded = grant.has_rules();
+    if rules.is_none() && !plan.fixes_path() && !is_bounded {
         return Ok(());
     }
     if inject::has_dot_segments(question.target.within(question.path)) {
         return Err(DOT_SEGMENTS.into());
     }
     let path = plan.ruled_path(question.path, &mount(question.target, plan.upstream())).map_err(ProxyError::from)?;
-    if access::rules_admit(rules, question.method, &path) {
-        return Ok(());
+    if !access::rules_admit(rules, question.method, &path) {
+        let service = service.name.clone();
+        return Err(CallerFault::from(access::Unauthorized::Rules { service }).into());
     }
-    let service = service.name.clone();
-    Err(CallerFault::from(access::Unauthorized::Rules { service }).into())
+    if is_bounded {
+        let share = grant.share_for(question.method, &path).map_err(CallerFault::from)?;
+        grant.hold_to(share);
+    }
+    Ok(())
 }
 
 /// Where a request goes.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
-use crate::access::{Grant, Known, Unidentified};
+use crate::access::{Grant, Known};
 use crate::domain::{Clock, Origin, Scheme, Timeouts};
 use crate::gate::{self, Permit};
 use crate::inject;
@@ -29,7 +29,7 @@ pub use error::{CallerFault, OurFault, ProxyError};
 pub use inbound::{Inbound, Peer, Signs, Upload};
 pub use reply::{Joined, Reply, ReplyBody};
 pub use respond::{Problem, answer};
-pub use snapshot::{Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
+pub use snapshot::{Bounded, Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
 pub use trail::{Core, Trail};
 
 use judge::no_service;
@@ -92,7 +92,7 @@ impl Line {
             "caller": known.caller.name.as_str(),
             "owner": known.owner.name.as_str(),
             "environment": known.caller.environment.as_ref().map(crate::domain::Name::as_str),
-            "address": &*inbound.peer,
+            "address": inbound.peer.text(),
         }))
     }
 
@@ -110,7 +110,8 @@ impl Line {
             return Box::pin(self.pass_unmatched(inbound, trail)).await;
         };
         let entry = Arc::clone(&grant.candidate().entry);
-        let permit = gate::admit(entry.gate.as_ref(), grant, inbound.patience()).await?;
+        let own = grant.bounded().and_then(|bounded| bounded.gate.clone());
+        let permit = gate::admit(own.as_ref(), entry.gate.as_ref(), grant, inbound.patience()).await?;
         let permit = self.refresh(permit, &inbound)?;
         trail.admitted(&permit);
         let (answer, permit, upgrade) = self.send(permit, inbound, trail).await?;
@@ -135,9 +136,9 @@ impl Line {
     fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
         let view = self.view.load();
         let unknown = |why| CallerFault::Unknown { why, door: inbound.door };
-        let known = view.callers.identify(&inbound.proof).map_err(unknown)?;
-        let routed = view.routes.find(&inbound.target, inbound.path()).ok_or_else(|| no_service(&inbound.target))?;
         let now = i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX);
+        let known = view.callers.identify(&inbound.proof, &inbound.peer, now).map_err(unknown)?;
+        let routed = view.routes.find(&inbound.target, inbound.path()).ok_or_else(|| no_service(&inbound.target))?;
         Ok(permit.renewed(authorize(&view, known, &routed, inbound, now)?))
     }
 
@@ -222,10 +223,16 @@ fn told(problem: &Problem, fault: &ProxyError, trail: &mut Trail) -> Response<By
 }
 
 fn identify<'a>(view: &'a Snapshot, inbound: &Inbound, trail: &mut Trail) -> Result<&'a Arc<Known>, CallerFault> {
-    let unknown = |why: Unidentified| CallerFault::Unknown { why, door: inbound.door };
-    let known = view.callers.identify(&inbound.proof).map_err(unknown)?;
-    trail.caller(known);
-    Ok(known)
+    match view.callers.identify(&inbound.proof, &inbound.peer, trail.began()) {
+        Ok(known) => {
+            trail.caller(known);
+            Ok(known)
+        }
+        Err(why) => {
+            trail.unidentified(why, view.callers.suspect(&inbound.proof, why));
+            Err(CallerFault::Unknown { why, door: inbound.door })
+        }
+    }
 }
 
 /// May they, and with which credential. `now` is in Unix seconds.
@@ -237,8 +244,8 @@ fn authorize(
     now: i64,
 ) -> Result<Grant<Held>, ProxyError> {
     let question = inbound.question(now);
-    let grant = judge::choose(view, known, routed, &question)?;
-    judge::check_rules(grant.candidate(), &question)?;
+    let mut grant = judge::choose(view, known, routed, &question)?;
+    judge::check_rules(&mut grant, &question)?;
     Ok(grant)
 }
 

@@ -10,7 +10,7 @@ use sfv::{Integer, ItemSerializer, StringRef, TokenRef, key_ref, token_ref};
 
 use crate::access::{Unauthorized, Unidentified};
 use crate::domain::{Code, RequestId, SourceKind};
-use crate::gate::Refused;
+use crate::gate::{LimitOf, Refused};
 use crate::upstream::{DialError, ExchangeError};
 
 use super::error::{CallerFault, OurFault, ProxyError};
@@ -116,7 +116,11 @@ fn proxy_error(code: Code, error: &ProxyError) -> &'static str {
 fn detail(error: &ProxyError) -> String {
     match error {
         ProxyError::Caller(fault) => caller_detail(fault),
-        ProxyError::Gate(Refused::Limit { policy, wait }) => format!(
+        ProxyError::Gate(Refused::Limit { policy, wait, of: LimitOf::Share }) => format!(
+            "The limit {policy} of the share through which this caller uses the key would make this request wait {} s, longer than it may. Try again after that time, or ask the key's owner for more (`sidekey key share`).",
+            wait.as_secs_f32().ceil()
+        ),
+        ProxyError::Gate(Refused::Limit { policy, wait, of: LimitOf::Service }) => format!(
             "The limit {policy} of this service would make this request wait {} s, longer than it may. Try again after that time, send `Prefer: wait=SECONDS` with more patience, or raise `rate` in proxy.toml.",
             wait.as_secs_f32().ceil()
         ),
@@ -145,7 +149,8 @@ fn caller_detail(fault: &CallerFault) -> String {
         CallerFault::Unknown { why: Unidentified::Absent, .. } => {
             "This proxy asks who calls. Give the caller's token (`skc_…`) where the service's own key would stand, or send Proxy-Authorization.".into()
         }
-        CallerFault::Unknown { why: Unidentified::Wrong, .. } => {
+        // Why a token does not count is for the operator, in the audit: a thief must not learn that it is a real one.
+        CallerFault::Unknown { why: Unidentified::Wrong | Unidentified::Ended | Unidentified::Outside, .. } => {
             "The caller's token is not valid: it was mistyped, rotated or deleted. Ask for a new one (`sidekey caller rotate NAME`).".into()
         }
         CallerFault::NoSuchService(name) => format!(
@@ -165,6 +170,9 @@ fn unauthorized_detail(why: &Unauthorized) -> String {
     match why {
         Unauthorized::Rules { service } => format!(
             "The `allow` rules of service `{service}` do not admit this method and path. `sidekey explain METHOD URL` shows the rules; they are edited in proxy.toml."
+        ),
+        Unauthorized::ShareRules { service } => format!(
+            "The key of service `{service}` is shared with this caller for other methods and paths. `sidekey explain METHOD URL` shows what for; the key's owner widens it with `sidekey key share`."
         ),
         Unauthorized::NoSuchNamed { service } => format!(
             "The credential named in Sidekey-Credential is not one that this caller may use on service `{service}`. Leave the header out, or name one that `sidekey explain` lists."

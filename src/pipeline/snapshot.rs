@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::access::{Callers, Candidate, Credentials};
-use crate::domain::{Credential, Host, HostPattern, Name, Origin, Scheme, Service, ServiceName};
+use crate::domain::{Bounds, Credential, Host, HostPattern, Name, Origin, Scheme, Service, ServiceName, Share, Shared};
 use crate::gate::{Gate, Gates};
 use crate::inject::{Plan, PlanError};
 use crate::metrics::{Metrics, ServiceMetrics};
@@ -37,6 +37,23 @@ pub struct Outlet {
     pub carries_key: bool,
 }
 
+/// What a share may be used for, at work.
+#[derive(Debug)]
+pub struct Bounded {
+    /// With whom it is shared.
+    pub with: Share,
+    /// What for.
+    pub bounds: Arc<Bounds>,
+    /// Its own limits at work; none when it has none.
+    pub gate: Option<Arc<Gate>>,
+}
+
+impl AsRef<Bounds> for Bounded {
+    fn as_ref(&self) -> &Bounds {
+        &self.bounds
+    }
+}
+
 /// A credential with its service and its outlet.
 #[derive(Debug)]
 pub struct Held {
@@ -48,6 +65,8 @@ pub struct Held {
     pub outlet: Arc<Outlet>,
     /// Its data key, once it was used.
     pub opener: KeptOpener,
+    /// What its shares may be used for, in their order; empty when none is bounded.
+    bounded: Box<[Option<Arc<Bounded>>]>,
 }
 
 impl Keyed for Held {
@@ -57,8 +76,14 @@ impl Keyed for Held {
 }
 
 impl Candidate for Held {
+    type Bounded = Bounded;
+
     fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    fn bounded(&self, share: usize) -> Option<&Arc<Bounded>> {
+        self.bounded.get(share)?.as_ref()
     }
 
     fn serves(&self, host: &Host) -> bool {
@@ -158,7 +183,8 @@ impl Snapshot {
                 Ok(outlet) => {
                     pin_hosts(&mut builder, entry, &credential);
                     let (entry, opener) = (Arc::clone(entry), KeptOpener::default());
-                    held.push(Arc::new(Held { credential, entry, outlet, opener }));
+                    let bounded = bounded(&credential, sources.gates);
+                    held.push(Arc::new(Held { credential, entry, outlet, opener, bounded }));
                 }
                 Err(why) => unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
             }
@@ -172,6 +198,19 @@ impl Snapshot {
         };
         (snapshot, unusable)
     }
+}
+
+/// What the shares of `credential` may be used for.
+fn bounded(credential: &Credential, gates: &Gates) -> Box<[Option<Arc<Bounded>>]> {
+    if credential.shares.iter().all(|shared| shared.bounds.is_none()) {
+        return Box::default();
+    }
+    let one = |shared: &Shared| {
+        let bounds = Arc::clone(shared.bounds.as_ref()?);
+        let gate = gates.of_share(&credential.id, &shared.with, bounds.rate);
+        Some(Arc::new(Bounded { with: shared.with.clone(), bounds, gate }))
+    };
+    credential.shares.iter().map(one).collect()
 }
 
 /// The outlets of one service, by the variables they were made for.

@@ -9,9 +9,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
 use super::*;
-use crate::access::{Step, Unauthorized};
+use crate::access::{Step, Unauthorized, Unidentified};
 use crate::domain::{Code, Name, RequestId, ServiceName, SourceKind};
-use crate::gate::Refused;
+use crate::gate::{LimitOf, Refused};
 use crate::inject::InjectError;
 use crate::route::Door;
 use crate::upstream::{AddressRefused, DialError, ParentError, Stage, TlsFault};
@@ -55,6 +55,7 @@ fn name(error: &ProxyError) -> &'static str {
             CallerFault::Plaintext(_) => "plaintext",
             CallerFault::Unauthorized(why) => match why {
                 Unauthorized::Rules { .. } => "rules",
+                Unauthorized::ShareRules { .. } => "share rules",
                 Unauthorized::NoSuchNamed { .. } => "no such named",
                 Unauthorized::Missing { .. } => "missing",
                 Unauthorized::NoValue { .. } => "no value",
@@ -85,7 +86,7 @@ fn name(error: &ProxyError) -> &'static str {
     }
 }
 
-const NAMES: usize = 28;
+const NAMES: usize = 29;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -102,11 +103,14 @@ fn of_callers() -> Vec<Row> {
         (unknown(Unidentified::Wrong, Door::Connect), 407, Code::CallerUnknown, denied),
         (unknown(Unidentified::Absent, Door::Path), 401, Code::CallerUnknown, denied),
         (unknown(Unidentified::Wrong, Door::Host), 401, Code::CallerUnknown, denied),
+        (unknown(Unidentified::Ended, Door::Path), 401, Code::CallerUnknown, denied),
+        (unknown(Unidentified::Outside, Door::Forward), 407, Code::CallerUnknown, denied),
         (unknown(Unidentified::Absent, Door::Own), 401, Code::CallerUnknown, denied),
         (CallerFault::NoSuchService("x".into()).into(), 404, Code::ServiceUnknown, "destination_not_found"),
         (CallerFault::NoServiceForHost("x.test".into()).into(), 403, Code::ServiceUnknown, "destination_not_found"),
         (CallerFault::Plaintext("billing".into()).into(), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::Rules { service: service() }), 403, Code::NotAllowed, denied),
+        (unauthorized(Unauthorized::ShareRules { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::NoSuchNamed { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::Missing { service: service() }), 424, Code::CredentialMissing, denied),
         (unauthorized(dry), 424, Code::CredentialMissing, denied),
@@ -148,7 +152,7 @@ fn of_dialling() -> Vec<Row> {
 }
 
 async fn table() -> Vec<Row> {
-    let limit = Refused::Limit { policy: "100/1s".into(), wait: Duration::from_millis(1500) };
+    let limit = Refused::Limit { policy: "100/1s".into(), wait: Duration::from_millis(1500), of: LimitOf::Service };
     let key = Name::new("key").unwrap();
     let full = "connection_limit_reached";
     let ours = "proxy_internal_error";
@@ -209,7 +213,7 @@ async fn every_answer_is_a_whole_problem_document() {
 #[test]
 fn a_limit_rounds_its_wait_up_to_whole_seconds() {
     for (wait, shown) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
-        let limit = Refused::Limit { policy: "1/1m".into(), wait: Duration::from_millis(wait) };
+        let limit = Refused::Limit { policy: "1/1m".into(), wait: Duration::from_millis(wait), of: LimitOf::Share };
         let answer = answer(&Problem::of(&limit.into()), RequestId::new(0, 0));
         assert_eq!(answer.headers()[RETRY_AFTER], shown);
         assert_eq!(answer.headers()["ratelimit"], format!("\"1/1m\";r=0;t={shown}"));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Uri};
 
-use crate::access::Known;
+use crate::access::{Known, Unidentified};
 use crate::audit::{self, Outcome, Recorder};
 use crate::domain::{Clock, Code, Host, RequestId, SystemClock};
 use crate::gate::Permit;
@@ -91,6 +91,7 @@ struct Record {
     held: Option<Arc<Held>>,
     status: u16,
     code: Option<Code>,
+    reason: Option<&'static str>,
     attempts: u32,
     uploaded: Option<Arc<AtomicU64>>,
     downloaded: u64,
@@ -124,6 +125,7 @@ impl Trail {
             held: None,
             status: 0,
             code: None,
+            reason: None,
             attempts: 0,
             uploaded: None,
             downloaded: 0,
@@ -154,6 +156,12 @@ impl Trail {
 
     pub(super) fn caller(&mut self, known: &Arc<Known>) {
         self.0.known = Some(Arc::clone(known));
+    }
+
+    /// Nobody stands behind it, for this reason; with whose token was shown, where that is known.
+    pub(super) fn unidentified(&mut self, why: Unidentified, suspect: Option<&Arc<Known>>) {
+        self.0.reason = Some(why.as_str());
+        self.0.known = suspect.map(Arc::clone);
     }
 
     pub(super) fn service(&mut self, entry: &Arc<Entry>, target: &Target) {
@@ -269,7 +277,7 @@ impl Record {
             time: self.wall + total,
             request_id: self.id,
             door: self.door.as_str(),
-            client: &self.peer,
+            client: self.peer.text(),
             caller: self.known.as_ref().map(|known| &known.caller.name),
             owner: self.known.as_ref().map(|known| &known.owner.id),
             service: self.entry.as_ref().map(|entry| &entry.service.name),
@@ -281,6 +289,7 @@ impl Record {
             path,
             status: self.status,
             code: self.code,
+            reason: self.reason,
             attempts: self.attempts,
             bytes_in: uploaded,
             bytes_out: self.downloaded,

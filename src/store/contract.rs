@@ -1,11 +1,12 @@
 //! What every store must do, as one suite: each function is given an empty store of any kind. `sealed` values here are
 //! arbitrary bytes, as a store never opens them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
-use crate::domain::{Name, Source, TeamId};
+use crate::domain::{Bounds, FormerToken, Name, Perimeter, Rate, Rule, Source};
 
 pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -23,7 +24,7 @@ pub(super) fn credential(id: &str, called: &str, owner: &str) -> Credential {
         owner: UserId::new(owner),
         service: name("stripe"),
         environment: Some(name("prod")),
-        shares: vec![Share::Everyone],
+        shares: vec![Share::Everyone.into()],
         variables: BTreeMap::from([(name("tenant"), "acme \"x\" é".to_owned())]),
         expires: Some(2_000_000_000),
         version: 1,
@@ -33,12 +34,24 @@ pub(super) fn credential(id: &str, called: &str, owner: &str) -> Credential {
 }
 
 fn user(id: &str, called: &str) -> User {
-    User { id: UserId::new(id), name: name(called), teams: Vec::new() }
+    User { id: UserId::new(id), name: name(called), role: Role::Member, teams: Vec::new() }
+}
+
+fn team(id: &str, called: &str) -> Team {
+    Team { id: TeamId::new(id), name: name(called) }
 }
 
 fn caller(id: &str, called: &str, owner: &str, token: u8) -> Caller {
     let (id, owner) = (CallerId::new(id), UserId::new(owner));
-    Caller { id, name: name(called), owner, environment: Some(name("dev")), token_digest: Some([token; 32]) }
+    Caller {
+        id,
+        name: name(called),
+        owner,
+        environment: Some(name("dev")),
+        token_digest: Some([token; 32]),
+        former: None,
+        perimeter: Perimeter::parse("10.0.0.0/8 uid:7").unwrap(),
+    }
 }
 
 pub(super) fn adopt(store: &dyn Store) {
@@ -56,9 +69,13 @@ fn only(store: &dyn Store) -> Credential {
     credentials.remove(0)
 }
 
+fn shares_of(store: &dyn Store) -> BTreeSet<Share> {
+    only(store).shares.into_iter().map(|shared| shared.with).collect()
+}
+
 pub(super) fn a_fresh_store_knows_local_and_nothing_else(store: &dyn Store) {
     let inventory = store.inventory().unwrap();
-    assert_eq!(inventory.users, [user(LOCAL, LOCAL)]);
+    assert_eq!(inventory.users, [User { role: Role::Admin, ..user(LOCAL, LOCAL) }]);
     assert_eq!(inventory.callers.len(), 1);
     assert_eq!(inventory.callers[0].id.as_str(), LOCAL);
     assert_eq!(inventory.callers[0].token_digest, None);
@@ -89,7 +106,7 @@ pub(super) fn a_credential_comes_back_as_it_was_added(store: &dyn Store) {
     assert_eq!((history.listed.created_at, history.listed.value_since, history.listed.deleted_at), (10, 10, None));
     let first = VersionRow { number: 1, replaced: None, created_at: 10, retired_at: None, destroyed_at: None };
     assert_eq!(history.versions, [first]);
-    assert_eq!(history.listed.credential.shares, [Share::Everyone]);
+    assert_eq!(history.listed.credential.shares, [Share::Everyone.into()]);
 }
 
 pub(super) fn names_are_unique_per_owner_among_the_living(store: &dyn Store) {
@@ -115,17 +132,24 @@ pub(super) fn what_refers_to_nothing_is_refused_and_changes_nothing(store: &dyn 
     };
     unknown(store.add_credential(&credential("c1", "main", "nobody"), 1).unwrap_err(), "user");
     let mut shared = credential("c1", "main", LOCAL);
-    shared.shares = vec![Share::Caller(CallerId::new("nobody"))];
+    shared.shares = vec![Share::Caller(CallerId::new("nobody")).into()];
     unknown(store.add_credential(&shared, 1).unwrap_err(), "caller");
     unknown(store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 1).unwrap_err(), "credential");
     unknown(store.roll_back_credential(&id("c1"), 1).unwrap_err(), "credential");
+    unknown(store.edit_credential(&id("c1"), &CredentialEdit::default(), 1).unwrap_err(), "credential");
     unknown(store.delete_credential(&id("c1"), 1).unwrap_err(), "credential");
     unknown(store.restore_credential(&id("c1"), 1).unwrap_err(), "credential");
     unknown(store.credential(&id("c1")).unwrap_err(), "credential");
     unknown(store.add_caller(&caller("k1", "etl", "nobody", 1), 1).unwrap_err(), "user");
-    unknown(store.rotate_caller(&CallerId::new("k1"), [1; 32], 1).unwrap_err(), "caller");
+    unknown(store.rotate_caller(&CallerId::new("k1"), [1; 32], None, 1).unwrap_err(), "caller");
+    unknown(store.edit_caller(&CallerId::new("k1"), &CallerEdit::default(), 1).unwrap_err(), "caller");
     unknown(store.delete_caller(&CallerId::new("k1"), 1).unwrap_err(), "caller");
-    unknown(store.user(&UserId::new("u9")).unwrap_err(), "user");
+    let (nobody, none) = (UserId::new("u9"), TeamId::new("t9"));
+    unknown(store.set_role(&nobody, Role::Admin, 1).unwrap_err(), "user");
+    unknown(store.delete_user(&nobody, None, 1).unwrap_err(), "user");
+    unknown(store.delete_team(&none, 1).unwrap_err(), "team");
+    unknown(store.add_member(&none, &UserId::new(LOCAL), 1).unwrap_err(), "team");
+    unknown(store.remove_member(&none, &UserId::new(LOCAL), 1).unwrap_err(), "team");
     let mut bare = credential("c1", "main", LOCAL);
     bare.sealed = None;
     assert!(matches!(store.add_credential(&bare, 1).unwrap_err(), StoreError::Unsealed(_)));
@@ -155,6 +179,29 @@ pub(super) fn rotation_and_rollback_move_the_current_version(store: &dyn Store) 
     assert_eq!(shape, [(1, None, None), (2, Some(1), Some(70)), (3, Some(2), Some(40)), (4, Some(2), Some(60))]);
     assert_eq!(store.credential(&id("c1")).unwrap().next_number(), 5);
     store.check_integrity().unwrap();
+}
+
+pub(super) fn edits_change_what_they_say_and_nothing_else(store: &dyn Store) {
+    adopt(store);
+    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
+    store.add_credential(&credential("c2", "other", LOCAL), 10).unwrap();
+    let edit = |edit: CredentialEdit| store.edit_credential(&id("c1"), &edit, 20);
+    let shown = || {
+        let found = store.credential(&id("c1")).unwrap().listed.credential;
+        (found.name.to_string(), found.environment.map(|name| name.to_string()), found.expires, found.version)
+    };
+    let (prod, expires) = (Some("prod".to_owned()), Some(2_000_000_000));
+    edit(CredentialEdit::default()).unwrap();
+    assert_eq!(shown(), ("main".into(), prod.clone(), expires, 1));
+    let receipt = edit(CredentialEdit { name: Some(name("first")), ..Default::default() }).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::CredentialEdited, "first"));
+    edit(CredentialEdit { name: Some(name("first")), expires: Some(Some(7)), ..Default::default() }).unwrap();
+    assert_eq!(shown(), ("first".into(), prod, Some(7), 1));
+    edit(CredentialEdit { environment: Some(None), expires: Some(None), ..Default::default() }).unwrap();
+    assert_eq!(shown(), ("first".into(), None, None, 1));
+    let taken = edit(CredentialEdit { name: Some(name("other")), expires: Some(Some(9)), ..Default::default() });
+    assert!(matches!(taken.unwrap_err(), StoreError::NameTaken { what: "credential", .. }));
+    assert_eq!(shown(), ("first".into(), None, None, 1), "what failed has changed nothing");
 }
 
 pub(super) fn deletion_hides_restores_and_in_the_end_destroys(store: &dyn Store) {
@@ -206,17 +253,39 @@ pub(super) fn shares_are_kept_once_and_ended(store: &dyn Store) {
     store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, 1).unwrap();
     let with = [Share::User(UserId::new("u2")), Share::Caller(CallerId::new("k1")), Share::Everyone];
     for share in with.iter().chain(&with) {
-        store.share(&id("c1"), share, 2).unwrap();
+        store.share(&id("c1"), &share.clone().into(), 2).unwrap();
     }
-    let mut shares = only(store).shares;
-    shares.sort();
-    assert_eq!(shares, with.iter().cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert_eq!(shares_of(store), with.iter().cloned().collect::<BTreeSet<_>>());
     assert_eq!(store.unshare(&id("c1"), &with[0], 3).unwrap().with.as_deref(), Some("user:u2"));
     assert!(matches!(store.unshare(&id("c1"), &with[0], 3).unwrap_err(), StoreError::Unknown { what: "share", .. }));
     let stranger = Share::Team(TeamId::new("t9"));
-    assert!(matches!(store.share(&id("c1"), &stranger, 3).unwrap_err(), StoreError::Unknown { what: "team", .. }));
+    assert!(matches!(
+        store.share(&id("c1"), &stranger.into(), 3).unwrap_err(),
+        StoreError::Unknown { what: "team", .. }
+    ));
     store.delete_caller(&CallerId::new("k1"), 4).unwrap();
-    assert_eq!(only(store).shares, [Share::Everyone]);
+    assert_eq!(only(store).shares, [Share::Everyone.into()]);
+}
+
+pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Store) {
+    adopt(store);
+    store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, 1).unwrap();
+    let rules = ["GET /v1/**", "* /v1/*/x"].map(|rule| Rule::parse(rule).unwrap());
+    let rate = Rate { count: 10.try_into().unwrap(), period: Duration::from_secs(60) };
+    let narrow = Bounds { allow: Some(rules.into()), read_only: true, rate: Some(rate) };
+    let share = |bounds: Option<Bounds>| {
+        let shared = Shared { with: Share::Everyone, bounds: bounds.map(Arc::new) };
+        store.share(&id("c1"), &shared, 2).unwrap();
+        assert_eq!(only(store).shares, std::slice::from_ref(&shared));
+        assert_eq!(store.credential(&id("c1")).unwrap().listed.credential.shares, [shared]);
+    };
+    share(Some(narrow.clone()));
+    share(Some(Bounds { allow: Some(Vec::new()), ..Bounds::default() }));
+    share(None);
+    store.unshare(&id("c1"), &Share::Everyone, 3).unwrap();
+    let shares = vec![Shared { with: Share::Everyone, bounds: Some(Arc::new(narrow)) }];
+    store.add_credential(&Credential { shares: shares.clone(), ..credential("c2", "other", LOCAL) }, 4).unwrap();
+    assert_eq!(store.credential(&id("c2")).unwrap().listed.credential.shares, shares);
 }
 
 pub(super) fn callers_come_and_go_with_their_tokens(store: &dyn Store) {
@@ -231,12 +300,151 @@ pub(super) fn callers_come_and_go_with_their_tokens(store: &dyn Store) {
     store.note_callers_used(&[(given.id.clone(), 77), (CallerId::new("gone"), 78)]).unwrap();
     store.note_callers_used(&[(given.id.clone(), 70)]).unwrap();
     assert_eq!((find().last_used_at, store.change_counter().unwrap()), (Some(77), counter));
-    store.rotate_caller(&given.id, [9; 32], 20).unwrap();
-    assert_eq!(find().caller.token_digest, Some([9; 32]));
+    store.rotate_caller(&given.id, [9; 32], None, 20).unwrap();
+    assert_eq!((find().caller.token_digest, find().caller.former), (Some([9; 32]), None));
     store.delete_caller(&given.id, 30).unwrap();
     assert_eq!(store.callers().unwrap().len(), 1);
     store.add_caller(&caller("k3", "etl", LOCAL, 9), 40).unwrap();
     assert!(matches!(store.delete_caller(&CallerId::new(LOCAL), 50).unwrap_err(), StoreError::Fixed(_)));
+}
+
+pub(super) fn a_former_token_is_kept_for_its_overlap_and_only_one(store: &dyn Store) {
+    let id = CallerId::new("k1");
+    store.add_caller(&caller("k1", "etl", LOCAL, 1), 10).unwrap();
+    let find = |id: &CallerId| store.callers().unwrap().into_iter().find(|c| c.caller.id == *id).unwrap().caller;
+    store.rotate_caller(&id, [2; 32], Some(100), 20).unwrap();
+    assert_eq!(find(&id).former, Some(FormerToken { digest: [1; 32], until: 100 }));
+    store.rotate_caller(&id, [3; 32], Some(200), 30).unwrap();
+    assert_eq!(find(&id).former, Some(FormerToken { digest: [2; 32], until: 200 }));
+    store.rotate_caller(&id, [4; 32], None, 40).unwrap();
+    assert_eq!((find(&id).token_digest, find(&id).former), (Some([4; 32]), None));
+    // A caller without a token has none that could go on.
+    let local = CallerId::new(LOCAL);
+    store.rotate_caller(&local, [5; 32], Some(100), 50).unwrap();
+    assert_eq!((find(&local).token_digest, find(&local).former), (Some([5; 32]), None));
+}
+
+pub(super) fn a_caller_gets_another_environment_and_perimeter(store: &dyn Store) {
+    let given = caller("k1", "etl", LOCAL, 1);
+    store.add_caller(&given, 10).unwrap();
+    let edit = |edit: CallerEdit| {
+        let receipt = store.edit_caller(&given.id, &edit, 20).unwrap();
+        assert_eq!((receipt.act, receipt.name.as_str()), (Act::CallerEdited, "etl"));
+        store.callers().unwrap().into_iter().find(|c| c.caller.id == given.id).unwrap().caller
+    };
+    assert_eq!(edit(CallerEdit::default()), given);
+    let (environment, perimeter) = (Some(name("prod")), Perimeter::parse("2001:db8::/32").unwrap());
+    let both = CallerEdit { environment: Some(environment.clone()), perimeter: Some(perimeter.clone()) };
+    assert_eq!(edit(both), Caller { environment, perimeter, ..given.clone() });
+    let none = CallerEdit { environment: Some(None), perimeter: Some(Perimeter::default()) };
+    assert_eq!(edit(none), Caller { environment: None, perimeter: Perimeter::default(), ..given.clone() });
+}
+
+pub(super) fn users_and_teams_come_and_go(store: &dyn Store) {
+    let (ada, bob, data) = (UserId::new("u2"), UserId::new("u3"), TeamId::new("t1"));
+    let receipt = store.add_user(&user("u2", "ada"), 10).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::UserAdded, "ada"));
+    store.add_user(&User { role: Role::Admin, ..user("u3", "bob") }, 11).unwrap();
+    store.add_team(&team("t1", "data"), 12).unwrap();
+    store.add_team(&team("t2", "apps"), 13).unwrap();
+    assert!(matches!(store.add_team(&team("t3", "data"), 14).unwrap_err(), StoreError::NameTaken { what: "team", .. }));
+    for (team, member) in [(&data, &bob), (&data, &ada), (&data, &ada), (&TeamId::new("t2"), &ada)] {
+        let receipt = store.add_member(team, member, 15).unwrap();
+        assert_eq!(receipt.with, Some(format!("user:{member}")));
+    }
+    let members = || -> Vec<(String, Vec<UserId>)> {
+        store.teams().unwrap().into_iter().map(|listed| (listed.team.name.to_string(), listed.members)).collect()
+    };
+    assert_eq!(members(), [("apps".into(), vec![ada.clone()]), ("data".into(), vec![ada.clone(), bob.clone()])]);
+    let listed = |id: &UserId| store.users().unwrap().into_iter().find(|listed| listed.user.id == *id);
+    let found = listed(&ada).unwrap();
+    assert_eq!((found.user.role, found.created_at), (Role::Member, 10));
+    assert_eq!(found.user.teams, [TeamId::new("t2"), data.clone()]);
+    store.set_role(&ada, Role::Admin, 16).unwrap();
+    assert_eq!(listed(&ada).unwrap().user.role, Role::Admin);
+    store.remove_member(&data, &ada, 17).unwrap();
+    let again = store.remove_member(&data, &ada, 17).unwrap_err();
+    assert!(matches!(again, StoreError::Unknown { what: "member", .. }), "{again}");
+    store.delete_user(&bob, None, 18).unwrap();
+    assert_eq!((listed(&bob), &members()[1].1), (None, &vec![]));
+    store.delete_team(&TeamId::new("t2"), 19).unwrap();
+    assert_eq!((listed(&ada).unwrap().user.teams, members().len()), (vec![], 1));
+    store.add_user(&user("u4", "bob"), 20).unwrap();
+    store.add_team(&team("t4", "apps"), 20).unwrap();
+    assert!(store.teams().unwrap()[0].members.is_empty(), "a new team of an old name has no members");
+}
+
+pub(super) fn the_user_local_stays_as_it_is(store: &dyn Store) {
+    let local = UserId::new(LOCAL);
+    assert!(matches!(store.delete_user(&local, None, 1).unwrap_err(), StoreError::Fixed(_)));
+    assert!(matches!(store.set_role(&local, Role::Member, 1).unwrap_err(), StoreError::Fixed(_)));
+}
+
+pub(super) fn what_was_shared_with_a_user_or_a_team_ends_with_it(store: &dyn Store) {
+    adopt(store);
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.add_team(&team("t1", "data"), 1).unwrap();
+    let (ada, data) = (Share::User(UserId::new("u2")), Share::Team(TeamId::new("t1")));
+    let shares = vec![ada.into(), data.clone().into(), Share::Everyone.into()];
+    store.add_credential(&Credential { shares, ..credential("c1", "main", LOCAL) }, 1).unwrap();
+    store.delete_user(&UserId::new("u2"), None, 2).unwrap();
+    assert_eq!(shares_of(store), BTreeSet::from([data, Share::Everyone]));
+    store.delete_team(&TeamId::new("t1"), 3).unwrap();
+    assert_eq!(only(store).shares, [Share::Everyone.into()]);
+}
+
+pub(super) fn a_user_leaves_nothing_without_an_owner(store: &dyn Store) {
+    adopt(store);
+    let (ada, bob) = (UserId::new("u2"), UserId::new("u3"));
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.add_user(&user("u3", "bob"), 1).unwrap();
+    let with_bob = vec![Share::User(bob.clone()).into(), Share::Everyone.into()];
+    store.add_credential(&Credential { shares: with_bob, ..credential("c1", "main", "u2") }, 1).unwrap();
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 2).unwrap();
+    store.add_credential(&credential("c2", "old", "u2"), 1).unwrap();
+    store.delete_credential(&id("c2"), 3).unwrap();
+    store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
+    match store.delete_user(&ada, None, 4).unwrap_err() {
+        error @ StoreError::StillOwns { .. } => {
+            let text = error.to_string();
+            assert!(text.contains("key `main`") && text.contains("caller `etl`") && !text.contains("old"), "{text}");
+        }
+        other => panic!("{other}"),
+    }
+    let mut versions = store.sealed_contents().unwrap().versions;
+    for version in &mut versions {
+        (version.owner, version.sealed) = (bob.clone(), sealed(1, 9));
+    }
+    let give = |heir: &UserId, versions: &[SealedVersion]| {
+        let inheritance = Inheritance { heir: heir.clone(), versions: versions.to_vec() };
+        store.delete_user(&ada, Some(&inheritance), 5)
+    };
+    assert!(matches!(give(&bob, &versions[1..]).unwrap_err(), StoreError::Moved(_)), "a version is missing");
+    assert!(matches!(give(&ada, &versions).unwrap_err(), StoreError::Unknown { what: "user", .. }));
+    assert!(matches!(give(&UserId::new("u9"), &versions).unwrap_err(), StoreError::Unknown { what: "user", .. }));
+    store.add_credential(&credential("c3", "main", "u3"), 4).unwrap();
+    assert!(matches!(give(&bob, &versions).unwrap_err(), StoreError::NameTaken { what: "credential", .. }));
+    store.delete_credential(&id("c3"), 4).unwrap();
+    assert_eq!(only(store).owner, ada, "what failed has changed nothing");
+    let receipt = give(&bob, &versions).unwrap();
+    assert_eq!((receipt.act, receipt.with.as_deref()), (Act::UserDeleted, Some("user:u3")));
+    let given = only(store);
+    assert_eq!((given.owner, given.version, given.sealed.unwrap().wrapped_key[0]), (bob.clone(), 2, 9));
+    assert_eq!(given.shares, [Share::Everyone.into()], "what is its own need not be shared with it");
+    store.restore_credential(&id("c2"), 6).unwrap();
+    assert_eq!(store.credential(&id("c2")).unwrap().listed.credential.owner, bob);
+    let etl = store.callers().unwrap().into_iter().find(|listed| listed.caller.id.as_str() == "k1").unwrap();
+    assert_eq!((etl.caller.owner, etl.caller.token_digest), (bob, Some([1; 32])));
+    store.check_integrity().unwrap();
+}
+
+pub(super) fn a_deleted_key_stays_away_when_its_owner_is_gone(store: &dyn Store) {
+    adopt(store);
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.add_credential(&credential("c1", "main", "u2"), 1).unwrap();
+    store.delete_credential(&id("c1"), 2).unwrap();
+    store.delete_user(&UserId::new("u2"), None, 3).unwrap();
+    assert!(matches!(store.restore_credential(&id("c1"), 4).unwrap_err(), StoreError::Unknown { what: "user", .. }));
 }
 
 pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
@@ -256,20 +464,36 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     moved("roll back");
     store.unshare(&id("c1"), &Share::Everyone, 3).unwrap();
     moved("unshare");
-    store.share(&id("c1"), &Share::Everyone, 3).unwrap();
+    store.share(&id("c1"), &Share::Everyone.into(), 3).unwrap();
     moved("share");
+    store.edit_credential(&id("c1"), &CredentialEdit::default(), 3).unwrap();
+    moved("edit");
     store.delete_credential(&id("c1"), 4).unwrap();
     moved("delete");
     store.restore_credential(&id("c1"), 5).unwrap();
     moved("restore");
     store.add_user(&user("u2", "ada"), 6).unwrap();
     moved("add user");
+    store.set_role(&UserId::new("u2"), Role::Admin, 6).unwrap();
+    moved("set role");
+    store.add_team(&team("t1", "data"), 6).unwrap();
+    moved("add team");
+    store.add_member(&TeamId::new("t1"), &UserId::new("u2"), 6).unwrap();
+    moved("add member");
+    store.remove_member(&TeamId::new("t1"), &UserId::new("u2"), 6).unwrap();
+    moved("remove member");
+    store.delete_team(&TeamId::new("t1"), 6).unwrap();
+    moved("delete team");
     store.add_caller(&caller("k1", "etl", "u2", 1), 6).unwrap();
     moved("add caller");
-    store.rotate_caller(&CallerId::new("k1"), [2; 32], 6).unwrap();
+    store.rotate_caller(&CallerId::new("k1"), [2; 32], None, 6).unwrap();
     moved("rotate caller");
+    store.edit_caller(&CallerId::new("k1"), &CallerEdit::default(), 6).unwrap();
+    moved("edit caller");
     store.delete_caller(&CallerId::new("k1"), 7).unwrap();
     moved("delete caller");
+    store.delete_user(&UserId::new("u2"), None, 8).unwrap();
+    moved("delete user");
 }
 
 pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(store: &dyn Store) {

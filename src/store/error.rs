@@ -64,7 +64,7 @@ pub enum StoreError {
     /// Two of the same name among the living.
     #[error("there is already a {what} called `{name}`; choose another name, or delete that one first")]
     NameTaken {
-        /// `credential`, `caller` or `user`.
+        /// `credential`, `caller`, `user` or `team`.
         what: &'static str,
         /// The name.
         name: String,
@@ -72,7 +72,7 @@ pub enum StoreError {
     /// No such thing.
     #[error("there is no {what} `{which}`")]
     Unknown {
-        /// `credential`, `caller`, `user`, `team` or `share`.
+        /// `credential`, `caller`, `user`, `team`, `member` or `share`.
         what: &'static str,
         /// Its name or identifier.
         which: String,
@@ -80,6 +80,21 @@ pub enum StoreError {
     /// What every store has and keeps.
     #[error("`{0}` is part of every store and stays")]
     Fixed(String),
+    /// A user cannot go while something belongs to it.
+    #[error(
+        "`{user}` still owns {}; delete that first, or say who gets it with --give-to",
+        [("the key", keys), ("the caller", callers)].iter()
+            .flat_map(|(what, names)| names.iter().map(move |name| format!("{what} `{name}`")))
+            .collect::<Vec<_>>().join(", ")
+    )]
+    StillOwns {
+        /// The user.
+        user: String,
+        /// The names of its keys.
+        keys: Vec<String>,
+        /// The names of its callers.
+        callers: Vec<String>,
+    },
     /// No version to go back to.
     #[error("`{name}` has no version before version {version} to go back to")]
     NothingBefore {

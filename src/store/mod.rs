@@ -10,12 +10,15 @@ mod sqlite;
 
 use std::fmt::Debug;
 
-use crate::domain::{Caller, CallerId, Credential, CredentialId, Sealed, Share, User, UserId};
+use crate::domain::{
+    Caller, CallerId, Credential, CredentialId, Role, Sealed, Share, Shared, Team, TeamId, User, UserId,
+};
 
 pub use error::StoreError;
 pub use rows::{
-    Act, CredentialFilter, CredentialHistory, Inventory, LabelledValue, ListedCaller, ListedCredential, MasterRecord,
-    Receipt, SealedContents, SealedVersion, VersionRow,
+    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
+    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, SealedVersion,
+    VersionRow,
 };
 pub use sqlite::Sqlite;
 
@@ -25,8 +28,8 @@ pub const LOCAL: &str = "local";
 /// A store. Several processes may use the same one at once.
 ///
 /// Contract, checked by one suite for every implementation: each operation is one transaction; a receipt is handed out only
-/// when the change would survive a crash; names are unique among the living (credentials per owner, users and callers in
-/// the whole store). An implementation that acknowledges early loses keys that people have thrown away elsewhere, so it
+/// when the change would survive a crash; names are unique among the living (credentials per owner, users, teams and
+/// callers in the whole store). An implementation that acknowledges early loses keys that people have thrown away elsewhere, so it
 /// must rather fail. What is sealed with another master key than the store's is refused with [`StoreError::Moved`]. All methods block, for milliseconds as a rule and up to 10 s behind another process's lock. `at` is
 /// the time of the act in Unix seconds.
 ///
@@ -79,18 +82,21 @@ pub trait Store: Send + Sync + Debug {
     /// [`StoreError::NothingBefore`].
     fn roll_back_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError>;
 
+    /// Changes what people see of a credential. Fails with [`StoreError::Unknown`] and [`StoreError::NameTaken`].
+    fn edit_credential(&self, id: &CredentialId, edit: &CredentialEdit, at: i64) -> Result<Receipt, StoreError>;
+
     /// Takes a credential out of use; its value stays until [`Store::purge`]. Fails with [`StoreError::Unknown`].
     fn delete_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Takes back a deletion. Fails with [`StoreError::Unknown`] when it is not deleted, [`StoreError::NameTaken`] when its
+    /// Takes back a deletion. Fails with [`StoreError::Unknown`] when it is not deleted or its owner is gone, [`StoreError::NameTaken`] when its
     /// name was given again, [`StoreError::Destroyed`] when its value is gone.
     fn restore_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError>;
 
     /// Destroys the values of credentials deleted before `deleted_before`; returns how many versions were destroyed.
     fn purge(&self, deleted_before: i64, at: i64) -> Result<u64, StoreError>;
 
-    /// Shares a credential; sharing again is no error. Fails with [`StoreError::Unknown`], for the other side too.
-    fn share(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError>;
+    /// Shares a credential; sharing again replaces what the share may be used for. Fails with [`StoreError::Unknown`], for the other side too.
+    fn share(&self, id: &CredentialId, shared: &Shared, at: i64) -> Result<Receipt, StoreError>;
 
     /// Ends a share. Fails with [`StoreError::Unknown`] when there was none.
     fn unshare(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError>;
@@ -104,8 +110,18 @@ pub trait Store: Send + Sync + Debug {
     /// Adds a caller. Fails with [`StoreError::NameTaken`], and [`StoreError::Unknown`] for its owner.
     fn add_caller(&self, caller: &Caller, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Gives a caller another token: the former is worth nothing from now on. Fails with [`StoreError::Unknown`].
-    fn rotate_caller(&self, id: &CallerId, token_digest: [u8; 32], at: i64) -> Result<Receipt, StoreError>;
+    /// Gives a caller another token. The former goes on until `overlap_until` (Unix seconds), or is worth nothing from now
+    /// on; one that was former already is. Fails with [`StoreError::Unknown`].
+    fn rotate_caller(
+        &self,
+        id: &CallerId,
+        token_digest: [u8; 32],
+        overlap_until: Option<i64>,
+        at: i64,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Changes what is said about a caller. Fails with [`StoreError::Unknown`].
+    fn edit_caller(&self, id: &CallerId, edit: &CallerEdit, at: i64) -> Result<Receipt, StoreError>;
 
     /// Ends a caller, and what was shared with it alone. Fails with [`StoreError::Unknown`], and [`StoreError::Fixed`] for
     /// `local`.
@@ -120,11 +136,32 @@ pub trait Store: Send + Sync + Debug {
     /// Adds a user; its teams are not looked at. Fails with [`StoreError::NameTaken`].
     fn add_user(&self, user: &User, at: i64) -> Result<Receipt, StoreError>;
 
-    /// The living users by name.
-    fn users(&self) -> Result<Vec<User>, StoreError>;
+    /// Gives a user another role. Fails with [`StoreError::Unknown`], and [`StoreError::Fixed`] for `local`.
+    fn set_role(&self, id: &UserId, role: Role, at: i64) -> Result<Receipt, StoreError>;
 
-    /// A living user. Fails with [`StoreError::Unknown`].
-    fn user(&self, id: &UserId) -> Result<User, StoreError>;
+    /// Ends a user, its memberships, and what was shared with it alone. What it owns goes to the heir. Fails with
+    /// [`StoreError::Unknown`] for either, [`StoreError::Fixed`] for `local`, [`StoreError::StillOwns`] when it owns living
+    /// keys or callers and there is no heir, [`StoreError::NameTaken`] when the heir has a living key of the same name,
+    /// [`StoreError::Moved`] when the inheritance is not everything that has a value, as it is now.
+    fn delete_user(&self, id: &UserId, inheritance: Option<&Inheritance>, at: i64) -> Result<Receipt, StoreError>;
+
+    /// The living users by name.
+    fn users(&self) -> Result<Vec<ListedUser>, StoreError>;
+
+    /// Adds a team without members. Fails with [`StoreError::NameTaken`].
+    fn add_team(&self, team: &Team, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Ends a team, and what was shared with it. Fails with [`StoreError::Unknown`].
+    fn delete_team(&self, id: &TeamId, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Makes a user a member; again is no error. Fails with [`StoreError::Unknown`] for either.
+    fn add_member(&self, team: &TeamId, user: &UserId, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Ends a membership. Fails with [`StoreError::Unknown`] when there was none.
+    fn remove_member(&self, team: &TeamId, user: &UserId, at: i64) -> Result<Receipt, StoreError>;
+
+    /// The living teams by name.
+    fn teams(&self) -> Result<Vec<ListedTeam>, StoreError>;
 
     /// Reads every page and index. Fails with [`StoreError::Corrupt`]. Takes seconds on a large store.
     fn check_integrity(&self) -> Result<(), StoreError>;

@@ -1,6 +1,8 @@
 //! What goes in and out of a store, beyond the nouns themselves. Plain values: no SQL, no plaintext of any secret.
 
-use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Sealed, ServiceName, Team, User, UserId};
+use crate::domain::{
+    Caller, Credential, CredentialId, Environment, Name, Perimeter, Sealed, ServiceName, Team, User, UserId,
+};
 
 /// What was done, for the audit. The text of an act never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +13,8 @@ pub enum Act {
     CredentialRotated,
     /// A credential got its former value back.
     CredentialRolledBack,
+    /// A credential got another name, environment or expiry.
+    CredentialEdited,
     /// A credential was taken out of use.
     CredentialDeleted,
     /// A deletion was taken back.
@@ -23,10 +27,24 @@ pub enum Act {
     CallerAdded,
     /// A caller got another token.
     CallerRotated,
+    /// A caller got another environment or perimeter.
+    CallerEdited,
     /// A caller was deleted.
     CallerDeleted,
     /// A user was added.
     UserAdded,
+    /// A user got another role.
+    UserRoleChanged,
+    /// A user was deleted.
+    UserDeleted,
+    /// A team was added.
+    TeamAdded,
+    /// A team was deleted.
+    TeamDeleted,
+    /// A user was made a member of a team.
+    MemberAdded,
+    /// A user is no member of a team any more.
+    MemberRemoved,
     /// Every value was put under another master key.
     MasterRotated,
 }
@@ -38,14 +56,22 @@ impl Act {
             Self::CredentialAdded => "credential.added",
             Self::CredentialRotated => "credential.rotated",
             Self::CredentialRolledBack => "credential.rolled_back",
+            Self::CredentialEdited => "credential.edited",
             Self::CredentialDeleted => "credential.deleted",
             Self::CredentialRestored => "credential.restored",
             Self::CredentialShared => "credential.shared",
             Self::CredentialUnshared => "credential.unshared",
             Self::CallerAdded => "caller.added",
             Self::CallerRotated => "caller.rotated",
+            Self::CallerEdited => "caller.edited",
             Self::CallerDeleted => "caller.deleted",
             Self::UserAdded => "user.added",
+            Self::UserRoleChanged => "user.role_changed",
+            Self::UserDeleted => "user.deleted",
+            Self::TeamAdded => "team.added",
+            Self::TeamDeleted => "team.deleted",
+            Self::MemberAdded => "team.member_added",
+            Self::MemberRemoved => "team.member_removed",
             Self::MasterRotated => "master.rotated",
         }
     }
@@ -64,7 +90,7 @@ pub struct Receipt {
     pub owner: Option<UserId>,
     /// For a credential: the version that is current afterwards. For the master key: its number.
     pub version: Option<u32>,
-    /// With whom it was shared, as `kind:identifier`.
+    /// The other side of it, as `kind:identifier`: with whom it was shared, who became a member, who got what was left.
     pub with: Option<String>,
     /// When, in Unix seconds.
     pub at: i64,
@@ -146,6 +172,17 @@ pub struct CredentialFilter {
     pub deleted: bool,
 }
 
+/// What is to be another about a credential; nothing set means that it stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CredentialEdit {
+    /// Its name.
+    pub name: Option<Name>,
+    /// Its environment; `Some(None)` takes it away.
+    pub environment: Option<Option<Environment>>,
+    /// Its expiry in Unix seconds; `Some(None)` takes it away.
+    pub expires: Option<Option<i64>>,
+}
+
 /// A credential as lists show it.
 #[derive(Debug, Clone)]
 pub struct ListedCredential {
@@ -188,6 +225,44 @@ pub struct VersionRow {
     pub retired_at: Option<i64>,
     /// When its value was destroyed.
     pub destroyed_at: Option<i64>,
+}
+
+/// Who gets what a deleted user owned, and every value of it sealed for its new owner.
+#[derive(Debug, Clone)]
+pub struct Inheritance {
+    /// The new owner.
+    pub heir: UserId,
+    /// Every version that has a value, of retired and deleted ones too.
+    pub versions: Vec<SealedVersion>,
+}
+
+/// A user as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// The user.
+    pub user: User,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+}
+
+/// A team as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTeam {
+    /// The team.
+    pub team: Team,
+    /// Its members, by name.
+    pub members: Vec<UserId>,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+}
+
+/// What is to be another about a caller; nothing set means that it stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallerEdit {
+    /// Its environment; `Some(None)` takes it away.
+    pub environment: Option<Option<Environment>>,
+    /// Where its connections must come from.
+    pub perimeter: Option<Perimeter>,
 }
 
 /// A caller as lists show it.

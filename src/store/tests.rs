@@ -33,10 +33,19 @@ contract_for_sqlite!(
     names_are_unique_per_owner_among_the_living,
     what_refers_to_nothing_is_refused_and_changes_nothing,
     rotation_and_rollback_move_the_current_version,
+    edits_change_what_they_say_and_nothing_else,
     deletion_hides_restores_and_in_the_end_destroys,
     lists_follow_every_filter,
     shares_are_kept_once_and_ended,
+    what_a_share_may_be_used_for_is_kept_and_replaced,
     callers_come_and_go_with_their_tokens,
+    a_former_token_is_kept_for_its_overlap_and_only_one,
+    a_caller_gets_another_environment_and_perimeter,
+    users_and_teams_come_and_go,
+    the_user_local_stays_as_it_is,
+    what_was_shared_with_a_user_or_a_team_ends_with_it,
+    a_user_leaves_nothing_without_an_owner,
+    a_deleted_key_stays_away_when_its_owner_is_gone,
     every_change_moves_the_counter,
     the_first_master_key_stays_until_everything_is_under_the_next,
 );
@@ -77,7 +86,7 @@ fn a_newer_or_foreign_database_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Sqlite::open(&path).unwrap_err();
-    assert!(matches!(refused, StoreError::Newer { found: 99, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: super::sqlite::NEWEST, .. }), "{refused}");
 
     let other = path.with_file_name("other.db");
     let connection = Connection::open(&other).unwrap();
@@ -92,6 +101,52 @@ fn a_newer_or_foreign_database_is_refused_and_left_alone() {
     fs::write(&text, "this is no database at all, but long enough to be looked at".repeat(20)).unwrap();
     fs::set_permissions(&text, Permissions::from_mode(0o600)).unwrap();
     assert!(matches!(Sqlite::open(&text).unwrap_err(), StoreError::Corrupt(_)));
+}
+
+/// A store as the first version of the program made it, with something of everything in it.
+fn first_shape(path: &Path) {
+    drop(Sqlite::open(path).unwrap());
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", path.display()));
+    }
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(include_str!("sqlite/0001.sql")).unwrap();
+    connection.pragma_update(None, "application_id", 0x736b_6579).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let rows = "
+        INSERT INTO users (id, name, created_at) VALUES ('u2', 'ada', 5);
+        INSERT INTO teams (id, name, created_at) VALUES ('t1', 'data', 5);
+        INSERT INTO team_members VALUES ('t1', 'u2', 5);
+        INSERT INTO callers VALUES ('k1', 'etl', 'u2', 'prod', zeroblob(32), 5, 6, NULL);
+        INSERT INTO master_keys VALUES (1, zeroblob(32), NULL, 5);
+        BEGIN;
+        INSERT INTO credentials VALUES ('c1', 'main', 'u2', 'stripe', NULL, '{}', NULL, 5, 1, NULL);
+        INSERT INTO versions VALUES ('c1', 1, NULL, 1, zeroblob(92), x'036b657900000001ff', 5, NULL, NULL);
+        INSERT INTO shares VALUES ('c1', 'team', 't1', 5);
+        COMMIT;";
+    connection.execute_batch(rows).unwrap();
+    drop(connection);
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_store_of_the_first_shape_is_brought_to_the_newest_with_all_that_is_in_it() {
+    let (_folder, path) = place();
+    first_shape(&path);
+    let store = Sqlite::open(&path).unwrap();
+    let inventory = store.inventory().unwrap();
+    let roles: Vec<_> = inventory.users.iter().map(|user| (user.name.as_str(), user.role)).collect();
+    assert_eq!(roles, [("ada", Role::Member), ("local", Role::Admin)]);
+    assert_eq!(inventory.users[0].teams, [TeamId::new("t1")]);
+    let etl = inventory.callers.iter().find(|caller| caller.name.as_str() == "etl").unwrap();
+    assert_eq!((etl.token_digest, etl.former, etl.perimeter.is_open()), (Some([0; 32]), None, true));
+    assert_eq!(inventory.credentials[0].shares, [Share::Team(TeamId::new("t1")).into()]);
+    assert_eq!(&*inventory.credentials[0].sealed.as_ref().unwrap().fields[0].1, [0xff]);
+    store.check_integrity().unwrap();
+    drop(store);
+    let connection = Connection::open(&path).unwrap();
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, super::sqlite::NEWEST);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Callers and users: giving out identifiers and tokens. The store keeps only a token's digest.
+//! Callers: giving out identifiers and tokens. The store keeps only a token's digest.
 
-use crate::domain::{Caller, CallerId, Environment, Name, User, UserId};
-use crate::store::{ListedCaller, Receipt, StoreError};
+use crate::domain::{Caller, CallerId, Environment, Name, Perimeter, UserId};
+use crate::store::{CallerEdit, ListedCaller, Receipt, StoreError};
 
 use super::{Token, Vault, VaultError};
 
@@ -15,6 +15,7 @@ impl Vault {
         name: &Name,
         owner: &UserId,
         environment: Option<Environment>,
+        perimeter: Perimeter,
     ) -> Result<(Caller, Token, Receipt), VaultError> {
         let token = Token::fresh().map_err(VaultError::Crypto)?;
         let caller = Caller {
@@ -23,19 +24,39 @@ impl Vault {
             owner: owner.clone(),
             environment,
             token_digest: Some(token.digest()),
+            former: None,
+            perimeter,
         };
         let receipt = self.store.add_caller(&caller, self.now())?;
         Ok((caller, token, receipt))
     }
 
-    /// Gives a caller another token; the former is worth nothing from now on.
+    /// Gives a caller another token. The former goes on for `overlap` seconds, or is worth nothing from now on; one that was
+    /// former already is.
     ///
     /// # Errors
     /// When there is no such caller, or the store fails.
-    pub fn rotate_caller(&self, id: &CallerId) -> Result<(Token, Receipt), VaultError> {
+    pub fn rotate_caller(&self, id: &CallerId, overlap: Option<i64>) -> Result<(Token, Receipt), VaultError> {
         let token = Token::fresh().map_err(VaultError::Crypto)?;
-        let receipt = self.store.rotate_caller(id, token.digest(), self.now())?;
+        let until = overlap.map(|seconds| self.now().saturating_add(seconds));
+        let receipt = self.store.rotate_caller(id, token.digest(), until, self.now())?;
         Ok((token, receipt))
+    }
+
+    /// Changes what is said about a caller.
+    ///
+    /// # Errors
+    /// When there is no such caller, or the store fails.
+    pub fn edit_caller(&self, id: &CallerId, edit: &CallerEdit) -> Result<Receipt, VaultError> {
+        Ok(self.store.edit_caller(id, edit, self.now())?)
+    }
+
+    /// Notes when callers were last seen.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn note_callers_used(&self, seen: &[(CallerId, i64)]) -> Result<(), VaultError> {
+        Ok(self.store.note_callers_used(seen)?)
     }
 
     /// Ends a caller, and what was shared with it alone.
@@ -61,32 +82,5 @@ impl Vault {
     pub fn caller_named(&self, name: &Name) -> Result<ListedCaller, VaultError> {
         let found = self.store.callers()?.into_iter().find(|listed| listed.caller.name == *name);
         found.ok_or_else(|| StoreError::Unknown { what: "caller", which: name.to_string() }.into())
-    }
-
-    /// Adds a user.
-    ///
-    /// # Errors
-    /// When the name is taken, or the store fails.
-    pub fn add_user(&self, name: &Name) -> Result<(User, Receipt), VaultError> {
-        let user = User { id: UserId::new(&self.fresh_id()?), name: name.clone(), teams: Vec::new() };
-        let receipt = self.store.add_user(&user, self.now())?;
-        Ok((user, receipt))
-    }
-
-    /// The living users by name.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn users(&self) -> Result<Vec<User>, VaultError> {
-        Ok(self.store.users()?)
-    }
-
-    /// The living user called `name`.
-    ///
-    /// # Errors
-    /// When there is none, or the store fails.
-    pub fn user_named(&self, name: &Name) -> Result<User, VaultError> {
-        let found = self.store.users()?.into_iter().find(|user| user.name == *name);
-        found.ok_or_else(|| StoreError::Unknown { what: "user", which: name.to_string() }.into())
     }
 }

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Credential, CredentialId, Environment, Fields, Name, Sealed, ServiceName, Share, Source, UserId};
+use crate::domain::{
+    Credential, CredentialId, Environment, Fields, Name, Sealed, ServiceName, Share, Shared, Source, UserId,
+};
 use crate::seal::{self, SealContext};
-use crate::store::{CredentialFilter, CredentialHistory, ListedCredential, Receipt, StoreError};
+use crate::store::{CredentialEdit, CredentialFilter, CredentialHistory, ListedCredential, Receipt, StoreError};
 
 use super::{KEPT_AFTER_DELETION, Vault, VaultError, context};
 
@@ -29,7 +31,7 @@ pub struct NewCredential {
     /// Unix seconds after which it is not used any more.
     pub expires: Option<i64>,
     /// With whom it is shared from the start.
-    pub shares: Vec<Share>,
+    pub shares: Vec<Shared>,
 }
 
 impl Vault {
@@ -91,6 +93,14 @@ impl Vault {
         Ok((self.store.credential(id)?.listed.credential, receipt))
     }
 
+    /// Changes what people see of a credential; its value stays.
+    ///
+    /// # Errors
+    /// When there is no such credential, the name is taken, or the store fails.
+    pub fn edit(&self, id: &CredentialId, edit: &CredentialEdit) -> Result<Receipt, VaultError> {
+        Ok(self.store.edit_credential(id, edit, self.now())?)
+    }
+
     /// Takes a credential out of use. It can be restored for [`KEPT_AFTER_DELETION`].
     ///
     /// # Errors
@@ -117,12 +127,12 @@ impl Vault {
         Ok(self.store.purge(now.saturating_sub(KEPT_AFTER_DELETION), now)?)
     }
 
-    /// Shares a credential; sharing again is no error.
+    /// Shares a credential; sharing again replaces what the share may be used for.
     ///
     /// # Errors
-    /// When either side is unknown, or the store fails.
-    pub fn share(&self, id: &CredentialId, with: &Share) -> Result<Receipt, VaultError> {
-        Ok(self.store.share(id, with, self.now())?)
+    /// When there is no such credential, user, team or caller, or the store fails.
+    pub fn share(&self, id: &CredentialId, shared: &Shared) -> Result<Receipt, VaultError> {
+        Ok(self.store.share(id, shared, self.now())?)
     }
 
     /// Ends a share.
@@ -149,16 +159,6 @@ impl Vault {
         Ok(self.store.credential(id)?)
     }
 
-    /// The one living credential called `name`, of `owner` when given.
-    ///
-    /// # Errors
-    /// When there is none, several owners have one, or the store fails.
-    pub fn find(&self, name: &Name, owner: Option<&UserId>) -> Result<ListedCredential, VaultError> {
-        let filter =
-            CredentialFilter { name: Some(name.clone()), owner: owner.cloned(), ..CredentialFilter::default() };
-        self.only(self.store.credentials(&filter)?, name)
-    }
-
     /// The credential called `name` that was deleted last, of `owner` when given: what a person means who wants it back.
     ///
     /// # Errors
@@ -171,29 +171,13 @@ impl Vault {
             ..CredentialFilter::default()
         };
         let latest = self.store.credentials(&filter)?.into_iter().max_by_key(|listed| listed.deleted_at);
-        latest.ok_or_else(|| unknown(name))
-    }
-
-    fn only(&self, mut found: Vec<ListedCredential>, name: &Name) -> Result<ListedCredential, VaultError> {
-        let one = found.pop().ok_or_else(|| unknown(name))?;
-        if found.is_empty() {
-            return Ok(one);
-        }
-        found.push(one);
-        let users = self.store.users()?;
-        let owner = |id: &UserId| users.iter().find(|u| u.id == *id).map_or(id.to_string(), |u| u.name.to_string());
-        let owners = found.iter().map(|listed| owner(&listed.credential.owner)).collect();
-        Err(VaultError::SeveralOwners { name: name.clone(), owners })
+        latest.ok_or_else(|| StoreError::Unknown { what: "credential", which: name.to_string() }.into())
     }
 
     fn seal(&self, name: &Name, context: &SealContext<'_>, fields: &Fields) -> Result<Sealed, VaultError> {
         seal::seal(&self.masters.load().current, context, fields)
             .map_err(|source| VaultError::Seal { credential: name.clone(), source })
     }
-}
-
-fn unknown(name: &Name) -> VaultError {
-    StoreError::Unknown { what: "credential", which: name.to_string() }.into()
 }
 
 fn refuse_none(name: &Name, fields: &Fields) -> Result<(), VaultError> {

@@ -50,6 +50,20 @@ pub enum VaultError {
         #[source]
         source: SealError,
     },
+    /// A version could not be sealed for another owner.
+    #[error(
+        "version {version} of the credential {credential} does not open, so it cannot be given away; nothing was \
+         changed. Delete that credential or restore a backup, then try again"
+    )]
+    Reseal {
+        /// Which credential.
+        credential: CredentialId,
+        /// Which version.
+        version: u32,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
     /// A secret of sidekey's own could not be sealed or opened.
     #[error("a secret of sidekey's own cannot be sealed or opened")]
     Labelled(#[source] SealError),
@@ -59,14 +73,6 @@ pub enum VaultError {
     /// Nothing was given to seal.
     #[error("no value was given for `{0}`")]
     NoFields(Name),
-    /// A name that several owners use.
-    #[error("several users have a credential called `{name}` ({}); say whose with --owner", .owners.join(", "))]
-    SeveralOwners {
-        /// The name.
-        name: Name,
-        /// The names of the owners.
-        owners: Vec<String>,
-    },
     /// The primitive itself failed.
     #[error("a cryptographic operation failed")]
     Crypto(#[source] CryptoError),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::digest;
 use crate::keys::{self, Derivation, KeyBytes, MasterKeySource};
-use crate::seal::{self, MasterKey, SealContext, SealError};
+use crate::seal::{self, MasterKey, SealError};
 use crate::store::{MasterRecord, Receipt, SealedContents, Store, StoreError};
 
 use super::{Masters, Vault, VaultError};
@@ -118,13 +118,7 @@ fn tag(check: &[u8; digest::LEN]) -> String {
 fn rewrap(old: &MasterKey, new: &MasterKey, contents: SealedContents) -> Result<SealedContents, VaultError> {
     let SealedContents { mut versions, mut labelled } = contents;
     for version in &mut versions {
-        let context = SealContext {
-            credential: &version.credential,
-            owner: &version.owner,
-            service: &version.service,
-            version: version.number,
-        };
-        version.sealed = match seal::rewrap(old, new, &context, &version.sealed) {
+        version.sealed = match seal::rewrap(old, new, &super::place_of(version), &version.sealed) {
             Ok(sealed) => sealed,
             Err(SealError::OtherMaster { .. }) => return Err(moved()),
             Err(source) => {

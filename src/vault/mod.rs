@@ -9,6 +9,7 @@ mod credentials;
 pub mod declared;
 mod error;
 mod master;
+mod people;
 mod token;
 
 use std::sync::{Arc, OnceLock};
@@ -22,7 +23,7 @@ use crate::domain::{Clock, Credential, Fields, Sealed, Secret};
 use crate::gate::Permit;
 use crate::keys::MasterKeySource;
 use crate::seal::{self, MasterKey, Opener, SealContext};
-use crate::store::{Inventory, LabelledValue, Store};
+use crate::store::{Inventory, LabelledValue, SealedVersion, Store};
 
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
@@ -179,6 +180,16 @@ fn context(credential: &Credential) -> SealContext<'_> {
         owner: &credential.owner,
         service: &credential.service,
         version: credential.version,
+    }
+}
+
+/// What a version's value is bound to.
+fn place_of(version: &SealedVersion) -> SealContext<'_> {
+    SealContext {
+        credential: &version.credential,
+        owner: &version.owner,
+        service: &version.service,
+        version: version.number,
     }
 }
 

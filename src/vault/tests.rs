@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::declared::{Declared, DeclaredValue, Unreadable};
 use super::*;
-use crate::domain::{CredentialId, Name, Source, SystemClock, UserId};
+use crate::domain::{CredentialId, Name, Perimeter, Role, Source, SystemClock, UserId};
 use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::{LOCAL, Sqlite, StoreError};
@@ -277,30 +277,37 @@ fn a_master_key_moves_between_kinds_of_sources_and_overwrites_no_other_file() {
 }
 
 #[test]
-fn one_name_of_several_owners_is_told_apart() {
+fn what_a_user_leaves_opens_for_its_heir_in_every_version() {
     let world = World::new();
     let vault = world.vault();
-    let (ada, _) = vault.add_user(&name("ada")).unwrap();
-    let (first, _) = vault.add(stripe("main"), &value("one")).unwrap();
-    let (second, _) = vault.add(NewCredential { owner: ada.id.clone(), ..stripe("main") }, &value("two")).unwrap();
-    let unclear = vault.find(&name("main"), None).unwrap_err().to_string();
-    assert!(unclear.contains("ada") && unclear.contains("local") && unclear.contains("--owner"), "{unclear}");
-    assert_eq!(vault.find(&name("main"), Some(&ada.id)).unwrap().credential.id, second.id);
-    vault.delete(&second.id).unwrap();
-    assert_eq!(vault.find(&name("main"), None).unwrap().credential.id, first.id);
-    assert!(matches!(vault.find(&name("nix"), None), Err(VaultError::Store(StoreError::Unknown { .. }))));
+    let (ada, _) = vault.add_user(&name("ada"), Role::Member).unwrap();
+    let (bob, _) = vault.add_user(&name("bob"), Role::Member).unwrap();
+    let (key, _) = vault.add(NewCredential { owner: ada.id.clone(), ..stripe("main") }, &value("one")).unwrap();
+    vault.rotate(&key.id, &value("two")).unwrap();
+    let (gone, _) = vault.add(NewCredential { owner: ada.id.clone(), ..stripe("old") }, &value("three")).unwrap();
+    vault.delete(&gone.id).unwrap();
+    vault.add(stripe("other"), &value("four")).unwrap();
+    let refused = vault.delete_user(&ada.id, None).unwrap_err().to_string();
+    assert!(refused.contains("`main`") && refused.contains("--give-to"), "{refused}");
+    vault.delete_user(&ada.id, Some(&bob.id)).unwrap();
+    let find = |id: &CredentialId| vault.show(id).unwrap().listed.credential;
+    assert_eq!((find(&key.id).owner, opened(&vault, &find(&key.id))), (bob.id.clone(), "two".into()));
+    assert_eq!(opened(&vault, &vault.rollback(&key.id).unwrap().0), "one");
+    vault.restore(&gone.id).unwrap();
+    assert_eq!(opened(&vault, &find(&gone.id)), "three");
+    assert_eq!(vault.users().unwrap().len(), 2);
 }
 
 #[test]
 fn a_callers_token_is_shown_once_and_stored_as_its_digest() {
     let world = World::new();
     let vault = world.vault();
-    let (caller, token, _) = vault.add_caller(&name("etl"), &UserId::new(LOCAL), None).unwrap();
+    let (caller, token, _) = vault.add_caller(&name("etl"), &UserId::new(LOCAL), None, Perimeter::default()).unwrap();
     assert!(token.reveal().starts_with(TOKEN_PREFIX) && token.reveal().len() == 47, "{}", token.reveal());
     assert_eq!(format!("{token:?}"), "Token(…)");
     let stored = || vault.caller_named(&name("etl")).unwrap().caller.token_digest;
     assert_eq!(stored(), Some(token.digest()));
-    let (next, _) = vault.rotate_caller(&caller.id).unwrap();
+    let (next, _) = vault.rotate_caller(&caller.id, None).unwrap();
     assert_ne!(next.digest(), token.digest());
     assert_eq!(stored(), Some(next.digest()));
     let file = fs::read(world.path("sidekey.db-wal")).unwrap();

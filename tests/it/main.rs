@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests are their own clock and environment")]
 #![allow(clippy::format_push_string, clippy::assigning_clones, reason = "reads better, and no test is short of time")]
 
+mod bounds;
+mod callers;
 mod cli;
 mod doors;
 mod errors;
@@ -13,7 +15,9 @@ mod house;
 mod hygiene;
 mod leak;
 mod life;
+mod people;
 mod placement;
+mod story;
 mod streaming;
 mod upstream;
 mod world;

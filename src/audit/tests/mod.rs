@@ -55,6 +55,7 @@ impl Names {
             path: "/v1/charges",
             status: 200,
             code: None,
+            reason: None,
             attempts: 1,
             bytes_in: 512,
             bytes_out: 2048,

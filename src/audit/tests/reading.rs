@@ -138,11 +138,11 @@ fn an_export_as_csv_is_one_table_that_no_spreadsheet_runs() {
     assert_eq!(
         rows[1],
         "1,2023-11-14T22:13:20.000000Z,request,00000000000000070000000000000000,path,127.0.0.1:50312,etl,u-ann,stripe,\
-         stripe-prod,c-1,3,\"'-X\",api.stripe.com,\"/a,\"\"b\"\"\",200,,1,512,2048,0,81234,82001,complete,,,,,"
+         stripe-prod,c-1,3,\"'-X\",api.stripe.com,\"/a,\"\"b\"\"\",200,,1,512,2048,0,81234,82001,complete,,,,,,"
     );
     let commas = |row: &str| row.matches(',').count();
     assert_eq!(commas(rows[2]), commas(rows[0]));
-    assert!(rows[2].ends_with("key.add,os:ann,\"'=cmd|x\",c-1,service=stripe"), "{}", rows[2]);
+    assert!(rows[2].ends_with("key.add,os:ann,\"'=cmd|x\",c-1,service=stripe,"), "{}", rows[2]);
 }
 
 #[test]

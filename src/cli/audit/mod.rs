@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 
 use crate::audit::Filter;
 use crate::domain::Code;
+use crate::operations::audit_folder;
 
-use super::acts;
 use super::failure::wrong_use;
 use super::moment;
 use super::session::Session;
@@ -91,7 +91,7 @@ fn past(text: &str, now: i64) -> anyhow::Result<Duration> {
 
 /// Where the log is; none, with a note, when there is no log yet.
 fn folder(session: &mut Session) -> anyhow::Result<Option<PathBuf>> {
-    let folder = acts::folder(&session.load()?.config);
+    let folder = audit_folder(&session.load()?.config);
     if folder.exists() {
         return Ok(Some(folder));
     }

@@ -93,6 +93,7 @@ fn request_line(request: &RequestRecord) -> String {
     add("service", request.service.as_deref());
     add("key", request.credential.as_deref());
     add("code", request.code.as_deref());
+    add("reason", request.reason.as_deref());
     let wait = request.wait_us / 1000;
     add("waited", (wait > 0).then(|| format!("{wait}ms")).as_deref());
     add("took", Some(&format!("{}ms", request.total_us / 1000)));

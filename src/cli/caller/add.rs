@@ -2,15 +2,17 @@
 
 use clap::Args;
 
-use crate::cli::acts::{Acts, Done};
+use super::perimeter::Within;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::domain::Name;
+use crate::operations::{NewCaller, TokenShown};
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey caller add etl
   sidekey caller add nightly-report --env prod
+  sidekey caller add runner --owner ada --from 10.1.0.0/16
   TOKEN=$(sidekey caller add etl 2>/dev/null)";
 
 /// Add a caller and show its token
@@ -28,16 +30,19 @@ pub(in crate::cli) struct Arguments {
     /// It sees only keys of this environment, or of none
     #[arg(long, value_name = "ENVIRONMENT")]
     env: Option<Name>,
+    #[command(flatten)]
+    within: Within,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::or_make(session)?;
-    let acts = Acts::open(&opened.config)?;
-    let owner = opened.owner(arguments.owner.as_ref())?;
-    let (caller, token, receipt) = opened.vault.add_caller(&arguments.name, &owner.id, arguments.env.clone())?;
-    let details = [("owner", owner.name.as_str())];
-    acts.record(&Done { act: "caller.add", receipt: &receipt, details: &details }, session)?;
-    let environment = caller.environment.map(|name| format!(", environment {name}")).unwrap_or_default();
-    session.screen.note(format!("Added the caller `{}` (owner {}{environment}).", caller.name, owner.name))?;
-    super::show_token(caller.name.as_str(), &token, &opened.config, session)
+    let Opened { config, operations, actor } = Opened::or_make(session)?;
+    let new = NewCaller {
+        name: arguments.name.clone(),
+        owner: arguments.owner.clone(),
+        environment: arguments.env.clone(),
+        perimeter: arguments.within.perimeter(),
+    };
+    let TokenShown { caller, token } = operations.add_caller(&actor, &new)?;
+    session.screen.note(format!("Added the caller `{}` ({}).", caller.name, super::in_short(&caller)))?;
+    super::show_token(caller.name.as_str(), &token, &config, session)
 }

@@ -2,8 +2,6 @@
 
 use clap::Args;
 
-use crate::cli::acts::{Acts, Done};
-use crate::cli::failure::wrong_use;
 use crate::cli::moment;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
@@ -28,25 +26,19 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::existing(session)?;
-    let acts = Acts::open(&opened.config)?;
-    let listed = opened.vault.caller_named(&arguments.name)?;
-    let name = &listed.caller.name;
+    let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
+    let caller = operations.caller(&actor, &arguments.name)?;
+    let name = &caller.name;
     if !arguments.yes {
-        if !session.terminal.answers() {
-            return Err(wrong_use("deleting asks first, and there is no terminal to ask at: give --yes"));
-        }
-        let seen = listed.last_used_at.map_or_else(
+        session.must_answer("deleting")?;
+        let seen = caller.last_used_at.map_or_else(
             || "was never seen".to_owned(),
-            |at| format!("was last seen {}", moment::ago(at, session.now())),
+            |at| format!("was last seen {}", moment::ago(at.as_second(), session.now())),
         );
         session.screen.note(format!("`{name}` {seen}."))?;
-        if !session.confirms(&format!("Delete the caller `{name}`?"))? {
-            anyhow::bail!("nothing was deleted");
-        }
+        session.confirm_deletion("caller", name)?;
     }
-    let receipt = opened.vault.delete_caller(&listed.caller.id)?;
-    acts.record(&Done { act: "caller.delete", receipt: &receipt, details: &[] }, session)?;
+    operations.delete_caller(&actor, name)?;
     session.screen.say(format!("The caller `{name}` is deleted; its token is worth nothing now."))?;
     Ok(())
 }

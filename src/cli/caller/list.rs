@@ -1,13 +1,12 @@
 //! `sidekey caller list`.
 
 use clap::Args;
-use serde_json::json;
 
+use super::perimeter;
 use crate::cli::moment;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::cli::table::List;
-use crate::domain::Name;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +15,7 @@ Examples:
 
 /// List the callers
 ///
-/// Shows every caller, whom it belongs to and when it was last seen. Tokens are never shown.
+/// Shows every caller, whom it belongs to, where it must come from and when it was last seen; noted once a minute. Tokens are never shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -27,33 +26,28 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let mut list = List::new(
-        &["NAME", "OWNER", "ENV", "PROOF", "ADDED", "LAST SEEN"],
+        &["NAME", "OWNER", "ENV", "PROOF", "FROM", "ADDED", "LAST SEEN"],
         "There is no caller yet; `sidekey caller add NAME` adds one.",
     );
     if session.load()?.config.store.exists() {
         let now = session.now();
-        for listed in Opened::or_make(session)?.vault.callers()? {
-            let caller = &listed.caller;
-            let environment = caller.environment.as_ref().map(Name::as_str);
-            let proof = if caller.token_digest.is_some() { "token" } else { "none, in mode open" };
+        let Opened { operations, actor, .. } = Opened::or_make(session)?;
+        for caller in operations.callers(&actor)? {
+            let proof = match caller.former_token_until {
+                Some(until) => format!("token, former until {}", moment::shown(until.as_second())),
+                None if caller.has_token => "token".to_owned(),
+                None => "none, in mode open".to_owned(),
+            };
             let row = vec![
                 caller.name.to_string(),
-                listed.owner_name.to_string(),
-                environment.unwrap_or_default().to_owned(),
-                proof.to_owned(),
-                moment::ago(listed.created_at, now),
-                listed.last_used_at.map_or_else(|| "never".to_owned(), |at| moment::ago(at, now)),
+                caller.owner.to_string(),
+                caller.environment.as_ref().map(ToString::to_string).unwrap_or_default(),
+                proof,
+                perimeter::in_words(&caller),
+                moment::ago(caller.created_at.as_second(), now),
+                caller.last_used_at.map_or_else(|| "never".to_owned(), |at| moment::ago(at.as_second(), now)),
             ];
-            let item = json!({
-                "name": caller.name.as_str(),
-                "id": caller.id.as_str(),
-                "owner": listed.owner_name.as_str(),
-                "environment": environment,
-                "has_token": caller.token_digest.is_some(),
-                "created_at": moment::rfc3339(listed.created_at),
-                "last_used_at": listed.last_used_at.map(moment::rfc3339),
-            });
-            list.add(row, item);
+            list.add(row, serde_json::to_value(&caller)?);
         }
     }
     Ok(list.show(arguments.json, &mut session.screen)?)

@@ -2,12 +2,15 @@
 
 mod add;
 mod delete;
+mod edit;
 mod list;
+mod perimeter;
 mod rotate;
 
 use clap::Subcommand;
 
 use crate::config::{CallersMode, Config};
+use crate::operations::CallerView;
 use crate::vault::Token;
 
 use super::session::Session;
@@ -18,9 +21,10 @@ Examples:
   sidekey caller add etl --env prod
   TOKEN=$(sidekey caller add etl)            the token alone is on the standard output
   sidekey caller list
-  sidekey caller rotate etl";
+  sidekey caller rotate etl --overlap 24h    the former token goes on for a day
+  sidekey caller edit etl --from 10.1.0.0/16";
 
-/// Callers: add, list, rotate, delete
+/// Callers: add, list, rotate, edit, delete
 ///
 /// A caller is a workflow or runner. It proves who it is by its token, belongs to a user, and uses that user's keys and those
 /// shared with it. Proof is demanded with `mode = "token"` under [callers] in proxy.toml; in the mode `open` a caller without
@@ -31,6 +35,7 @@ pub(super) enum Command {
     Add(add::Arguments),
     List(list::Arguments),
     Rotate(rotate::Arguments),
+    Edit(edit::Arguments),
     Delete(delete::Arguments),
 }
 
@@ -39,8 +44,17 @@ pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()>
         Command::Add(arguments) => add::run(&arguments, session),
         Command::List(arguments) => list::run(&arguments, session),
         Command::Rotate(arguments) => rotate::run(&arguments, session),
+        Command::Edit(arguments) => edit::run(&arguments, session),
         Command::Delete(arguments) => delete::run(&arguments, session),
     }
+}
+
+/// Whose a caller is, for which environment and from where.
+fn in_short(caller: &CallerView) -> String {
+    let environment = caller.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
+    let bounded = !caller.from.is_empty() || !caller.peer_uids.is_empty();
+    let from = if bounded { format!(", from {}", perimeter::in_words(caller)) } else { String::new() };
+    format!("owner {}{environment}{from}", caller.owner)
 }
 
 /// Shows a fresh token: alone on the standard output, how to use it beside.

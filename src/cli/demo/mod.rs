@@ -14,8 +14,7 @@ use crate::app::Running;
 use crate::config::Loaded;
 use crate::crypto::{digest, random};
 use crate::domain::{Fields, Name, Secret};
-use crate::store::LOCAL;
-use crate::vault::NewCredential;
+use crate::operations::NewKey;
 
 use super::opened::Opened;
 use super::session::{Screen, Session};
@@ -69,18 +68,10 @@ fn prepare(folder: &Folder, api: SocketAddr, key: &str, session: &Session) -> an
         environment: session.environment.clone().in_folder(folder.path()),
         ..Session::of_process()
     };
-    let opened = Opened::or_make(&demo)?;
-    let new = NewCredential {
-        name: Name::new("weather")?,
-        owner: opened.vault.user_named(&Name::new(LOCAL)?)?.id,
-        service: Name::new("weather")?,
-        environment: None,
-        variables: std::collections::BTreeMap::new(),
-        expires: None,
-        shares: Vec::new(),
-    };
+    let Opened { operations, actor, .. } = Opened::or_make(&demo)?;
+    let new = NewKey { service: Name::new("weather")?, name: None, owner: None, environment: None, expires: None };
     let fields = Fields::new(vec![(Name::new(Fields::SINGLE)?, Secret::new(key.as_bytes().to_vec()))]);
-    opened.vault.add(new, &fields)?;
+    operations.add_key(&actor, operations.draft_key(&actor, new)?, &fields)?;
     Ok(demo.load()?)
 }
 

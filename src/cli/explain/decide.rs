@@ -3,22 +3,25 @@
 
 use std::sync::Arc;
 
-use crate::access::{Known, Step, Verdict};
+use crate::access::{Grant, Known, Unauthorized};
 use crate::domain::{Code, Origin};
 use crate::pipeline::judge::{self, Question};
-use crate::pipeline::{Entry, Held, Problem, ProxyError, Snapshot, Unmatched};
+use crate::pipeline::{CallerFault, Entry, Held, Problem, ProxyError, Snapshot, Unmatched};
 use crate::route::Target;
 
+use super::candidates::{Considering, consider};
 use super::target::Asked;
 
 /// What was found.
 pub(super) struct Finding {
     /// The service, when the target belongs to one.
     pub(super) service: Option<Arc<Entry>>,
-    /// Every key that is open to the caller, in selection order.
-    pub(super) candidates: Vec<(Step, Arc<Held>, Verdict)>,
-    /// The key that would be used.
-    pub(super) chosen: Option<(Arc<Held>, Step)>,
+    /// Every key of the service: those that are open to the caller in selection order, then the others.
+    pub(super) candidates: Vec<Considering>,
+    /// The key that would be used, and through which shares.
+    pub(super) chosen: Option<Grant<Held>>,
+    /// Whether the service's rules admit the request; none when they were not asked.
+    pub(super) rules_admit: Option<bool>,
     /// Where the request would go, and the path without the key's own segments.
     pub(super) sent: Option<(Origin, String)>,
     /// What would come of it.
@@ -52,24 +55,31 @@ impl Outcome {
 pub(super) fn decide(view: &Snapshot, known: &Arc<Known>, asked: &Asked, named: Option<&str>, now: i64) -> Finding {
     let target = &asked.target;
     let question = Question { target, method: asked.method.as_str(), path: &asked.path, named, now };
-    let mut finding =
-        Finding { service: None, candidates: Vec::new(), chosen: None, sent: None, outcome: unmatched(view, target) };
+    let mut finding = Finding {
+        service: None,
+        candidates: Vec::new(),
+        chosen: None,
+        rules_admit: None,
+        sent: None,
+        outcome: unmatched(view, target),
+    };
     let Some(routed) = view.routes.find(target, target.within(&asked.path)) else { return finding };
-    let candidates = view.credentials.candidates(&question.selection(known, &routed)).into_iter();
-    finding.candidates = candidates.map(|(step, held, verdict)| (step, Arc::clone(held), verdict)).collect();
+    finding.candidates = consider(view, &question.selection(known, &routed));
     finding.service = Some(Arc::clone(routed.service));
-    let grant = match judge::choose(view, known, &routed, &question) {
+    let mut grant = match judge::choose(view, known, &routed, &question) {
         Ok(grant) => grant,
         Err(fault) => {
             finding.outcome = Outcome::refused(fault);
             return finding;
         }
     };
-    match sent(grant.candidate(), &question) {
+    let ruled = judge::check_rules(&mut grant, &question);
+    finding.rules_admit = admitted(&ruled);
+    match ruled.and_then(|()| sent(grant.candidate(), &question)) {
         Ok(sent) => (finding.sent, finding.outcome) = (Some(sent), Outcome::Sent),
         Err(fault) => finding.outcome = Outcome::refused(fault),
     }
-    finding.chosen = Some((Arc::clone(grant.candidate()), grant.step()));
+    finding.chosen = Some(grant);
     finding
 }
 
@@ -80,9 +90,17 @@ fn unmatched(view: &Snapshot, target: &Target) -> Outcome {
     Outcome::refused(judge::no_service(target))
 }
 
-/// Where the request would go and its path there, when the rules and the key's own bounds admit it.
+/// What the service's own rules said; none when something else stood in the way before.
+fn admitted(ruled: &Result<(), ProxyError>) -> Option<bool> {
+    match ruled {
+        Ok(()) | Err(ProxyError::Caller(CallerFault::Unauthorized(Unauthorized::ShareRules { .. }))) => Some(true),
+        Err(ProxyError::Caller(CallerFault::Unauthorized(Unauthorized::Rules { .. }))) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// Where the request would go and its path there, when the key may go there.
 fn sent(held: &Held, question: &Question<'_>) -> Result<(Origin, String), ProxyError> {
-    judge::check_rules(held, question)?;
     let way = judge::way(held, question.target)?;
     let path = held.outlet.plan.ruled_path(question.path, &way.mount(held, question.target))?.into_owned();
     Ok((way.destination.origin().clone(), path))

@@ -1,6 +1,7 @@
 //! `sidekey explain`: what would become of a request, and why. It asks the same tables as the proxy, in the same order, and
 //! sends nothing, opens no key and runs no command.
 
+mod candidates;
 mod decide;
 mod show;
 mod target;
@@ -24,8 +25,8 @@ Examples:
 
 /// Explain what would become of a request; nothing is sent
 ///
-/// Shows the door, the service, the caller, every key that the caller could use with the verdict on each, the rule, where the
-/// key would go, the limits, and where the request would be dialled. The URL is either the service's own, as a client behind
+/// Shows the door, the service, the caller, every key of the service and why it is used or not, the rules, where the key
+/// would go, the limits, and where the request would be dialled. The URL is either the service's own, as a client behind
 /// HTTP_PROXY writes it, or one of the proxy's: with the service as first part of the path or of the host. A declared key whose
 /// file yields no value is shown with the reason; its command is not run, and the proxy's environment is not seen from here.
 #[derive(Debug, Args)]
@@ -52,10 +53,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let opened = Opened::or_make(session)?;
     let (view, dry) = view::build(&opened, &session.environment)?;
     let known = view::caller(&view, &opened.config, arguments.caller.as_ref())?;
-    let named = arguments.credential.as_ref().map(Name::as_str);
-    let finding = decide::decide(&view, &known, &asked, named, session.now());
+    let wanted = arguments.credential.as_ref().map(Name::as_str);
+    let finding = decide::decide(&view, &known, &asked, wanted, session.now());
+    let names = opened.operations.names()?;
+    let shown = show::Shown { asked: &asked, known: &known, finding: &finding, names: &names, dry: &dry };
     if arguments.json {
-        return Ok(show_json(&show::json(&asked, &known, &finding, &dry), &mut session.screen)?);
+        return Ok(show_json(&shown.json(), &mut session.screen)?);
     }
-    show::text(&asked, &known, &finding, &dry, &mut session.screen)
+    shown.text(&mut session.screen)
 }

@@ -2,67 +2,154 @@
 
 use serde_json::{Value, json};
 
-use crate::access::{Known, Verdict};
+use crate::access::{Grant, Known, Step};
 use crate::cli::service::limits;
 use crate::cli::session::Screen;
 use crate::cli::table::{List, show_facts};
 use crate::cli::ways;
 use crate::domain::{ConnectTo, Http2, Name, Origin, Placement, Scheme, Service, Source};
+use crate::operations::Names;
 use crate::route::Door;
 
+use super::candidates::{Considering, Fate};
 use super::decide::{Finding, Outcome};
 use super::target::Asked;
 use super::view::Dry;
 
-/// Writes it for people.
-pub(super) fn text(
-    asked: &Asked,
-    known: &Known,
-    finding: &Finding,
-    dry: &Dry,
-    screen: &mut Screen,
-) -> anyhow::Result<()> {
-    let title = screen.bold(&format!("{} {}", asked.method, asked.shown));
-    screen.say(title)?;
-    let caller = &known.caller;
-    let environment = caller.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
-    let mut facts =
-        vec![("door", door(asked)), ("caller", format!("{}, owned by {}{environment}", caller.name, known.owner.name))];
-    if let Some(entry) = &finding.service {
-        let service = &entry.service;
-        facts.push(("service", format!("{} ({})", service.name, service.title)));
-        facts.push(("rule", rule(service, finding)));
-        facts.push(("key", key(finding)));
-        facts.push(("key goes", ways::places(service)));
-        let limits = limits(&service.limits);
-        facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
-        if let Some((origin, path)) = &finding.sent {
-            facts.push((
-                "sent as",
-                format!("{} {}://{}{path}", asked.method, origin.scheme.as_str(), origin.authority()),
-            ));
-            facts.push(("dialled", dialled(service, origin)));
-        }
-    }
-    show_facts(&facts, screen)?;
-    if !finding.candidates.is_empty() {
-        screen.say("")?;
-        screen.say("Keys that are open to this caller, in the order of the selection:")?;
-        candidates(finding, dry).show(false, screen)?;
-        for (_, held, _) in &finding.candidates {
-            if let Some(why) = dry.get(&held.credential.id) {
-                screen.say(format!("{} has no value: {why}", held.credential.name))?;
+/// What there is to show.
+pub(super) struct Shown<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) known: &'a Known,
+    pub(super) finding: &'a Finding,
+    pub(super) names: &'a Names,
+    pub(super) dry: &'a Dry,
+}
+
+impl Shown<'_> {
+    /// Writes it for people.
+    pub(super) fn text(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let Self { asked, known, finding, .. } = self;
+        let title = screen.bold(&format!("{} {}", asked.method, asked.shown));
+        screen.say(title)?;
+        let mut facts = vec![("door", door(asked)), ("caller", caller(known))];
+        if let Some(entry) = &finding.service {
+            let service = &entry.service;
+            facts.push(("service", format!("{} ({})", service.name, service.title)));
+            facts.push(("rule", rule(service, finding)));
+            facts.push(("key", key(finding)));
+            facts.extend(self.share().map(|share| ("share", share)));
+            facts.push(("key goes", ways::places(service)));
+            let limits = limits(&service.limits);
+            facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
+            if let Some((origin, path)) = &finding.sent {
+                facts.push((
+                    "sent as",
+                    format!("{} {}://{}{path}", asked.method, origin.scheme.as_str(), origin.authority()),
+                ));
+                facts.push(("dialled", dialled(service, origin)));
             }
         }
-    }
-    screen.say("")?;
-    Ok(screen.say(match &finding.outcome {
-        Outcome::Sent => "It would be sent. Nothing was.".to_owned(),
-        Outcome::Passed => {
-            "It belongs to no service: it would be passed on without a key. Nothing was sent.".to_owned()
+        show_facts(&facts, screen)?;
+        if !finding.candidates.is_empty() {
+            screen.say("")?;
+            screen.say(
+                "The keys of this service, those that are open to this caller first, in the order of the selection:",
+            )?;
+            self.candidates().show(false, screen)?;
+            for Considering { held, .. } in &finding.candidates {
+                if let Some(why) = self.dry.get(&held.credential.id) {
+                    screen.say(format!("{} has no value: {why}", held.credential.name))?;
+                }
+            }
         }
-        Outcome::Refused { code, why } => format!("It would be refused ({}): {why}", code.as_str()),
-    })?)
+        screen.say("")?;
+        Ok(screen.say(match &finding.outcome {
+            Outcome::Sent => "It would be sent. Nothing was.".to_owned(),
+            Outcome::Passed => {
+                "It belongs to no service: it would be passed on without a key. Nothing was sent.".to_owned()
+            }
+            Outcome::Refused { code, why } => format!("It would be refused ({}): {why}", code.as_str()),
+        })?)
+    }
+
+    /// The same for programs.
+    pub(super) fn json(&self) -> Value {
+        let Self { asked, known, finding, .. } = self;
+        let service = finding.service.as_ref().map(|entry| &entry.service);
+        let (outcome, code, why) = match &finding.outcome {
+            Outcome::Sent => ("sent", None, None),
+            Outcome::Passed => ("passed", None, None),
+            Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why.as_str())),
+        };
+        let sent =
+            |(origin, path): &(Origin, String)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority());
+        json!({
+            "version": 1,
+            "method": asked.method.as_str(),
+            "url": asked.shown,
+            "door": asked.door.as_str(),
+            "caller": known.caller.name.as_str(),
+            "owner": known.owner.name.as_str(),
+            "environment": known.caller.environment.as_ref().map(Name::as_str),
+            "service": service.map(|service| service.name.as_str()),
+            "placement": service.map(|service| service.auth.iter().map(Placement::describe).collect::<Vec<_>>()),
+            "limits": service.map(|service| limits(&service.limits)),
+            "key": finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.as_str()),
+            "step": finding.chosen.as_ref().map(|grant| grant.step().describe()),
+            "share": self.share(),
+            "candidates": self.candidates().into_items(),
+            "upstream": finding.sent.as_ref().map(sent),
+            "outcome": outcome,
+            "code": code,
+            "why": why,
+        })
+    }
+
+    /// Through which share the key is used, when that bounds it.
+    fn share(&self) -> Option<String> {
+        let shares = self.finding.chosen.as_ref().map_or(&[][..], Grant::shares);
+        let all = shares.iter().map(|bounded| format!("{} ({})", self.names.share(&bounded.with), bounded.bounds));
+        // Once one admits the request, it is the one that counts.
+        let most = if self.finding.sent.is_some() { 1 } else { usize::MAX };
+        let shares: Vec<String> = all.take(most).collect();
+        (!shares.is_empty()).then(|| shares.join(" and "))
+    }
+
+    fn candidates(&self) -> List {
+        let mut list = List::new(&["KEY", "OWNER", "STEP", "FOR", "VERDICT"], "");
+        for Considering { held, step, bounded, fate } in &self.finding.candidates {
+            let (word, text) = fate.told();
+            let credential = &held.credential;
+            let owner = self.names.user(&credential.owner);
+            let bounds = bounded.as_ref().map(|bounded| bounded.bounds.to_string());
+            let row = vec![
+                credential.name.to_string(),
+                owner.clone(),
+                step.map(Step::describe).unwrap_or_default().to_owned(),
+                bounds.clone().unwrap_or_default(),
+                text.to_owned(),
+            ];
+            let item = json!({
+                "key": credential.name.as_str(),
+                "owner": owner,
+                "step": step.map(Step::describe),
+                "for": bounds,
+                "verdict": word,
+                "chosen": *fate == Fate::Chosen,
+                "why": self.dry.get(&credential.id).map_or(text, String::as_str),
+            });
+            list.add(row, item);
+        }
+        list
+    }
+}
+
+fn caller(known: &Known) -> String {
+    let caller = &known.caller;
+    let environment = caller.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
+    let perimeter = &caller.perimeter;
+    let from = if perimeter.is_open() { String::new() } else { format!(", only from {perimeter}") };
+    format!("{}, owned by {}{environment}{from}", caller.name, known.owner.name)
 }
 
 fn door(asked: &Asked) -> String {
@@ -84,25 +171,28 @@ fn door(asked: &Asked) -> String {
 }
 
 fn rule(service: &Service, finding: &Finding) -> String {
-    let refused = matches!(&finding.outcome, Outcome::Refused { code, .. } if *code == crate::domain::Code::NotAllowed);
-    match (&service.allow, &finding.sent) {
+    match (&service.allow, finding.rules_admit) {
         (None, _) => "none: everything is allowed".to_owned(),
-        (Some(rules), Some(_)) => format!("admitted by `allow` ({} in all)", rules.len()),
-        (Some(rules), None) if refused && finding.chosen.is_some() => {
+        (Some(rules), Some(true)) => format!("admitted by `allow` ({} in all)", rules.len()),
+        (Some(rules), Some(false)) => {
             let all: Vec<String> = rules.iter().map(|rule| format!("\n{rule}")).collect();
             format!("not admitted by any of the {} in `allow`:{}", rules.len(), all.concat())
         }
-        (Some(rules), None) => format!("{} in `allow`, not asked: there is no key", rules.len()),
+        (Some(rules), None) if finding.chosen.is_none() => {
+            format!("{} in `allow`, not asked: there is no key", rules.len())
+        }
+        (Some(rules), None) => format!("{} in `allow`, not asked", rules.len()),
     }
 }
 
 fn key(finding: &Finding) -> String {
     finding.chosen.as_ref().map_or_else(
         || "none".to_owned(),
-        |(held, step)| {
+        |grant| {
+            let credential = &grant.candidate().credential;
             let declared =
-                if matches!(held.credential.source, Source::Declared { .. }) { ", declared in proxy.toml" } else { "" };
-            format!("{}, {}{declared}", held.credential.name, step.describe())
+                if matches!(credential.source, Source::Declared { .. }) { ", declared in proxy.toml" } else { "" };
+            format!("{}, {}{declared}", credential.name, grant.step().describe())
         },
     )
 }
@@ -123,63 +213,4 @@ fn dialled(service: &Service, origin: &Origin) -> String {
     };
     let private = if options.allow_private { "" } else { "; private addresses are refused" };
     format!("{whom}, {how}{private}")
-}
-
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::Eligible => ("eligible", "may be used"),
-        Verdict::OtherEnvironment => ("other_environment", "of another environment"),
-        Verdict::Expired => ("expired", "expired"),
-        Verdict::OtherHost => ("other_host", "pinned to another host"),
-        Verdict::NoValue => ("no_value", "has no value"),
-    }
-}
-
-fn candidates(finding: &Finding, dry: &Dry) -> List {
-    let mut list = List::new(&["KEY", "STEP", "VERDICT"], "");
-    for (step, held, found) in &finding.candidates {
-        let chosen =
-            finding.chosen.as_ref().is_some_and(|(one, at)| one.credential.id == held.credential.id && at == step);
-        let (word, text) = verdict(*found);
-        let text = if chosen { format!("{text}, and is") } else { text.to_owned() };
-        let row = vec![held.credential.name.to_string(), step.describe().to_owned(), text];
-        let item = json!({
-            "key": held.credential.name.as_str(),
-            "step": step.describe(),
-            "verdict": word,
-            "chosen": chosen,
-            "why": dry.get(&held.credential.id),
-        });
-        list.add(row, item);
-    }
-    list
-}
-
-/// The same for programs.
-pub(super) fn json(asked: &Asked, known: &Known, finding: &Finding, dry: &Dry) -> Value {
-    let service = finding.service.as_ref().map(|entry| &entry.service);
-    let (outcome, code, why) = match &finding.outcome {
-        Outcome::Sent => ("sent", None, None),
-        Outcome::Passed => ("passed", None, None),
-        Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why.as_str())),
-    };
-    json!({
-        "version": 1,
-        "method": asked.method.as_str(),
-        "url": asked.shown,
-        "door": asked.door.as_str(),
-        "caller": known.caller.name.as_str(),
-        "owner": known.owner.name.as_str(),
-        "environment": known.caller.environment.as_ref().map(Name::as_str),
-        "service": service.map(|service| service.name.as_str()),
-        "placement": service.map(|service| service.auth.iter().map(Placement::describe).collect::<Vec<_>>()),
-        "limits": service.map(|service| limits(&service.limits)),
-        "key": finding.chosen.as_ref().map(|(held, _)| held.credential.name.as_str()),
-        "step": finding.chosen.as_ref().map(|(_, step)| step.describe()),
-        "candidates": candidates(finding, dry).into_items(),
-        "upstream": finding.sent.as_ref().map(|(origin, path)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority())),
-        "outcome": outcome,
-        "code": code,
-        "why": why,
-    })
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::access::Known;
-use crate::app;
+use crate::access::{Known, Sightings};
+use crate::app::{self, Beside};
 use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
 use crate::config::{CallersMode, Config, DeclaredCredential, Environment};
@@ -28,14 +28,15 @@ pub(super) type Dry = HashMap<CredentialId, String>;
 /// When the store cannot be read.
 pub(super) fn build(opened: &Opened, environment: &Environment) -> anyhow::Result<(Snapshot, Dry)> {
     let config = &opened.config;
-    let inventory = opened.vault.inventory().context("the store cannot be read")?;
+    let inventory = opened.operations.vault().inventory().context("the store cannot be read")?;
     let mut dry = Dry::new();
     let declared = config.credentials.iter().map(|key| declared(key, environment, &mut dry)).collect();
     // Nothing is dialled, so nothing needs to be trusted and no file of authorities to be read.
     let nobody = TlsConfigs::trusting(rustls::RootCertStore::empty());
     let approach = Approach::new(&UpstreamOptions::default(), Timeouts::default().connect, &nobody)?;
-    let beside = (&Gates::default(), &Metrics::new(1, SystemClock.wall()));
-    let (view, _unusable) = app::tables(config, inventory, declared, |_| Ok(approach.clone()), beside)?;
+    let (gates, sightings, metrics) = (Gates::default(), Sightings::default(), Metrics::new(1, SystemClock.wall()));
+    let beside = Beside { gates: &gates, sightings: &sightings, metrics: &metrics };
+    let (view, _unusable) = app::tables(config, inventory, declared, |_| Ok(approach.clone()), &beside)?;
     Ok((view, dry))
 }
 

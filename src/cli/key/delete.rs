@@ -3,11 +3,10 @@
 use clap::Args;
 
 use super::Which;
-use crate::cli::acts::{self, Acts, Done, Use};
-use crate::cli::failure::wrong_use;
 use crate::cli::moment;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
+use crate::operations::KeyUse;
 use crate::vault::KEPT_AFTER_DELETION;
 
 /// How far back uses are counted, in days.
@@ -33,28 +32,23 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::existing(session)?;
-    let acts = Acts::open(&opened.config)?;
-    let listed = arguments.which.find(&opened)?;
-    let credential = &listed.credential;
+    let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
+    let key = operations.changeable_key(&actor, &arguments.which.reference())?;
+    let (name, which) = (key.name.as_str(), key.reference());
     let now = session.now();
-    let uses = acts::uses(&opened.config, &credential.id, now.saturating_sub(DAYS * 24 * 60 * 60));
-    match &uses {
-        Ok(uses) => session.screen.note(told(credential.name.as_str(), uses, now))?,
-        Err(error) => session.screen.note(format!("Who used it cannot be said: {error:#}"))?,
+    match operations.key_uses(&actor, &which, now.saturating_sub(DAYS * 24 * 60 * 60)) {
+        Ok(uses) => session.screen.note(told(name, &uses, now))?,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            session.screen.note(format!("Who used it cannot be said: {error:#}"))?;
+        }
     }
     if !arguments.yes {
-        if !session.terminal.answers() {
-            return Err(wrong_use("deleting asks first, and there is no terminal to ask at: give --yes"));
-        }
-        if !session.confirms(&format!("Delete the key `{}`?", credential.name))? {
-            anyhow::bail!("nothing was deleted");
-        }
+        session.must_answer("deleting")?;
+        session.confirm_deletion("key", &key.name)?;
     }
-    let receipt = opened.vault.delete(&credential.id)?;
-    let details = [("service", credential.service.as_str())];
-    acts.record(&Done { act: "key.delete", receipt: &receipt, details: &details }, session)?;
-    session.screen.say(format!("The key `{}` is deleted; the next request cannot use it.", credential.name))?;
+    operations.delete_key(&actor, &which)?;
+    session.screen.say(format!("The key `{name}` is deleted; the next request cannot use it."))?;
     let days = KEPT_AFTER_DELETION / (24 * 60 * 60);
     session
         .screen
@@ -63,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
 }
 
 /// Who used the key, for the person who must decide.
-fn told(name: &str, uses: &[Use], now: i64) -> String {
+fn told(name: &str, uses: &[KeyUse], now: i64) -> String {
     if uses.is_empty() {
         return format!("Nobody used `{name}` in the last {DAYS} days.");
     }
@@ -71,7 +65,7 @@ fn told(name: &str, uses: &[Use], now: i64) -> String {
     let width = uses.iter().map(|used| used.caller.len()).max().unwrap_or(0);
     lines.extend(uses.iter().map(|used| {
         let times = if used.count == 1 { "once".to_owned() } else { format!("{} times", used.count) };
-        format!("  {:width$}  {times}, last {}", used.caller, moment::ago(used.last, now))
+        format!("  {:width$}  {times}, last {}", used.caller, moment::ago(used.last_at.as_second(), now))
     }));
     lines.join("\n")
 }

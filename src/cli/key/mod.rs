@@ -2,20 +2,22 @@
 
 mod add;
 mod delete;
+mod edit;
 mod list;
 mod rollback;
 mod rotate;
+mod share;
 mod show;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
-use crate::domain::{Name, Share, Source, UserId};
-use crate::store::ListedCredential;
+use crate::domain::Name;
+use crate::operations::{KeyRef, KeyView};
 
+use super::failure::wrong_use;
 use super::moment;
-use super::opened::{Opened, UserNames};
 use super::session::Session;
+use super::table::joined;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,9 +26,10 @@ Examples:
   sidekey key list
   sidekey key rotate stripe                         a new value, for the next request
   sidekey key rollback stripe                       the former value again
+  sidekey key share stripe --with team:data         others use it and never see it
   sidekey key delete stripe";
 
-/// Keys: add, list, show, rotate, roll back, delete
+/// Keys: add, list, show, rotate, roll back, edit, share, delete
 ///
 /// A key belongs to one service and is sealed in the store. Its value is read from a hidden prompt, the standard input, an
 /// environment variable or a file, never from an argument, and no command shows it. A running proxy follows every change
@@ -39,6 +42,9 @@ pub(super) enum Command {
     Show(show::Arguments),
     Rotate(rotate::Arguments),
     Rollback(rollback::Arguments),
+    Edit(edit::Arguments),
+    Share(share::Share),
+    Unshare(share::Unshare),
     Delete(delete::Arguments),
 }
 
@@ -49,6 +55,9 @@ pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()>
         Command::Show(arguments) => show::run(&arguments, session),
         Command::Rotate(arguments) => rotate::run(&arguments, session),
         Command::Rollback(arguments) => rollback::run(&arguments, session),
+        Command::Edit(arguments) => edit::run(&arguments, session),
+        Command::Share(arguments) => share::share(&arguments, session),
+        Command::Unshare(arguments) => share::unshare(&arguments, session),
         Command::Delete(arguments) => delete::run(&arguments, session),
     }
 }
@@ -65,53 +74,41 @@ struct Which {
 }
 
 impl Which {
-    /// The key in the store.
-    fn find(&self, opened: &Opened) -> anyhow::Result<ListedCredential> {
-        opened.refuse_declared(&self.name)?;
-        Ok(opened.vault.find(&self.name, self.owner(opened)?.as_ref())?)
-    }
-
-    fn owner(&self, opened: &Opened) -> anyhow::Result<Option<UserId>> {
-        self.owner.as_ref().map(|name| Ok(opened.owner(Some(name))?.id)).transpose()
+    fn reference(&self) -> KeyRef {
+        KeyRef::Named { name: self.name.clone(), owner: self.owner.clone() }
     }
 }
 
 /// With whom a key is shared, in words.
-fn shares(shares: &[Share], users: &UserNames) -> String {
-    let one = |share: &Share| match share {
-        Share::User(id) => format!("user:{}", users.of(id)),
-        Share::Team(id) => format!("team:{id}"),
-        Share::Caller(id) => format!("caller:{id}"),
-        Share::Everyone => "everyone".to_owned(),
-    };
-    shares.iter().map(one).collect::<Vec<_>>().join(", ")
+fn shares(key: &KeyView) -> String {
+    key.shares.as_ref().map_or_else(|| joined(&key.shared_with), |shares| joined(shares))
 }
 
-/// A key of the store for programs.
-fn item(listed: &ListedCredential, users: &UserNames, now: i64) -> Value {
-    let credential = &listed.credential;
-    json!({
-        "name": credential.name.as_str(),
-        "id": credential.id.as_str(),
-        "service": credential.service.as_str(),
-        "owner": users.of(&credential.owner),
-        "environment": credential.environment.as_ref().map(Name::as_str),
-        "shared_with": credential.shares.iter().map(|share| shares(std::slice::from_ref(share), users)).collect::<Vec<_>>(),
-        "variables": credential.variables.iter().map(|(k, v)| (k.to_string(), json!(v))).collect::<serde_json::Map<_, _>>(),
-        "version": credential.version,
-        "source": if credential.source == Source::Store { "store" } else { "declared" },
-        "created_at": moment::rfc3339(listed.created_at),
-        "value_since": moment::rfc3339(listed.value_since),
-        "expires_at": credential.expires.map(moment::rfc3339),
-        "expired": credential.expires.is_some_and(|at| at <= now),
-    })
+/// The number of a key's current version.
+fn version(key: &KeyView) -> String {
+    key.version.map(|number| number.to_string()).unwrap_or_default()
+}
+
+/// Whose a key is, for which environment and how long.
+fn in_short(key: &KeyView) -> String {
+    let environment = key.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
+    let until = key.expires_at.map(|at| format!(", until {} UTC", moment::shown(at.as_second()))).unwrap_or_default();
+    format!("owner {}{environment}{until}", key.owner)
 }
 
 /// When a key expires, in words.
-fn expiry(expires: Option<i64>, now: i64) -> String {
-    match expires {
+fn expiry(key: &KeyView) -> String {
+    match key.expires_at {
         None => String::new(),
-        Some(at) if at <= now => format!("expired {}", moment::shown(at)),
-        Some(at) => moment::shown(at),
+        Some(at) if key.expired => format!("expired {}", moment::shown(at.as_second())),
+        Some(at) => moment::shown(at.as_second()),
     }
+}
+
+/// Reads when a key expires, in Unix seconds.
+fn read_expiry(text: &str, now: i64) -> anyhow::Result<i64> {
+    let at = moment::expiry(text, now).ok_or_else(|| {
+        wrong_use("--expires takes a date such as 2027-03-31, a moment such as 2027-03-31T12:00:00Z, or a duration such as 90d")
+    })?;
+    if at <= now { Err(wrong_use("--expires lies in the past")) } else { Ok(at) }
 }

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::Which;
-use crate::cli::acts::{Acts, Done};
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 
@@ -23,14 +22,11 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::existing(session)?;
-    let acts = Acts::open(&opened.config)?;
-    let listed = arguments.which.find(&opened)?;
-    let (credential, receipt) = opened.vault.rollback(&listed.credential.id)?;
-    let details = [("service", credential.service.as_str())];
-    acts.record(&Done { act: "key.rollback", receipt: &receipt, details: &details }, session)?;
-    let (name, version, from) = (&credential.name, credential.version, listed.credential.version);
-    session.screen.say(format!("The key `{name}` is back at version {version} (it was at version {from})."))?;
+    let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
+    let before = operations.changeable_key(&actor, &arguments.which.reference())?;
+    let key = operations.roll_back_key(&actor, &before.reference())?;
+    let (version, from) = (super::version(&key), super::version(&before));
+    session.screen.say(format!("The key `{}` is back at version {version} (it was at version {from}).", key.name))?;
     session
         .screen
         .say("The next request uses it; requests that are under way finish with the value they began with.")?;

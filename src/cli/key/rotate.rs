@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::Which;
-use crate::cli::acts::{Acts, Done};
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::cli::values::Source;
@@ -28,16 +27,12 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::existing(session)?;
-    let acts = Acts::open(&opened.config)?;
-    let listed = arguments.which.find(&opened)?;
-    let service = &opened.service(&listed.credential.service)?.service;
-    let fields = arguments.source.read(service, session)?;
-    let (credential, receipt) = opened.vault.rotate(&listed.credential.id, &fields)?;
-    let details = [("service", service.name.as_str())];
-    acts.record(&Done { act: "key.rotate", receipt: &receipt, details: &details }, session)?;
-    let name = &credential.name;
-    session.screen.say(format!("The key `{name}` has a new value (version {}).", credential.version))?;
+    let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
+    let key = operations.changeable_key(&actor, &arguments.which.reference())?;
+    let fields = arguments.source.read(&operations.service(&key.service)?, session)?;
+    let key = operations.rotate_key(&actor, &key.reference(), &fields)?;
+    let name = &key.name;
+    session.screen.say(format!("The key `{name}` has a new value (version {}).", super::version(&key)))?;
     session.screen.say("The next request uses it; requests that are under way finish with the old value.")?;
     session.screen.say(format!("Should it not work: sidekey key rollback {name}"))?;
     Ok(())

@@ -1,7 +1,6 @@
 //! `sidekey key show`: everything that is known of one key, except its value.
 
 use clap::Args;
-use serde_json::json;
 
 use super::Which;
 use crate::cli::moment;
@@ -9,9 +8,8 @@ use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
-use crate::config::ValueSource;
-use crate::domain::Name;
-use crate::store::{CredentialHistory, VersionRow};
+use crate::config::{DeclaredCredential, ValueSource};
+use crate::operations::{KeyDetail, VersionView};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,85 +31,67 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let opened = Opened::existing(session)?;
-    let which = &arguments.which;
-    let found = opened.vault.find(&which.name, which.owner(&opened)?.as_ref());
-    let listed = match found {
-        Err(_) if opened.declared(&which.name).is_some() => return declared(&opened, &which.name, session),
-        found => found?,
-    };
-    let history = opened.vault.show(&listed.credential.id)?;
-    let (users, now) = (opened.user_names()?, session.now());
+    let Opened { config, operations, actor } = Opened::existing(session)?;
+    let detail = operations.key(&actor, &arguments.which.reference())?;
     if arguments.json {
-        let mut item = super::item(&history.listed, &users, now);
-        let current = history.listed.credential.version;
-        let versions: Vec<_> = history.versions.iter().map(|version| version_item(version, current)).collect();
-        if let Some(members) = item.as_object_mut() {
-            members.insert("versions".to_owned(), json!(versions));
-        }
-        return Ok(show_items(&[item], &mut session.screen)?);
+        return Ok(show_items(&[serde_json::to_value(&detail)?], &mut session.screen)?);
     }
-    let credential = &history.listed.credential;
-    let title = session.screen.bold(&format!("{} (for {})", credential.name, credential.service));
+    let key = &detail.key;
+    let title = session.screen.bold(&format!("{} (for {})", key.name, key.service));
     session.screen.say(title)?;
-    let mut facts = vec![("owner", users.of(&credential.owner))];
-    facts.extend(credential.environment.as_ref().map(|name| ("environment", name.to_string())));
-    let shared = super::shares(&credential.shares, &users);
-    facts.push(("shared with", if shared.is_empty() { "nobody: personal".to_owned() } else { shared }));
-    facts.extend(credential.expires.map(|at| ("expires", format!("{} UTC", super::expiry(Some(at), now)))));
-    facts.push(("value", versions(&history, now)));
-    match opened.config.service(credential.service.as_str()) {
-        None => facts.push(("service", format!("`{}` is not in the configuration any more", credential.service))),
+    let mut facts = match config.credentials.iter().find(|declared| key.id.is_none() && declared.name == key.name) {
+        Some(declared) => declared_facts(declared),
+        None => stored_facts(&detail, session.now()),
+    };
+    let variables = key.variables.clone().unwrap_or_default();
+    match config.service(key.service.as_str()) {
+        None => facts.push(("service", format!("`{}` is not in the configuration any more", key.service))),
         Some(entry) => {
             facts.push(("key goes", ways::places(&entry.service)));
-            facts.push(("pinned to", ways::hosts_in_short(&entry.service, &credential.variables)));
-            facts.extend(ways::ways(&opened.config, &entry.service, &credential.variables));
+            facts.push(("pinned to", ways::hosts_in_short(&entry.service, &variables)));
+            facts.extend(ways::ways(&config, &entry.service, &variables));
         }
     }
     Ok(show_facts(&facts, &mut session.screen)?)
 }
 
-fn versions(history: &CredentialHistory, now: i64) -> String {
-    let current = history.listed.credential.version;
-    let line = |version: &VersionRow| {
-        let state = match (version.number == current, version.destroyed_at) {
+/// A key of the store.
+fn stored_facts(detail: &KeyDetail, now: i64) -> Vec<(&'static str, String)> {
+    let key = &detail.key;
+    let mut facts = vec![("owner", key.owner.clone())];
+    facts.extend(key.environment.as_ref().map(|name| ("environment", name.to_string())));
+    let shared = super::shares(key);
+    facts.push(("shared with", if shared.is_empty() { "nobody: personal".to_owned() } else { shared }));
+    if key.expires_at.is_some() {
+        facts.push(("expires", format!("{} UTC", super::expiry(key))));
+    }
+    facts.extend(detail.versions.as_ref().map(|versions| ("value", in_words(versions, now))));
+    facts
+}
+
+fn in_words(versions: &[VersionView], now: i64) -> String {
+    let line = |version: &VersionView| {
+        let state = match (version.current, version.destroyed_at) {
             (true, _) => ", current",
             (_, Some(_)) => ", destroyed",
             _ => "",
         };
-        format!("version {}, added {}{state}", version.number, moment::ago(version.created_at, now))
+        let age = moment::ago(version.created_at.as_second(), now);
+        format!("version {}, added {age}{state}", version.number)
     };
-    history.versions.iter().rev().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn version_item(version: &VersionRow, current: u32) -> serde_json::Value {
-    json!({
-        "number": version.number,
-        "current": version.number == current,
-        "created_at": moment::rfc3339(version.created_at),
-        "retired_at": version.retired_at.map(moment::rfc3339),
-        "destroyed_at": version.destroyed_at.map(moment::rfc3339),
-    })
+    versions.iter().rev().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A key that lives in proxy.toml: where its values come from.
-fn declared(opened: &Opened, name: &Name, session: &mut Session) -> anyhow::Result<()> {
-    let Some(credential) = opened.declared(name) else { return Ok(()) };
-    let title = session.screen.bold(&format!("{name} (for {})", credential.service));
-    session.screen.say(title)?;
+fn declared_facts(declared: &DeclaredCredential) -> Vec<(&'static str, String)> {
     let source = |source: &ValueSource| match source {
         ValueSource::Env(variable) => format!("the environment variable {variable}"),
         ValueSource::File(path) => format!("the file {}", path.display()),
         ValueSource::Command(argv) => format!("the command {}", argv.first().map_or("", String::as_str)),
     };
-    let from = credential.fields.iter().map(|(field, from)| format!("{field}: {}", source(from)));
-    let mut facts = vec![("declared", format!("[credential.{name}] in proxy.toml"))];
-    facts.extend(credential.environment.as_ref().map(|name| ("environment", name.to_string())));
+    let from = declared.fields.iter().map(|(field, from)| format!("{field}: {}", source(from)));
+    let mut facts = vec![("declared", format!("[credential.{}] in proxy.toml", declared.name))];
+    facts.extend(declared.environment.as_ref().map(|name| ("environment", name.to_string())));
     facts.push(("value from", from.collect::<Vec<_>>().join("\n")));
-    if let Some(entry) = opened.config.service(credential.service.as_str()) {
-        facts.push(("key goes", ways::places(&entry.service)));
-        facts.push(("pinned to", ways::hosts_in_short(&entry.service, &credential.variables)));
-        facts.extend(ways::ways(&opened.config, &entry.service, &credential.variables));
-    }
-    Ok(show_facts(&facts, &mut session.screen)?)
+    facts
 }

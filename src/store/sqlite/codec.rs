@@ -1,11 +1,14 @@
 //! Between columns and nouns. What does not read as what it must be is reported as damage, never guessed.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallerId, CredentialId, Name, Sealed, Share, TeamId, UserId};
+use crate::domain::{Bounds, CallerId, CredentialId, Name, Rate, Rule, Sealed, Share, Shared, TeamId, UserId};
 
 use super::super::StoreError;
 
@@ -99,7 +102,7 @@ pub(super) fn share_to_columns(share: &Share) -> (&'static str, &str) {
     }
 }
 
-pub(super) fn share(kind: &str, target: &str) -> Result<Share, StoreError> {
+fn share(kind: &str, target: &str) -> Result<Share, StoreError> {
     match kind {
         "user" => Ok(Share::User(UserId::new(target))),
         "team" => Ok(Share::Team(TeamId::new(target))),
@@ -107,6 +110,43 @@ pub(super) fn share(kind: &str, target: &str) -> Result<Share, StoreError> {
         "everyone" => Ok(Share::Everyone),
         _ => Err(damaged("share")),
     }
+}
+
+/// What a share may be used for, as the column has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoundsColumn {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow: Option<Vec<String>>,
+    #[serde(default)]
+    read_only: bool,
+    /// How many in how many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<(NonZeroU32, u64)>,
+}
+
+pub(super) fn bounds_to_text(bounds: &Bounds) -> Result<String, StoreError> {
+    let Bounds { allow, read_only, rate } = bounds;
+    let allow = allow.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect());
+    let rate = rate.map(|rate| (rate.count, rate.period.as_secs()));
+    serde_json::to_string(&BoundsColumn { allow, read_only: *read_only, rate }).map_err(|_| damaged("share"))
+}
+
+pub(super) fn bounds(text: &str) -> Result<Bounds, StoreError> {
+    let BoundsColumn { allow, read_only, rate } = serde_json::from_str(text).map_err(|_| damaged("share"))?;
+    let rules = |texts: Vec<String>| texts.iter().map(|text| Rule::parse(text)).collect::<Result<_, _>>();
+    Ok(Bounds {
+        allow: allow.map(rules).transpose().map_err(|_| damaged("share"))?,
+        read_only,
+        rate: rate.map(|(count, seconds)| Rate { count, period: Duration::from_secs(seconds) }),
+    })
+}
+
+/// Columns `kind`, `target`, `bounds` from `first` on.
+pub(super) fn shared(row: &Row<'_>, first: usize) -> Result<Shared, StoreError> {
+    let with = share(text(row, first)?, text(row, first + 1)?)?;
+    let bounds = row.get_ref(first + 2)?.as_str_or_null().map_err(|_| damaged("share"))?.map(bounds).transpose()?;
+    Ok(Shared { with, bounds: bounds.map(Arc::new) })
 }
 
 pub(super) fn credential_id(row: &Row<'_>, column: usize) -> Result<CredentialId, StoreError> {

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::domain::{Credential, CredentialId, Sealed, Share, UserId};
+use crate::domain::{Credential, CredentialId, Sealed, Share, Shared, UserId};
 
-use super::super::{Act, Receipt, StoreError};
+use super::super::{Act, CredentialEdit, Receipt, StoreError};
 use super::{codec, master, people};
 
 /// A living credential's row, as far as changes need it.
@@ -79,6 +79,28 @@ pub(super) fn roll_back(transaction: &Transaction<'_>, id: &CredentialId, at: i6
     make_current(transaction, row, codec::number(before)?, at).map(|row| row.receipt(Act::CredentialRolledBack, at))
 }
 
+pub(super) fn edit(
+    transaction: &Transaction<'_>,
+    id: &CredentialId,
+    edit: &CredentialEdit,
+    at: i64,
+) -> Result<Receipt, StoreError> {
+    let row = find(transaction, id)?;
+    if let Some(name) = edit.name.as_ref().filter(|name| name.as_str() != row.name) {
+        refuse_taken(transaction, row.owner.as_str(), name.as_str())?;
+        transaction.execute("UPDATE credentials SET name = ?2 WHERE id = ?1", [id.as_str(), name.as_str()])?;
+    }
+    if let Some(environment) = &edit.environment {
+        let environment = environment.as_ref().map(AsRef::<str>::as_ref);
+        transaction
+            .execute("UPDATE credentials SET environment = ?2 WHERE id = ?1", params![id.as_str(), environment])?;
+    }
+    if let Some(expires) = edit.expires {
+        transaction.execute("UPDATE credentials SET expires_at = ?2 WHERE id = ?1", params![id.as_str(), expires])?;
+    }
+    Ok(find(transaction, id)?.receipt(Act::CredentialEdited, at))
+}
+
 pub(super) fn delete(transaction: &Transaction<'_>, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
     let row = find(transaction, id)?;
     transaction.execute("UPDATE credentials SET deleted_at = ?2 WHERE id = ?1", params![id.as_str(), at])?;
@@ -90,6 +112,7 @@ pub(super) fn restore(transaction: &Transaction<'_>, id: &CredentialId, at: i64)
     if destroyed {
         return Err(StoreError::Destroyed(row.name));
     }
+    people::require(transaction, "user", row.owner.as_str())?;
     refuse_taken(transaction, row.owner.as_str(), &row.name)?;
     transaction.execute("UPDATE credentials SET deleted_at = NULL WHERE id = ?1", [id.as_str()])?;
     Ok(row.receipt(Act::CredentialRestored, at))
@@ -107,12 +130,12 @@ pub(super) fn purge(transaction: &Transaction<'_>, deleted_before: i64, at: i64)
 pub(super) fn share(
     transaction: &Transaction<'_>,
     id: &CredentialId,
-    with: &Share,
+    shared: &Shared,
     at: i64,
 ) -> Result<Receipt, StoreError> {
     let row = find(transaction, id)?;
-    insert_share(transaction, id, with, at)?;
-    Ok(Receipt { with: Some(written(with)), ..row.receipt(Act::CredentialShared, at) })
+    insert_share(transaction, id, shared, at)?;
+    Ok(Receipt { with: Some(written(&shared.with)), ..row.receipt(Act::CredentialShared, at) })
 }
 
 pub(super) fn unshare(
@@ -198,14 +221,16 @@ fn make_current(transaction: &Transaction<'_>, row: Row, number: u32, at: i64) -
     Ok(Row { current: number, ..row })
 }
 
-fn insert_share(transaction: &Transaction<'_>, id: &CredentialId, with: &Share, at: i64) -> Result<(), StoreError> {
-    let (kind, target) = codec::share_to_columns(with);
-    if *with != Share::Everyone {
+fn insert_share(transaction: &Transaction<'_>, id: &CredentialId, shared: &Shared, at: i64) -> Result<(), StoreError> {
+    let (kind, target) = codec::share_to_columns(&shared.with);
+    if shared.with != Share::Everyone {
         people::require(transaction, kind, target)?;
     }
+    let bounds = shared.bounds.as_deref().map(codec::bounds_to_text).transpose()?;
     transaction.execute(
-        "INSERT INTO shares (credential, kind, target, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![id.as_str(), kind, target, at],
+        "INSERT INTO shares (credential, kind, target, bounds, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET bounds = excluded.bounds",
+        params![id.as_str(), kind, target, bounds, at],
     )?;
     Ok(())
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Params, Row, params};
 
-use crate::domain::{Credential, CredentialId, Name, Share, Source, Team, TeamId};
+use crate::domain::{Credential, CredentialId, Name, Shared, Source};
 
 use super::super::{CredentialFilter, CredentialHistory, Inventory, ListedCredential, StoreError, VersionRow};
-use super::{codec, people};
+use super::{callers, codec, people};
 
 const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
@@ -24,9 +24,9 @@ pub(super) fn load(connection: &mut Connection) -> Result<Inventory, StoreError>
     let transaction = connection.transaction()?;
     let listed = select(&transaction, "WHERE c.deleted_at IS NULL ORDER BY c.id", [])?;
     Ok(Inventory {
-        users: people::users(&transaction)?,
-        teams: teams(&transaction)?,
-        callers: people::callers(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
+        users: people::users(&transaction)?.into_iter().map(|listed| listed.user).collect(),
+        teams: people::teams(&transaction)?.into_iter().map(|listed| listed.team).collect(),
+        callers: callers::list(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
         credentials: listed.into_iter().map(|listed| listed.credential).collect(),
         change_counter: change_counter(&transaction)?,
     })
@@ -53,10 +53,9 @@ pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Resu
     let Some(mut listed) = found else {
         return Err(StoreError::Unknown { what: "credential", which: id.to_string() });
     };
-    let mut shares = transaction.prepare_cached("SELECT kind, target FROM shares WHERE credential = ?1")?;
-    listed.credential.shares = shares
-        .query_and_then([id.as_str()], |row| codec::share(codec::text(row, 0)?, codec::text(row, 1)?))?
-        .collect::<Result<_, StoreError>>()?;
+    let mut shares = transaction.prepare_cached("SELECT kind, target, bounds FROM shares WHERE credential = ?1")?;
+    listed.credential.shares =
+        shares.query_and_then([id.as_str()], |row| codec::shared(row, 0))?.collect::<Result<_, StoreError>>()?;
     let mut versions = transaction.prepare_cached(
         "SELECT number, replaced, created_at, retired_at, destroyed_at FROM versions WHERE credential = ?1 ORDER BY number",
     )?;
@@ -105,23 +104,12 @@ fn listed(row: &Row<'_>) -> Result<ListedCredential, StoreError> {
     Ok(ListedCredential { credential, created_at: row.get(11)?, value_since: row.get(12)?, deleted_at: row.get(13)? })
 }
 
-fn shares(connection: &Connection) -> Result<HashMap<String, Vec<Share>>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT credential, kind, target FROM shares")?;
-    let mut out: HashMap<String, Vec<Share>> = HashMap::new();
+fn shares(connection: &Connection) -> Result<HashMap<String, Vec<Shared>>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT credential, kind, target, bounds FROM shares")?;
+    let mut out: HashMap<String, Vec<Shared>> = HashMap::new();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let share = codec::share(codec::text(row, 1)?, codec::text(row, 2)?)?;
-        out.entry(row.get(0)?).or_default().push(share);
+        out.entry(row.get(0)?).or_default().push(codec::shared(row, 1)?);
     }
     Ok(out)
-}
-
-fn teams(connection: &Connection) -> Result<Vec<Team>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, name FROM teams WHERE deleted_at IS NULL ORDER BY name")?;
-    statement
-        .query_and_then([], |row| {
-            Ok(Team { id: TeamId::new(codec::text(row, 0)?), name: codec::name(codec::text(row, 1)?)? })
-        })?
-        .collect()
 }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a write is one `BEGIN IMMEDIATE` transaction, synced to disk (`synchronous=FULL`) before it is acknowledged.
 
+mod callers;
 mod codec;
 mod credentials;
 mod inventory;
@@ -15,6 +16,8 @@ mod schema;
 pub(super) use codec::fields;
 #[cfg(all(test, target_os = "linux"))]
 pub(super) use place::network;
+#[cfg(test)]
+pub(super) use schema::NEWEST;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -24,11 +27,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::domain::{Caller, CallerId, Credential, CredentialId, Sealed, Share, User, UserId};
+use crate::domain::{
+    Caller, CallerId, Credential, CredentialId, Role, Sealed, Share, Shared, Team, TeamId, User, UserId,
+};
 
 use super::{
-    CredentialFilter, CredentialHistory, Inventory, LabelledValue, ListedCaller, ListedCredential, MasterRecord,
-    Receipt, SealedContents, Store, StoreError,
+    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
+    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, Store, StoreError,
 };
 
 /// Earlier versions can corrupt a WAL database that several connections use.
@@ -242,6 +247,11 @@ impl Store for Sqlite {
         self.write(move |transaction| credentials::roll_back(transaction, &id, at))
     }
 
+    fn edit_credential(&self, id: &CredentialId, edit: &CredentialEdit, at: i64) -> Result<Receipt, StoreError> {
+        let (id, edit) = (id.clone(), edit.clone());
+        self.write(move |transaction| credentials::edit(transaction, &id, &edit, at))
+    }
+
     fn delete_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
         let id = id.clone();
         self.write(move |transaction| credentials::delete(transaction, &id, at))
@@ -262,9 +272,9 @@ impl Store for Sqlite {
         Ok(destroyed)
     }
 
-    fn share(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError> {
-        let (id, with) = (id.clone(), with.clone());
-        self.write(move |transaction| credentials::share(transaction, &id, &with, at))
+    fn share(&self, id: &CredentialId, shared: &Shared, at: i64) -> Result<Receipt, StoreError> {
+        let (id, shared) = (id.clone(), shared.clone());
+        self.write(move |transaction| credentials::share(transaction, &id, &shared, at))
     }
 
     fn unshare(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError> {
@@ -284,26 +294,37 @@ impl Store for Sqlite {
 
     fn add_caller(&self, caller: &Caller, at: i64) -> Result<Receipt, StoreError> {
         let caller = caller.clone();
-        self.write(move |transaction| people::add_caller(transaction, &caller, at))
+        self.write(move |transaction| callers::add(transaction, &caller, at))
     }
 
-    fn rotate_caller(&self, id: &CallerId, token_digest: [u8; 32], at: i64) -> Result<Receipt, StoreError> {
+    fn rotate_caller(
+        &self,
+        id: &CallerId,
+        token_digest: [u8; 32],
+        overlap_until: Option<i64>,
+        at: i64,
+    ) -> Result<Receipt, StoreError> {
         let id = id.clone();
-        self.write(move |transaction| people::rotate_caller(transaction, &id, token_digest, at))
+        self.write(move |transaction| callers::rotate(transaction, &id, token_digest, overlap_until, at))
+    }
+
+    fn edit_caller(&self, id: &CallerId, edit: &CallerEdit, at: i64) -> Result<Receipt, StoreError> {
+        let (id, edit) = (id.clone(), edit.clone());
+        self.write(move |transaction| callers::edit(transaction, &id, &edit, at))
     }
 
     fn delete_caller(&self, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
         let id = id.clone();
-        self.write(move |transaction| people::delete_caller(transaction, &id, at))
+        self.write(move |transaction| callers::delete(transaction, &id, at))
     }
 
     fn callers(&self) -> Result<Vec<ListedCaller>, StoreError> {
-        self.read(|connection| people::callers(connection))
+        self.read(|connection| callers::list(connection))
     }
 
     fn note_callers_used(&self, seen: &[(CallerId, i64)]) -> Result<(), StoreError> {
         let seen = seen.to_vec();
-        self.write_unannounced(move |transaction| people::note_callers_used(transaction, &seen))
+        self.write_unannounced(move |transaction| callers::note_used(transaction, &seen))
     }
 
     fn add_user(&self, user: &User, at: i64) -> Result<Receipt, StoreError> {
@@ -311,13 +332,42 @@ impl Store for Sqlite {
         self.write(move |transaction| people::add_user(transaction, &user, at))
     }
 
-    fn users(&self) -> Result<Vec<User>, StoreError> {
-        self.read(|connection| people::users(connection))
+    fn set_role(&self, id: &UserId, role: Role, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| people::set_role(transaction, &id, role, at))
     }
 
-    fn user(&self, id: &UserId) -> Result<User, StoreError> {
-        let unknown = || StoreError::Unknown { what: "user", which: id.to_string() };
-        self.users()?.into_iter().find(|user| user.id == *id).ok_or_else(unknown)
+    fn delete_user(&self, id: &UserId, inheritance: Option<&Inheritance>, at: i64) -> Result<Receipt, StoreError> {
+        let (id, inheritance) = (id.clone(), inheritance.cloned());
+        self.write(move |transaction| people::delete_user(transaction, &id, inheritance.as_ref(), at))
+    }
+
+    fn users(&self) -> Result<Vec<ListedUser>, StoreError> {
+        self.read(|connection| people::users(&*connection.transaction()?))
+    }
+
+    fn add_team(&self, team: &Team, at: i64) -> Result<Receipt, StoreError> {
+        let team = team.clone();
+        self.write(move |transaction| people::add_team(transaction, &team, at))
+    }
+
+    fn delete_team(&self, id: &TeamId, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.clone();
+        self.write(move |transaction| people::delete_team(transaction, &id, at))
+    }
+
+    fn add_member(&self, team: &TeamId, user: &UserId, at: i64) -> Result<Receipt, StoreError> {
+        let (team, user) = (team.clone(), user.clone());
+        self.write(move |transaction| people::add_member(transaction, &team, &user, at))
+    }
+
+    fn remove_member(&self, team: &TeamId, user: &UserId, at: i64) -> Result<Receipt, StoreError> {
+        let (team, user) = (team.clone(), user.clone());
+        self.write(move |transaction| people::remove_member(transaction, &team, &user, at))
+    }
+
+    fn teams(&self) -> Result<Vec<ListedTeam>, StoreError> {
+        self.read(|connection| people::teams(&*connection.transaction()?))
     }
 
     fn check_integrity(&self) -> Result<(), StoreError> {

@@ -1,13 +1,13 @@
-//! Users and callers: reading and changing them. Each changing function is the body of one transaction.
+//! Users and teams: reading and changing them. Each changing function is the body of one transaction.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::domain::{Caller, CallerId, TeamId, User, UserId};
+use crate::domain::{Role, Team, TeamId, User, UserId};
 
-use super::super::{Act, LOCAL, ListedCaller, Receipt, StoreError};
-use super::codec;
+use super::super::{Act, Inheritance, LOCAL, ListedTeam, ListedUser, Receipt, StoreError};
+use super::{codec, master};
 
 /// The name of a living user, team or caller, or [`StoreError::Unknown`]. `what` is one of these three words.
 pub(super) fn require(connection: &Connection, what: &'static str, id: &str) -> Result<String, StoreError> {
@@ -16,115 +16,198 @@ pub(super) fn require(connection: &Connection, what: &'static str, id: &str) -> 
     found.ok_or_else(|| StoreError::Unknown { what, which: id.to_owned() })
 }
 
-fn refuse_taken(connection: &Connection, what: &'static str, name: &str) -> Result<(), StoreError> {
+pub(super) fn refuse_taken(connection: &Connection, what: &'static str, name: &str) -> Result<(), StoreError> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM {what}s WHERE name = ?1 AND deleted_at IS NULL)");
     let taken: bool = connection.prepare_cached(&sql)?.query_row([name], |row| row.get(0))?;
     if taken { Err(StoreError::NameTaken { what, name: name.to_owned() }) } else { Ok(()) }
 }
 
+fn receipt(connection: &Connection, act: Act, what: &'static str, id: &str, at: i64) -> Result<Receipt, StoreError> {
+    let name = require(connection, what, id)?;
+    Ok(Receipt { act, id: id.to_owned(), name, owner: None, version: None, with: None, at })
+}
+
 pub(super) fn add_user(transaction: &Transaction<'_>, user: &User, at: i64) -> Result<Receipt, StoreError> {
     refuse_taken(transaction, "user", user.name.as_str())?;
     transaction.execute(
-        "INSERT INTO users (id, name, created_at) VALUES (?1, ?2, ?3)",
-        params![user.id.as_str(), user.name.as_str(), at],
+        "INSERT INTO users (id, name, role, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![user.id.as_str(), user.name.as_str(), user.role.as_str(), at],
     )?;
-    let (id, name) = (user.id.to_string(), user.name.to_string());
-    Ok(Receipt { act: Act::UserAdded, id, name, owner: None, version: None, with: None, at })
+    receipt(transaction, Act::UserAdded, "user", user.id.as_str(), at)
 }
 
-pub(super) fn users(connection: &Connection) -> Result<Vec<User>, StoreError> {
-    let mut teams: HashMap<String, Vec<TeamId>> = HashMap::new();
-    let mut members = connection.prepare_cached(
-        "SELECT m.user, m.team FROM team_members m JOIN teams t ON t.id = m.team AND t.deleted_at IS NULL ORDER BY t.name",
-    )?;
-    let pairs = members.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    for pair in pairs {
-        let (user, team) = pair?;
-        teams.entry(user).or_default().push(TeamId::new(&team));
-    }
-    let mut statement =
-        connection.prepare_cached("SELECT id, name FROM users WHERE deleted_at IS NULL ORDER BY name")?;
-    statement
-        .query_and_then([], |row| {
-            let id = codec::text(row, 0)?;
-            let teams = teams.remove(id).unwrap_or_default();
-            Ok(User { id: UserId::new(id), name: codec::name(codec::text(row, 1)?)?, teams })
-        })?
-        .collect()
+pub(super) fn set_role(transaction: &Transaction<'_>, id: &UserId, role: Role, at: i64) -> Result<Receipt, StoreError> {
+    refuse_fixed(id)?;
+    let receipt = receipt(transaction, Act::UserRoleChanged, "user", id.as_str(), at)?;
+    transaction.execute("UPDATE users SET role = ?2 WHERE id = ?1", params![id.as_str(), role.as_str()])?;
+    Ok(receipt)
 }
 
-pub(super) fn add_caller(transaction: &Transaction<'_>, caller: &Caller, at: i64) -> Result<Receipt, StoreError> {
-    require(transaction, "user", caller.owner.as_str())?;
-    refuse_taken(transaction, "caller", caller.name.as_str())?;
-    transaction.execute(
-        "INSERT INTO callers (id, name, owner, environment, token_digest, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            caller.id.as_str(),
-            caller.name.as_str(),
-            caller.owner.as_str(),
-            caller.environment.as_ref().map(AsRef::<str>::as_ref),
-            caller.token_digest.as_ref().map(<[u8; 32]>::as_slice),
-            at,
-        ],
-    )?;
-    receipt(transaction, Act::CallerAdded, &caller.id, at)
-}
-
-pub(super) fn rotate_caller(
+pub(super) fn delete_user(
     transaction: &Transaction<'_>,
-    id: &CallerId,
-    token_digest: [u8; 32],
+    id: &UserId,
+    inheritance: Option<&Inheritance>,
     at: i64,
 ) -> Result<Receipt, StoreError> {
-    let receipt = receipt(transaction, Act::CallerRotated, id, at)?;
-    transaction
-        .execute("UPDATE callers SET token_digest = ?2 WHERE id = ?1", params![id.as_str(), token_digest.as_slice()])?;
-    Ok(receipt)
-}
-
-pub(super) fn delete_caller(transaction: &Transaction<'_>, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
-    if id.as_str() == LOCAL {
-        return Err(StoreError::Fixed(LOCAL.to_owned()));
+    refuse_fixed(id)?;
+    let mut receipt = receipt(transaction, Act::UserDeleted, "user", id.as_str(), at)?;
+    match inheritance {
+        Some(inheritance) => {
+            give(transaction, id, inheritance)?;
+            receipt.with = Some(format!("user:{}", inheritance.heir));
+        }
+        None => refuse_owner(transaction, id, &receipt.name)?,
     }
-    let receipt = receipt(transaction, Act::CallerDeleted, id, at)?;
-    transaction
-        .execute("UPDATE callers SET deleted_at = ?2, token_digest = NULL WHERE id = ?1", params![id.as_str(), at])?;
-    transaction.execute("DELETE FROM shares WHERE kind = 'caller' AND target = ?1", [id.as_str()])?;
+    transaction.execute("DELETE FROM team_members WHERE user = ?1", [id.as_str()])?;
+    transaction.execute("DELETE FROM shares WHERE kind = 'user' AND target = ?1", [id.as_str()])?;
+    transaction.execute("UPDATE users SET deleted_at = ?2 WHERE id = ?1", params![id.as_str(), at])?;
     Ok(receipt)
 }
 
-pub(super) fn callers(connection: &Connection) -> Result<Vec<ListedCaller>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT c.id, c.name, c.owner, c.environment, c.token_digest, u.name, c.created_at, c.last_used_at
-         FROM callers c JOIN users u ON u.id = c.owner WHERE c.deleted_at IS NULL ORDER BY c.name",
+fn refuse_fixed(id: &UserId) -> Result<(), StoreError> {
+    if id.as_str() == LOCAL { Err(StoreError::Fixed(LOCAL.to_owned())) } else { Ok(()) }
+}
+
+/// What lives may not lose its owner.
+fn refuse_owner(transaction: &Transaction<'_>, id: &UserId, user: &str) -> Result<(), StoreError> {
+    let names = |table: &str| -> Result<Vec<String>, StoreError> {
+        let sql = format!("SELECT name FROM {table} WHERE owner = ?1 AND deleted_at IS NULL ORDER BY name");
+        Ok(transaction.prepare(&sql)?.query_map([id.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    };
+    let (keys, callers) = (names("credentials")?, names("callers")?);
+    if keys.is_empty() && callers.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::StillOwns { user: user.to_owned(), keys, callers })
+}
+
+/// Everything of `from` becomes the heir's: deleted keys too, since they can be restored.
+fn give(transaction: &Transaction<'_>, from: &UserId, inheritance: &Inheritance) -> Result<(), StoreError> {
+    let (from, heir) = (from.as_str(), inheritance.heir.as_str());
+    if from == heir {
+        return Err(StoreError::Unknown { what: "user", which: heir.to_owned() });
+    }
+    let heir_name = require(transaction, "user", heir)?;
+    let twice = "SELECT name FROM credentials WHERE owner = ?1 AND deleted_at IS NULL AND name IN
+        (SELECT name FROM credentials WHERE owner = ?2 AND deleted_at IS NULL) ORDER BY name LIMIT 1";
+    if let Some(name) = transaction.query_row(twice, [from, heir], |row| row.get(0)).optional()? {
+        return Err(StoreError::NameTaken { what: "credential", name });
+    }
+    let moved = || StoreError::Moved(format!("what goes to {heir_name}"));
+    let with_value = "SELECT count(*) FROM versions v JOIN credentials c ON c.id = v.credential
+        WHERE c.owner = ?1 AND v.destroyed_at IS NULL";
+    let expected: i64 = transaction.query_row(with_value, [from], |row| row.get(0))?;
+    if usize::try_from(expected) != Ok(inheritance.versions.len()) {
+        return Err(moved());
+    }
+    let mut update = transaction.prepare(
+        "UPDATE versions SET master = ?3, wrapped_key = ?4, fields = ?5 WHERE credential = ?1 AND number = ?2
+         AND destroyed_at IS NULL AND credential IN (SELECT id FROM credentials WHERE owner = ?6)",
     )?;
-    statement
-        .query_and_then([], |row| {
-            let caller = Caller {
-                id: CallerId::new(codec::text(row, 0)?),
-                name: codec::name(codec::text(row, 1)?)?,
-                owner: codec::user_id(row, 2)?,
-                environment: codec::optional_name(row, 3)?,
-                token_digest: row.get(4)?,
-            };
-            let owner_name = codec::name(codec::text(row, 5)?)?;
-            Ok(ListedCaller { caller, owner_name, created_at: row.get(6)?, last_used_at: row.get(7)? })
-        })?
-        .collect()
-}
-
-pub(super) fn note_callers_used(transaction: &Transaction<'_>, seen: &[(CallerId, i64)]) -> Result<(), StoreError> {
-    let sql = "UPDATE callers SET last_used_at = max(coalesce(last_used_at, 0), ?2) WHERE id = ?1";
-    let mut statement = transaction.prepare_cached(sql)?;
-    for (id, at) in seen {
-        statement.execute(params![id.as_str(), at])?;
+    for version in &inheritance.versions {
+        let sealed = &version.sealed;
+        master::require(transaction, sealed.master)?;
+        let (id, fields) = (version.credential.as_str(), codec::fields_to_blob(sealed)?);
+        let values = params![id, version.number, sealed.master, &*sealed.wrapped_key, fields, from];
+        if update.execute(values)? != 1 {
+            return Err(moved());
+        }
     }
+    let pointless = "DELETE FROM shares WHERE kind = 'user' AND target = ?2
+        AND credential IN (SELECT id FROM credentials WHERE owner = ?1)";
+    transaction.execute(pointless, [from, heir])?;
+    transaction.execute("UPDATE credentials SET owner = ?2 WHERE owner = ?1", [from, heir])?;
+    transaction.execute("UPDATE callers SET owner = ?2 WHERE owner = ?1", [from, heir])?;
     Ok(())
 }
 
-fn receipt(connection: &Connection, act: Act, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
-    let name = require(connection, "caller", id.as_str())?;
-    let owner: String = connection.query_row("SELECT owner FROM callers WHERE id = ?1", [id.as_str()], |r| r.get(0))?;
-    let owner = Some(UserId::new(&owner));
-    Ok(Receipt { act, id: id.to_string(), name, owner, version: None, with: None, at })
+pub(super) fn users(connection: &Connection) -> Result<Vec<ListedUser>, StoreError> {
+    let mut teams: HashMap<UserId, Vec<TeamId>> = HashMap::new();
+    for (team, user) in memberships(connection)? {
+        teams.entry(user).or_default().push(team);
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT id, name, role, created_at FROM users WHERE deleted_at IS NULL ORDER BY name")?;
+    statement
+        .query_and_then([], |row| {
+            let id = codec::user_id(row, 0)?;
+            let role = Role::parse(codec::text(row, 2)?).ok_or_else(|| codec::damaged("role"))?;
+            let teams = teams.remove(&id).unwrap_or_default();
+            let user = User { id, name: codec::name(codec::text(row, 1)?)?, role, teams };
+            Ok(ListedUser { user, created_at: row.get(3)? })
+        })?
+        .collect()
+}
+
+pub(super) fn add_team(transaction: &Transaction<'_>, team: &Team, at: i64) -> Result<Receipt, StoreError> {
+    refuse_taken(transaction, "team", team.name.as_str())?;
+    transaction.execute(
+        "INSERT INTO teams (id, name, created_at) VALUES (?1, ?2, ?3)",
+        params![team.id.as_str(), team.name.as_str(), at],
+    )?;
+    receipt(transaction, Act::TeamAdded, "team", team.id.as_str(), at)
+}
+
+pub(super) fn delete_team(transaction: &Transaction<'_>, id: &TeamId, at: i64) -> Result<Receipt, StoreError> {
+    let receipt = receipt(transaction, Act::TeamDeleted, "team", id.as_str(), at)?;
+    transaction.execute("UPDATE teams SET deleted_at = ?2 WHERE id = ?1", params![id.as_str(), at])?;
+    transaction.execute("DELETE FROM team_members WHERE team = ?1", [id.as_str()])?;
+    transaction.execute("DELETE FROM shares WHERE kind = 'team' AND target = ?1", [id.as_str()])?;
+    Ok(receipt)
+}
+
+pub(super) fn add_member(
+    transaction: &Transaction<'_>,
+    team: &TeamId,
+    user: &UserId,
+    at: i64,
+) -> Result<Receipt, StoreError> {
+    let receipt = receipt(transaction, Act::MemberAdded, "team", team.as_str(), at)?;
+    require(transaction, "user", user.as_str())?;
+    transaction.execute(
+        "INSERT INTO team_members (team, user, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![team.as_str(), user.as_str(), at],
+    )?;
+    Ok(Receipt { with: Some(format!("user:{user}")), ..receipt })
+}
+
+pub(super) fn remove_member(
+    transaction: &Transaction<'_>,
+    team: &TeamId,
+    user: &UserId,
+    at: i64,
+) -> Result<Receipt, StoreError> {
+    let receipt = receipt(transaction, Act::MemberRemoved, "team", team.as_str(), at)?;
+    let name = require(transaction, "user", user.as_str())?;
+    let ended = transaction
+        .execute("DELETE FROM team_members WHERE team = ?1 AND user = ?2", [team.as_str(), user.as_str()])?;
+    if ended == 0 {
+        return Err(StoreError::Unknown { what: "member", which: format!("{name} of {}", receipt.name) });
+    }
+    Ok(Receipt { with: Some(format!("user:{user}")), ..receipt })
+}
+
+pub(super) fn teams(connection: &Connection) -> Result<Vec<ListedTeam>, StoreError> {
+    let mut members: HashMap<TeamId, Vec<UserId>> = HashMap::new();
+    for (team, user) in memberships(connection)? {
+        members.entry(team).or_default().push(user);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT id, name, created_at FROM teams WHERE deleted_at IS NULL ORDER BY name")?;
+    statement
+        .query_and_then([], |row| {
+            let team = Team { id: TeamId::new(codec::text(row, 0)?), name: codec::name(codec::text(row, 1)?)? };
+            let members = members.remove(&team.id).unwrap_or_default();
+            Ok(ListedTeam { team, members, created_at: row.get(2)? })
+        })?
+        .collect()
+}
+
+/// Who is in which living team, by the names of both.
+fn memberships(connection: &Connection) -> Result<Vec<(TeamId, UserId)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.team, m.user FROM team_members m JOIN teams t ON t.id = m.team JOIN users u ON u.id = m.user
+         WHERE t.deleted_at IS NULL AND u.deleted_at IS NULL ORDER BY t.name, u.name",
+    )?;
+    statement.query_and_then([], |row| Ok((TeamId::new(codec::text(row, 0)?), codec::user_id(row, 1)?)))?.collect()
 }

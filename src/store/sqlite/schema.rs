@@ -10,11 +10,11 @@ use super::super::StoreError;
 /// Marks the file as ours, so that another program's database is not taken for an empty store ("skey").
 pub(super) const APPLICATION: i64 = 0x736b_6579;
 
-const STEPS: [&str; 1] = [include_str!("0001.sql")];
+const STEPS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// The newest shape that this program knows.
 #[allow(clippy::cast_possible_wrap, reason = "a handful")]
-pub(super) const NEWEST: i64 = STEPS.len() as i64;
+pub(in crate::store) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Applies the steps that are missing.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

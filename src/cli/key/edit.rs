@@ -1,0 +1,57 @@
+//! `sidekey key edit`: its name, environment and expiry.
+
+use clap::Args;
+
+use super::Which;
+use crate::cli::failure::wrong_use;
+use crate::cli::opened::Opened;
+use crate::cli::session::Session;
+use crate::domain::Name;
+use crate::operations::KeyEdit;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey key edit stripe --name stripe-main
+  sidekey key edit stripe --env prod --expires 90d
+  sidekey key edit stripe --no-env --no-expires";
+
+/// Change a key's name, environment or expiry
+///
+/// What is not named stays. The value is changed by `sidekey key rotate`, who may use it by `sidekey key share`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// What to call it
+    #[arg(long = "name", value_name = "NAME")]
+    new_name: Option<Name>,
+    /// Only callers of this environment, or of none, may use it
+    #[arg(long, value_name = "ENVIRONMENT", conflicts_with = "no_env")]
+    env: Option<Name>,
+    /// Callers of every environment may use it
+    #[arg(long)]
+    no_env: bool,
+    /// When it expires: a date (that day is still good), an RFC 3339 moment, or a duration such as 90d
+    #[arg(long, value_name = "DATE", conflicts_with = "no_expires")]
+    expires: Option<String>,
+    /// It does not expire
+    #[arg(long)]
+    no_expires: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
+    let expires = arguments.expires.as_deref().map(|text| super::read_expiry(text, session.now())).transpose()?;
+    let edit = KeyEdit {
+        name: arguments.new_name.clone(),
+        environment: if arguments.no_env { Some(None) } else { arguments.env.clone().map(Some) },
+        expires: if arguments.no_expires { Some(None) } else { expires.map(Some) },
+    };
+    if edit == KeyEdit::default() {
+        return Err(wrong_use("nothing to change: give --name, --env, --no-env, --expires or --no-expires"));
+    }
+    let Opened { operations, actor, .. } = Opened::existing(session)?;
+    let key = operations.edit_key(&actor, &arguments.which.reference(), edit)?;
+    session.screen.say(format!("Changed the key `{}` ({}).", key.name, super::in_short(&key)))?;
+    Ok(())
+}

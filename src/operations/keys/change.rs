@@ -1,0 +1,158 @@
+//! Changing a key that is there: its value, what people see of it, with whom it is shared, its end.
+
+use std::sync::Arc;
+
+use crate::domain::{Bounds, Credential, Environment, Fields, Name, Share, Shared};
+use crate::operations::view::moment;
+use crate::operations::{Actor, OperationError, Operations, Party};
+use crate::store::{CredentialEdit, StoreError};
+use crate::vault::VaultError;
+
+use super::{KeyRef, KeyView};
+
+/// What is to be another about a key; nothing set means that it stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyEdit {
+    /// What to call it.
+    pub name: Option<Name>,
+    /// Its environment; `Some(None)` takes it away.
+    pub environment: Option<Option<Environment>>,
+    /// Unix seconds after which it is not used any more; `Some(None)` takes them away.
+    pub expires: Option<Option<i64>>,
+}
+
+impl Operations {
+    /// The key that an act on `which` would change: what to show a person before they are asked.
+    ///
+    /// # Errors
+    /// When there is none that `actor` may see, it may not change it, proxy.toml declares it, or the store fails.
+    pub fn changeable_key(&self, actor: &Actor, which: &KeyRef) -> Result<KeyView, OperationError> {
+        self.changeable(actor, which).and_then(|credential| self.whole_view(&credential.id))
+    }
+
+    /// Gives a key a new value: the next request uses it.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, a value is one that no request can carry, or the change cannot
+    /// be kept or recorded.
+    pub fn rotate_key(&self, actor: &Actor, which: &KeyRef, fields: &Fields) -> Result<KeyView, OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        let (_, receipt) = self.vault.rotate(&credential.id, fields)?;
+        pen.record("key.rotate", &receipt, &[("service", credential.service.as_str())])?;
+        self.whole_view(&credential.id)
+    }
+
+    /// Gives a key the value back that the current one replaced.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, there is no version before, or the change cannot be kept or
+    /// recorded.
+    pub fn roll_back_key(&self, actor: &Actor, which: &KeyRef) -> Result<KeyView, OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        let (_, receipt) = self.vault.rollback(&credential.id)?;
+        pen.record("key.rollback", &receipt, &[("service", credential.service.as_str())])?;
+        self.whole_view(&credential.id)
+    }
+
+    /// Changes what people see of a key; its value stays.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, the name is taken, the expiry lies in the past, or the change
+    /// cannot be kept or recorded.
+    pub fn edit_key(&self, actor: &Actor, which: &KeyRef, edit: KeyEdit) -> Result<KeyView, OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        if edit.expires.flatten().is_some_and(|at| at <= self.now()) {
+            return Err(OperationError::Invalid("the expiry lies in the past".to_owned()));
+        }
+        if let Some(name) = edit.name.as_ref().filter(|name| self.declared(name).is_some()) {
+            return Err(OperationError::TakenByDeclared(name.clone()));
+        }
+        let KeyEdit { name, environment, expires } = edit;
+        let mut details = vec![("service", credential.service.to_string())];
+        details.extend(name.as_ref().map(|_| ("former_name", credential.name.to_string())));
+        let in_words = |name: &Option<Environment>| name.as_ref().map_or_else(|| "none".to_owned(), Name::to_string);
+        details.extend(environment.as_ref().map(|environment| ("environment", in_words(environment))));
+        details
+            .extend(expires.map(|at| ("expires", at.map_or_else(|| "never".to_owned(), |at| moment(at).to_string()))));
+        let receipt = self.vault.edit(&credential.id, &CredentialEdit { name, environment, expires })?;
+        let details: Vec<_> = details.iter().map(|(what, text)| (*what, text.as_str())).collect();
+        pen.record("key.edit", &receipt, &details)?;
+        self.whole_view(&credential.id)
+    }
+
+    /// Shares a key: those may use it within `bounds`, and never see it. Again replaces what a share may be used for.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, one of `parties` is unknown, or the change cannot be kept or
+    /// recorded. With several, those before the one that could not be kept have it then.
+    pub fn share_key(
+        &self,
+        actor: &Actor,
+        which: &KeyRef,
+        parties: &[Party],
+        bounds: &Bounds,
+    ) -> Result<KeyView, OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        let in_words = bounds.to_string();
+        let bounds = (!bounds.is_open()).then(|| Arc::new(bounds.clone()));
+        for (party, with) in self.shares_with(parties)? {
+            let receipt = self.vault.share(&credential.id, &Shared { with, bounds: bounds.clone() })?;
+            let mut details = details_of_share(&credential, &party).to_vec();
+            details.extend(bounds.is_some().then_some(("for", in_words.as_str())));
+            pen.record("key.share", &receipt, &details)?;
+        }
+        self.whole_view(&credential.id)
+    }
+
+    /// Ends shares of a key: the next request cannot use it through them.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, it is not shared with one of `parties`, or the change cannot be
+    /// kept or recorded. With several, those before the one that failed have it no more then.
+    pub fn unshare_key(&self, actor: &Actor, which: &KeyRef, parties: &[Party]) -> Result<KeyView, OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        for (party, share) in self.shares_with(parties)? {
+            let receipt = self.vault.unshare(&credential.id, &share).map_err(|error| match error {
+                VaultError::Store(StoreError::Unknown { what: "share", .. }) => {
+                    OperationError::unknown("share", format!("{} with {party}", credential.name))
+                }
+                other => other.into(),
+            })?;
+            pen.record("key.unshare", &receipt, &details_of_share(&credential, &party))?;
+        }
+        self.whole_view(&credential.id)
+    }
+
+    fn shares_with(&self, parties: &[Party]) -> Result<Vec<(String, Share)>, OperationError> {
+        parties.iter().map(|party| Ok((party.to_string(), self.share_with(party)?))).collect()
+    }
+
+    /// Takes a key out of use: the next request cannot use it.
+    ///
+    /// # Errors
+    /// When there is no such key, `actor` may not change it, or the change cannot be kept or recorded.
+    pub fn delete_key(&self, actor: &Actor, which: &KeyRef) -> Result<(), OperationError> {
+        let pen = self.pen(actor)?;
+        let credential = self.changeable(actor, which)?;
+        let receipt = self.vault.delete(&credential.id)?;
+        pen.record("key.delete", &receipt, &[("service", credential.service.as_str())])
+    }
+
+    /// The key that is meant, when `actor` may change it.
+    pub(super) fn changeable(&self, actor: &Actor, which: &KeyRef) -> Result<Credential, OperationError> {
+        let (listed, _) = self.find_key(actor, which, &self.names()?)?;
+        if actor.rules(&listed.credential.owner) {
+            return Ok(listed.credential);
+        }
+        Err(OperationError::Forbidden("the key is shared with you; only its owner or an administrator changes it"))
+    }
+}
+
+fn details_of_share<'a>(credential: &'a Credential, party: &'a str) -> [(&'static str, &'a str); 2] {
+    [("service", credential.service.as_str()), ("with", party)]
+}

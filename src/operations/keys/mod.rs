@@ -1,0 +1,185 @@
+//! Keys: added, listed, shown, given new values, deleted. Values go in and never come out.
+//!
+//! Invariant: a member finds its own keys and those it may use; any other answers as an unknown one does.
+
+mod change;
+mod draft;
+mod uses;
+mod view;
+
+use crate::config::{Config, DeclaredCredential};
+use crate::domain::{Credential, CredentialId, Environment, Name, ServiceName, Share, Shared};
+use crate::store::{CredentialFilter, LOCAL, ListedCredential, StoreError};
+use crate::vault::VaultError;
+
+use super::names::Names;
+use super::{Actor, OperationError, Operations, Party};
+
+pub use change::KeyEdit;
+pub use draft::{KeyDraft, NewKey, fits_variable, known_variables};
+pub use uses::KeyUse;
+pub use view::{KeyDetail, KeyView, ShareView, VersionView};
+
+/// Which key is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyRef {
+    /// By its name, and its owner's where several have one of this name.
+    Named {
+        /// Its name.
+        name: Name,
+        /// The name of its owner.
+        owner: Option<Name>,
+    },
+    /// By its identifier.
+    Id(CredentialId),
+}
+
+/// Which keys to list; nothing set means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// For this service.
+    pub service: Option<ServiceName>,
+    /// Of this user.
+    pub owner: Option<Name>,
+    /// Of this environment; those of none are not in it.
+    pub environment: Option<Environment>,
+    /// Shared with exactly this one.
+    pub shared_with: Option<Party>,
+}
+
+/// How much of a key an actor sees.
+enum Sight {
+    /// Everything but the value.
+    Whole,
+    /// That it may be used, through these shares.
+    Use(Vec<Shared>),
+}
+
+impl Operations {
+    /// The keys that `actor` may see and `filter` lets through, by name; those that proxy.toml declares come last.
+    ///
+    /// # Errors
+    /// When the filter names nobody, or the store fails.
+    pub fn keys(&self, actor: &Actor, filter: &KeyFilter) -> Result<Vec<KeyView>, OperationError> {
+        let owner = filter.owner.as_ref().map(|name| self.user_named(name)).transpose()?.map(|user| user.id);
+        let (names, now) = (self.names()?, self.now());
+        let (service, environment) = (filter.service.clone(), filter.environment.clone());
+        let found = CredentialFilter { owner, service, environment, ..CredentialFilter::default() };
+        let mut views = Vec::new();
+        for listed in self.vault.list(&found)? {
+            if let Some(sight) = sight(actor, &listed.credential, &names) {
+                views.push(KeyView::stored(&listed, &sight, &names, now));
+            }
+        }
+        if let Some(party) = &filter.shared_with {
+            self.share_with(party)?;
+            let party = party.to_string();
+            views.retain(|view| view.shared_with.contains(&party));
+        }
+        views.extend(declared_keys(&self.config.load(), filter));
+        Ok(views)
+    }
+
+    /// One key with the versions of its value; a declared one when the store has none of that name.
+    ///
+    /// # Errors
+    /// When there is none that `actor` may see, several owners have one, or the store fails.
+    pub fn key(&self, actor: &Actor, which: &KeyRef) -> Result<KeyDetail, OperationError> {
+        let names = self.names()?;
+        let (listed, sight) = match self.find_key(actor, which, &names) {
+            Err(OperationError::Declared(name)) => {
+                let declared = self.declared(&name).ok_or_else(|| unknown(which))?;
+                return Ok(KeyDetail { key: KeyView::declared(&declared), versions: None });
+            }
+            found => found?,
+        };
+        let history = self.vault.show(&listed.credential.id)?;
+        let current = history.listed.credential.version;
+        let versions = || history.versions.iter().map(|row| VersionView::of(row, current)).collect();
+        Ok(KeyDetail {
+            key: KeyView::stored(&history.listed, &sight, &names, self.now()),
+            versions: matches!(sight, Sight::Whole).then(versions),
+        })
+    }
+
+    /// The one key that is meant, among those that `actor` may see. [`OperationError::Declared`] when only the configuration
+    /// has one of this name.
+    fn find_key(
+        &self,
+        actor: &Actor,
+        which: &KeyRef,
+        names: &Names,
+    ) -> Result<(ListedCredential, Sight), OperationError> {
+        let found = match which {
+            KeyRef::Id(id) => match self.vault.show(id) {
+                Ok(history) if history.listed.deleted_at.is_none() => vec![history.listed],
+                Ok(_) | Err(VaultError::Store(StoreError::Unknown { .. })) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            },
+            KeyRef::Named { name, owner } => {
+                let owner = owner.as_ref().map(|name| self.user_named(name)).transpose()?.map(|user| user.id);
+                self.vault.list(&CredentialFilter { name: Some(name.clone()), owner, ..CredentialFilter::default() })?
+            }
+        };
+        let seen = |listed: ListedCredential| sight(actor, &listed.credential, names).map(|sight| (listed, sight));
+        let mut seen: Vec<_> = found.into_iter().filter_map(seen).collect();
+        match (seen.pop(), which) {
+            (None, KeyRef::Named { name, .. }) if self.declared(name).is_some() => {
+                Err(OperationError::Declared(name.clone()))
+            }
+            (None, _) => Err(unknown(which)),
+            (Some(one), _) if seen.is_empty() => Ok(one),
+            (Some(one), _) => {
+                let name = one.0.credential.name.clone();
+                seen.push(one);
+                let owners = seen.iter().map(|(listed, _)| names.user(&listed.credential.owner)).collect();
+                Err(OperationError::SeveralOwners { name, owners })
+            }
+        }
+    }
+
+    /// The key that proxy.toml declares under this name.
+    pub(super) fn declared(&self, name: &Name) -> Option<DeclaredCredential> {
+        self.config.load().credentials.iter().find(|credential| credential.name == *name).cloned()
+    }
+
+    /// A key as its owner sees it.
+    fn whole_view(&self, id: &CredentialId) -> Result<KeyView, OperationError> {
+        let listed = self.vault.show(id)?.listed;
+        Ok(KeyView::stored(&listed, &Sight::Whole, &self.names()?, self.now()))
+    }
+}
+
+/// How much of a key `actor` sees; none when it is as if it did not exist.
+fn sight(actor: &Actor, credential: &Credential, names: &Names) -> Option<Sight> {
+    let Some(member) = actor.member().filter(|member| member.id != credential.owner) else {
+        return Some(Sight::Whole);
+    };
+    let opens = |shared: &&Shared| match &shared.with {
+        Share::Everyone => true,
+        Share::User(id) => *id == member.id,
+        Share::Team(id) => member.teams.contains(id),
+        Share::Caller(id) => names.owner_of(id) == Some(&member.id),
+    };
+    let through: Vec<Shared> = credential.shares.iter().filter(opens).cloned().collect();
+    (!through.is_empty()).then_some(Sight::Use(through))
+}
+
+/// The keys that proxy.toml declares, which are there without a store; they belong to `local` and are shared with everyone.
+pub fn declared_keys(config: &Config, filter: &KeyFilter) -> Vec<KeyView> {
+    let passes = |declared: &&DeclaredCredential| {
+        filter.service.as_ref().is_none_or(|service| *service == declared.service)
+            && filter.environment.as_ref().is_none_or(|env| declared.environment.as_ref() == Some(env))
+            && filter.owner.as_ref().is_none_or(|owner| owner.as_str() == LOCAL)
+            && filter.shared_with.as_ref().is_none_or(|party| *party == Party::Everyone)
+    };
+    config.credentials.iter().filter(passes).map(KeyView::declared).collect()
+}
+
+fn unknown(which: &KeyRef) -> OperationError {
+    let which = match which {
+        KeyRef::Named { name, .. } => name.as_str(),
+        KeyRef::Id(id) => id.as_str(),
+    };
+    OperationError::unknown("credential", which)
+}

@@ -1,0 +1,123 @@
+//! Teams: users with whom keys are shared together. Their names and members every user may know.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::{Name, Share};
+use crate::store::{CredentialFilter, ListedTeam};
+
+use super::names::Names;
+use super::view::moment;
+use super::{Actor, OperationError, Operations};
+
+/// A team as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TeamView {
+    /// Its name.
+    pub name: Name,
+    /// Its identifier.
+    pub id: String,
+    /// The names of its members.
+    pub members: Vec<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl TeamView {
+    fn of(listed: &ListedTeam, names: &Names) -> Self {
+        Self {
+            name: listed.team.name.clone(),
+            id: listed.team.id.to_string(),
+            members: listed.members.iter().map(|id| names.user(id)).collect(),
+            created_at: moment(listed.created_at),
+        }
+    }
+}
+
+impl Operations {
+    /// Adds a team with these members.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, the name is taken, a user is unknown, or it cannot be kept or recorded.
+    pub fn add_team(&self, actor: &Actor, name: &Name, members: &[Name]) -> Result<TeamView, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        for member in members {
+            self.user_named(member)?;
+        }
+        let (_, receipt) = self.vault.add_team(name)?;
+        pen.record("team.add", &receipt, &[])?;
+        self.add_members(actor, name, members)
+    }
+
+    /// Ends a team, and what was shared with it.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, there is no such team, or the change cannot be kept or recorded.
+    pub fn delete_team(&self, actor: &Actor, name: &Name) -> Result<(), OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let receipt = self.vault.delete_team(&self.vault.team_named(name)?.team.id)?;
+        pen.record("team.delete", &receipt, &[])
+    }
+
+    /// Makes users members of a team; again is no error.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, there is no such team or user, or the change cannot be kept or recorded. With
+    /// several users, those before the one that failed are members then.
+    pub fn add_members(&self, actor: &Actor, team: &Name, members: &[Name]) -> Result<TeamView, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let id = self.vault.team_named(team)?.team.id;
+        for member in members {
+            let receipt = self.vault.add_member(&id, &self.user_named(member)?.id)?;
+            pen.record("team.add_member", &receipt, &[("user", member.as_str())])?;
+        }
+        self.team(actor, team)
+    }
+
+    /// Ends memberships.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, there is no such team or membership, or the change cannot be kept or recorded. With
+    /// several users, those before the one that failed are no members any more then.
+    pub fn remove_members(&self, actor: &Actor, team: &Name, members: &[Name]) -> Result<TeamView, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let id = self.vault.team_named(team)?.team.id;
+        for member in members {
+            let receipt = self.vault.remove_member(&id, &self.user_named(member)?.id)?;
+            pen.record("team.remove_member", &receipt, &[("user", member.as_str())])?;
+        }
+        self.team(actor, team)
+    }
+
+    /// The teams, by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn teams(&self, _actor: &Actor) -> Result<Vec<TeamView>, OperationError> {
+        let names = self.names()?;
+        Ok(self.vault.teams()?.iter().map(|listed| TeamView::of(listed, &names)).collect())
+    }
+
+    /// The team called `name`.
+    ///
+    /// # Errors
+    /// When there is none, or the store fails.
+    pub fn team(&self, _actor: &Actor, name: &Name) -> Result<TeamView, OperationError> {
+        Ok(TeamView::of(&self.vault.team_named(name)?, &self.names()?))
+    }
+
+    /// How many keys are shared with a team: what ends with it.
+    ///
+    /// # Errors
+    /// When there is no such team, or the store fails.
+    pub fn shares_of_team(&self, actor: &Actor, name: &Name) -> Result<usize, OperationError> {
+        actor.must_administer()?;
+        let share = Share::Team(self.vault.team_named(name)?.team.id);
+        let keys = self.vault.list(&CredentialFilter::default())?;
+        Ok(keys.iter().filter(|listed| listed.credential.shares.iter().any(|shared| shared.with == share)).count())
+    }
+}

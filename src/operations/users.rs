@@ -1,0 +1,153 @@
+//! Users: people who own keys and callers. Who they are and in which teams every user may know, since they share with each
+//! other; what somebody owns is for administrators.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::{Name, Role, User};
+use crate::store::{CredentialFilter, LOCAL, ListedCaller, ListedCredential, ListedUser};
+
+use super::names::Names;
+use super::view::moment;
+use super::{Actor, OperationError, Operations};
+
+/// A user as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserView {
+    /// Its name.
+    pub name: Name,
+    /// Its identifier.
+    pub id: String,
+    /// `admin` or `member`.
+    pub role: &'static str,
+    /// The names of its teams.
+    pub teams: Vec<Name>,
+    /// How many keys it owns; for administrators and itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<usize>,
+    /// How many callers it owns; for administrators and itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callers: Option<usize>,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// Everything that views of users are made of.
+struct Surroundings {
+    names: Names,
+    keys: Vec<ListedCredential>,
+    callers: Vec<ListedCaller>,
+}
+
+impl Surroundings {
+    fn view(&self, listed: &ListedUser, actor: &Actor) -> UserView {
+        let user = &listed.user;
+        let whole = actor.rules(&user.id);
+        let keys = self.keys.iter().filter(|key| key.credential.owner == user.id).count();
+        let callers = self.callers.iter().filter(|caller| caller.caller.owner == user.id).count();
+        UserView {
+            name: user.name.clone(),
+            id: user.id.to_string(),
+            role: user.role.as_str(),
+            teams: self.names.teams(&user.teams),
+            keys: whole.then_some(keys),
+            callers: whole.then_some(callers),
+            created_at: moment(listed.created_at),
+        }
+    }
+}
+
+impl Operations {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, the name is taken, or it cannot be kept or recorded.
+    pub fn add_user(&self, actor: &Actor, name: &Name, role: Role) -> Result<UserView, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let (user, receipt) = self.vault.add_user(name, role)?;
+        pen.record("user.add", &receipt, &[("role", role.as_str())])?;
+        self.user_view(actor, &user.name)
+    }
+
+    /// Gives a user another role.
+    ///
+    /// # Errors
+    /// When `actor` does not administer or means itself, there is no such user, it is `local`, or the change cannot be kept
+    /// or recorded.
+    pub fn set_role(&self, actor: &Actor, name: &Name, role: Role) -> Result<UserView, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let user = self.user_named(name)?;
+        actor.must_not_be(&user)?;
+        let receipt = self.vault.set_role(&user.id, role)?;
+        pen.record("user.role", &receipt, &[("role", role.as_str())])?;
+        self.user_view(actor, name)
+    }
+
+    /// Ends a user, its memberships, and what was shared with it alone. Its keys and callers go to `heir`.
+    ///
+    /// # Errors
+    /// When `actor` does not administer or means itself, there is no such user or heir, it is `local`, it still owns
+    /// something and there is no heir, the heir has a key of the same name, or the change cannot be kept or recorded.
+    pub fn delete_user(&self, actor: &Actor, name: &Name, heir: Option<&Name>) -> Result<(), OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let user = self.user_named(name)?;
+        actor.must_not_be(&user)?;
+        let heir = heir.map(|name| self.user_named(name)).transpose()?;
+        if heir.as_ref().is_some_and(|heir| heir.id == user.id) {
+            return Err(OperationError::Invalid(format!("`{name}` cannot get what it leaves itself")));
+        }
+        let receipt = self.vault.delete_user(&user.id, heir.as_ref().map(|heir| &heir.id))?;
+        let given: Vec<_> = heir.iter().map(|heir| ("given_to", heir.name.as_str())).collect();
+        pen.record("user.delete", &receipt, &given)
+    }
+
+    /// The users, by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, OperationError> {
+        let surroundings = self.surroundings()?;
+        Ok(self.vault.users()?.iter().map(|listed| surroundings.view(listed, actor)).collect())
+    }
+
+    /// The user called `name`.
+    ///
+    /// # Errors
+    /// When there is none, or the store fails.
+    pub fn user_view(&self, actor: &Actor, name: &Name) -> Result<UserView, OperationError> {
+        Ok(self.surroundings()?.view(&self.vault.user_named(name)?, actor))
+    }
+
+    fn surroundings(&self) -> Result<Surroundings, OperationError> {
+        let keys = self.vault.list(&CredentialFilter::default())?;
+        Ok(Surroundings { names: self.names()?, keys, callers: self.vault.callers()? })
+    }
+
+    /// The living user called `name`.
+    pub(super) fn user_named(&self, name: &Name) -> Result<User, OperationError> {
+        Ok(self.vault.user_named(name)?.user)
+    }
+
+    /// Who will own what `actor` makes: the user called `name`, else the actor itself, else the one that every store has.
+    pub(super) fn owner_for(&self, actor: &Actor, name: Option<&Name>) -> Result<User, OperationError> {
+        match (name, actor.user()) {
+            (Some(name), _) => {
+                let owner = self.user_named(name)?;
+                if actor.rules(&owner.id) {
+                    return Ok(owner);
+                }
+                Err(OperationError::Forbidden(
+                    "what you make belongs to you; only an administrator makes something for another user",
+                ))
+            }
+            (None, Some(user)) => Ok(user.clone()),
+            (None, None) => {
+                let mut users = self.vault.users()?.into_iter().map(|listed| listed.user);
+                users.find(|user| user.id.as_str() == LOCAL).ok_or_else(|| OperationError::unknown("user", LOCAL))
+            }
+        }
+    }
+}

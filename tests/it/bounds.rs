@@ -1,0 +1,165 @@
+//! What a share may be used for, through the real program: methods, paths, rates. The owner's own use is not bounded by it.
+
+use serde_json::Value;
+
+use crate::world::{FakeUpstream, Reply, World, eventually};
+
+const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
+
+struct Stage {
+    world: World,
+    upstream: FakeUpstream,
+    /// The token of a caller of the key's owner.
+    owner: String,
+    /// The token of a caller of somebody else, with whom the key is shared.
+    other: String,
+}
+
+/// A proxy in token mode with `ada`'s key and a caller of `bob`'s, with whom it is shared as `bounds` say.
+fn stage(bounds: &[&str]) -> Stage {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("billing", &upstream, AUTH).toml("[callers]\nmode = \"token\"\n");
+    for line in ["user add ada", "user add bob"] {
+        sidekey(&world, line);
+    }
+    world.sidekey(["key", "add", "billing", "--owner", "ada", "--stdin"]).stdin("adas").run().succeeds();
+    let owner = sidekey(&world, "caller add adas --owner ada");
+    let other = sidekey(&world, "caller add bobs --owner bob");
+    share(&world, bounds);
+    Stage { world: world.serve(), upstream, owner, other }
+}
+
+fn sidekey(world: &World, line: &str) -> String {
+    world.sidekey(line.split(' ')).run().succeeds().trim_end().to_owned()
+}
+
+fn share(world: &World, bounds: &[&str]) -> String {
+    let line = ["key", "share", "billing", "--with", "user:bob"];
+    world.sidekey(line.iter().chain(bounds).copied()).run().succeeds()
+}
+
+impl Stage {
+    fn ask(&self, token: &str, method: &str, target: &str) -> Reply {
+        let ask = self.world.ask(method, target).header("Proxy-Authorization", &format!("Bearer {token}"));
+        ask.header("Prefer", "wait=0").reply()
+    }
+
+    /// The status, or the code of the refusal.
+    fn outcome(&self, token: &str, method: &str, target: &str) -> String {
+        let reply = self.ask(token, method, target);
+        if reply.status == 200 { "200".to_owned() } else { reply.code() }
+    }
+
+    fn explained(&self, line: &str) -> Value {
+        serde_json::from_str(&sidekey(&self.world, &format!("explain --json --as bobs {line}"))).unwrap()
+    }
+}
+
+#[test]
+fn a_read_only_share_reads_and_its_owner_writes() {
+    let stage = stage(&["--read-only"]);
+    for (method, outcome) in [("GET", "200"), ("HEAD", "200"), ("OPTIONS", "200"), ("POST", "not_allowed")] {
+        let status = stage.ask(&stage.other, method, "/billing/v1").status;
+        assert_eq!(status, if outcome == "200" { 200 } else { 403 }, "{method}");
+        let explained = stage.explained(&format!("{method} /billing/v1"));
+        assert_eq!(explained["outcome"], if outcome == "200" { "sent" } else { "refused" }, "{method}");
+    }
+    assert_eq!(stage.outcome(&stage.other, "DELETE", "http://billing.test/v1"), "not_allowed");
+    assert_eq!(stage.outcome(&stage.owner, "DELETE", "/billing/v1"), "200");
+    let refused = stage.ask(&stage.other, "PUT", "/billing/v1").json();
+    assert!(refused["detail"].as_str().unwrap().contains("shared with this caller for other methods"), "{refused}");
+    let explained = stage.explained("POST /billing/v1");
+    assert_eq!(explained["why"], refused["detail"]);
+    assert_eq!(explained["share"], "user:bob (read-only)");
+    assert_eq!(explained["candidates"][0]["for"], "read-only");
+    let shown = sidekey(&stage.world, "key show billing");
+    assert!(shown.contains("user:bob (read-only)"), "{shown}");
+    share(&stage.world, &[]);
+    eventually("sharing again widens it", || stage.outcome(&stage.other, "POST", "/billing/v1") == "200");
+    assert!(!sidekey(&stage.world, "key show billing").contains("read-only"));
+}
+
+#[test]
+fn a_share_admits_what_its_rules_admit_on_the_bytes_that_are_sent() {
+    let stage = stage(&["--allow", "GET /v1/charges/*", "--allow", "* /v1/refunds/**"]);
+    for (method, path, outcome) in [
+        ("GET", "/v1/charges/7", "200"),
+        ("GET", "/v1/charges/7?expand=all", "200"),
+        ("POST", "/v1/refunds", "200"),
+        ("POST", "/v1/refunds/7/lines", "200"),
+        ("POST", "/v1/charges/7", "not_allowed"),
+        ("GET", "/v1/charges", "not_allowed"),
+        ("GET", "/v1/charges/7/lines", "not_allowed"),
+        ("GET", "/v1/%63harges/7", "not_allowed"),
+        ("GET", "//v1/charges/7", "not_allowed"),
+        ("GET", "/v1/refunds/../charges", "bad_request"),
+        ("GET", "/v1/refunds/%2e%2e/charges", "bad_request"),
+    ] {
+        for target in [format!("/billing{path}"), format!("http://billing.test{path}")] {
+            stage.upstream.forget();
+            assert_eq!(stage.outcome(&stage.other, method, &target), outcome, "{method} {target}");
+            let sent: Vec<String> = stage.upstream.requests().into_iter().map(|seen| seen.target).collect();
+            assert_eq!(sent, if outcome == "200" { vec![path.to_owned()] } else { vec![] }, "{method} {target}");
+            let explained = stage.explained(&format!("{method} {target}"));
+            assert_eq!(explained["code"].as_str().unwrap_or("200"), outcome, "explain {method} {target}");
+        }
+    }
+    assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/anything/../else"), "200", "the owner is not bounded");
+    let named = stage.world.ask("POST", "/billing/v1/charges/7").header("Sidekey-Credential", "billing");
+    let named = named.header("Proxy-Authorization", &format!("Bearer {}", stage.other)).reply();
+    assert_eq!(named.code(), "not_allowed", "naming the key widens nothing");
+}
+
+#[test]
+fn of_two_shares_through_two_teams_each_admits_what_it_is_for() {
+    let stage = stage(&["--read-only"]);
+    let world = &stage.world;
+    sidekey(world, "key unshare billing --with user:bob");
+    sidekey(world, "team add readers --member bob");
+    sidekey(world, "team add payers --member bob");
+    world.sidekey(["key", "share", "billing", "--with", "team:readers", "--read-only"]).run().succeeds();
+    world.sidekey(["key", "share", "billing", "--with", "team:payers", "--allow", "POST /pay"]).run().succeeds();
+    eventually("both shares count", || stage.outcome(&stage.other, "POST", "/billing/pay") == "200");
+    assert_eq!(stage.outcome(&stage.other, "GET", "/billing/pay"), "200");
+    assert_eq!(stage.outcome(&stage.other, "POST", "/billing/other"), "not_allowed");
+    let shares = stage.explained("POST /billing/other")["share"].as_str().unwrap().to_owned();
+    assert!(shares.contains("team:readers (read-only)") && shares.contains("team:payers (POST /pay)"), "{shares}");
+    assert_eq!(stage.explained("POST /billing/pay")["share"], "team:payers (POST /pay)");
+}
+
+#[test]
+fn a_share_has_a_rate_of_its_own() {
+    let stage = stage(&["--rate", "1/h"]);
+    assert_eq!(stage.outcome(&stage.other, "GET", "/billing/first"), "200");
+    let refused = stage.ask(&stage.other, "GET", "/billing/second");
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    let wait: u64 = refused.value("retry-after").unwrap().parse().unwrap();
+    assert!(wait > 3_000, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("of the share through which this caller uses the key"), "{detail}");
+    for _ in 0..3 {
+        assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/own"), "200", "the owner does not wait for others");
+    }
+    // A change elsewhere takes up a new snapshot; the share's clock runs on.
+    sidekey(&stage.world, "caller add more --owner bob");
+    let token = sidekey(&stage.world, "caller rotate more");
+    eventually("the new caller is known", || stage.outcome(&token, "GET", "/billing/x") == "rate_limited");
+    share(&stage.world, &["--rate", "100/s"]);
+    eventually("a wider share lets more through", || stage.outcome(&stage.other, "GET", "/billing/x") == "200");
+}
+
+#[test]
+fn bounds_that_cannot_be_are_refused() {
+    let stage = stage(&[]);
+    let line = |more: &[&str]| {
+        let line = ["key", "share", "billing", "--with", "everyone"];
+        stage.world.sidekey(line.iter().chain(more).copied()).run().fails_with(2)
+    };
+    assert!(line(&["--allow", "v1/**"]).contains("METHOD /path"));
+    line(&["--allow", "get /v1"]);
+    line(&["--allow", "GET /v1/cha*"]);
+    line(&["--rate", "10"]);
+    line(&["--rate", "0/s"]);
+    let keys: Value = serde_json::from_str(&sidekey(&stage.world, "key list --json")).unwrap();
+    assert_eq!(keys["items"][0]["shared_with"], serde_json::json!(["user:bob"]), "nothing was changed");
+}
