@@ -18,6 +18,7 @@ pub mod catalogue; // the built-in services
 pub mod gate; // admission: limits, concurrency, waiting
 pub mod keys; // where the master key comes from
 pub mod metrics; // every metric's name and value
+pub mod openapi; // reading API descriptions into drafts of service records
 pub mod store; // what must survive, in SQLite
 pub mod upstream; // dialling, TLS, the connection pool, one exchange
 

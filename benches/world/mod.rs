@@ -40,6 +40,7 @@ pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
         title: String::new(),
         built_in: false,
         declared: true,
+        stored: false,
         base: BaseUrl { scheme: Scheme::Https, host: template(at), port: 443, path: template("") },
         hosts: vec![(HostPattern::Exact(host(at)), None)],
         paths: vec![],

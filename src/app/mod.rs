@@ -7,6 +7,7 @@ mod declared;
 mod follow;
 mod harden;
 mod parts;
+mod stored;
 mod tables;
 
 use std::sync::Arc;

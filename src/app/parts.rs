@@ -33,7 +33,7 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     gates: Gates,
     sightings: Sightings,
-    tls: TlsConfigs,
+    pub(super) tls: TlsConfigs,
     declared: DeclaredKeys,
 }
 
@@ -84,8 +84,9 @@ impl Parts {
         environment: &Environment,
         commands: Commands,
     ) -> anyhow::Result<u64> {
-        let inventory = self.vault.inventory().context("the store cannot be read")?;
+        let mut inventory = self.vault.inventory().context("the store cannot be read")?;
         let counter = inventory.change_counter;
+        let config = &self.with_stored(config, std::mem::take(&mut inventory.services))?;
         let approach = |service: &Service| {
             Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
                 .with_context(|| format!("service `{}`", service.name))

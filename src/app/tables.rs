@@ -35,8 +35,7 @@ pub fn tables(
 ) -> anyhow::Result<(Snapshot, Vec<Unusable>)> {
     let services = config.services.iter().map(|entry| Ok((entry.service.clone(), approach(&entry.service)?)));
     let mut services = services.collect::<anyhow::Result<Vec<_>>>()?;
-    // What the operator declared wins a host over the catalogue.
-    services.sort_by_key(|(service, _)| !service.declared);
+    services.sort_by_key(|(service, _)| service.precedence());
     let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
     let mut credentials = inventory.credentials;
     credentials.extend(declared);

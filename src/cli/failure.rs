@@ -48,8 +48,17 @@ pub(super) fn code(error: &anyhow::Error) -> u8 {
 
 /// Whether the command line or the configuration has to change, and not the world.
 fn asks_for_another_line(error: &OperationError) -> bool {
-    use OperationError::{Declared, NoService, TakenByDeclared};
-    error.code() == ErrorCode::Invalid || matches!(error, NoService { .. } | TakenByDeclared(_) | Declared(_))
+    use OperationError::{BuiltInService, ConcernsKeys, Declared, DeclaredService, NoService, TakenByDeclared};
+    let another = matches!(
+        error,
+        NoService { .. }
+            | TakenByDeclared(_)
+            | Declared(_)
+            | DeclaredService(_)
+            | BuiltInService(_)
+            | ConcernsKeys { .. }
+    );
+    another || error.code() == ErrorCode::Invalid
 }
 
 /// The message with its causes, one a line; an error that only repeats its cause stands once.

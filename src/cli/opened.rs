@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::app;
-use crate::config::{Config, ServiceEntry};
+use crate::config::{Config, LeftOut, ServiceEntry};
 use crate::domain::{Name, SystemClock};
-use crate::operations::{Actor, Acts, OperationError, Operations};
+use crate::operations::{Actor, Acts, FORGED, OperationError, Operations};
 
 use super::session::Session;
 
@@ -25,8 +25,11 @@ impl Opened {
     /// # Errors
     /// When the configuration is wrong, or the store or its master key cannot be had.
     pub(super) fn or_make(session: &Session) -> anyhow::Result<Self> {
-        let config = Arc::new(session.load()?.config);
+        let config = session.load()?.config;
         let vault = Arc::new(app::open_vault(&config, &session.environment)?);
+        let services = vault.services()?;
+        let (config, _) = config.with_stored(&services.genuine, &services.forged);
+        let config = Arc::new(config);
         let acts = Acts::of(&config);
         let operations = Operations::new(Arc::clone(&config), vault, acts, Arc::new(SystemClock));
         Ok(Self { config, operations, actor: Actor::operator() })
@@ -56,6 +59,27 @@ impl Opened {
         self.operations.ready()?;
         Ok(self)
     }
+}
+
+/// The configuration with the services of the store, when there is one. What the store has and cannot be used is noted
+/// beside the results.
+///
+/// # Errors
+/// When the configuration is wrong, or the store or its master key cannot be had.
+pub(super) fn with_stored(session: &mut Session) -> anyhow::Result<Config> {
+    let config = session.load()?.config;
+    if !config.store.exists() {
+        return Ok(config);
+    }
+    let services = app::open_vault(&config, &session.environment)?.services()?;
+    for name in &services.forged {
+        session.screen.note(format!("The service `{name}` of the store is left out: {FORGED}."))?;
+    }
+    let (config, left_out) = config.with_stored(&services.genuine, &services.forged);
+    for LeftOut { name, why } in left_out {
+        session.screen.note(format!("The service `{name}` of the store is left out: {why}."))?;
+    }
+    Ok(config)
 }
 
 /// The service called `name` in a configuration.

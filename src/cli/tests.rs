@@ -1,5 +1,7 @@
 //! The command line without a process: a terminal that answers by heart, and screens that are read afterwards.
 
+mod services;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;

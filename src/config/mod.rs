@@ -10,6 +10,7 @@ mod schema;
 mod services;
 mod settings;
 mod shape;
+mod stored;
 mod tree;
 mod watch;
 mod wire;
@@ -31,6 +32,7 @@ pub use settings::{
     CallersMode, Config, DeclaredCredential, Listen, ListenAddress, MasterKey, ParentProxies, ServiceEntry, Unmatched,
     ValueSource,
 };
+pub use stored::{LeftOut, WhyLeftOut};
 pub use watch::{Changed, Watch};
 
 use compile::Context;

@@ -133,8 +133,10 @@ pub struct Verify {
     pub expect_true: Option<String>,
 }
 
-/// Everything that is known of a service. Built from a catalogue file, a `[service.*]` table, or both.
+/// Everything that is known of a service. Built from a catalogue file, a record of the store, a `[service.*]` table, or one
+/// laid over the other.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "where it is from is a fact for each place")]
 pub struct Service {
     /// The name that callers and files use.
     pub name: ServiceName,
@@ -144,6 +146,8 @@ pub struct Service {
     pub built_in: bool,
     /// Whether proxy.toml has a table for it.
     pub declared: bool,
+    /// The store has a record of it: of the whole of it, or of what differs from the built-in one.
+    pub stored: bool,
     /// Where requests go; none for a self-hosted service until its host is pinned by a variable or given in proxy.toml.
     pub base: BaseUrl,
     /// The hosts that belong to it at the proxy doors, each with the ports besides 80, 443 and the base URL's.
@@ -187,6 +191,24 @@ pub struct Service {
 }
 
 impl Service {
+    /// Its rank where several claim one host, the first first: the file's, then the store's, then the built-in ones.
+    pub const fn precedence(&self) -> u8 {
+        match (self.declared, self.stored) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+
+    /// Whether a key for the one goes to the same hosts, by the same way and to the same place, as a key for the other.
+    pub fn keeps_keys_alike(&self, other: &Self) -> bool {
+        self.base == other.base
+            && self.hosts == other.hosts
+            && self.auth == other.auth
+            && self.upstream == other.upstream
+            && self.allow_plaintext == other.allow_plaintext
+    }
+
     /// The names of the secret fields, each once, in the order of the placements.
     pub fn fields(&self) -> Vec<&Name> {
         let mut out: Vec<&Name> = Vec::new();

@@ -49,6 +49,7 @@ fn service(base: &str, auth: Vec<Placement>) -> Service {
         title: "Billing".into(),
         built_in: false,
         declared: true,
+        stored: false,
         base: BaseUrl { scheme, host: template(host), port: scheme.default_port(), path: template(base_path) },
         hosts: vec![],
         paths: vec![],

@@ -58,8 +58,7 @@ pub enum OperationError {
     Invalid(String),
     /// No such service.
     #[error(
-        "there is no service {}.{} `sidekey service search WORD` finds the built-in ones; your own stand as \
-         [service.NAME] in proxy.toml",
+        "there is no service {}.{} `sidekey service search WORD` finds one, `sidekey service add NAME` makes your own",
         .name.as_ref().map_or_else(|| "of that name".to_owned(), |name| format!("`{name}`")),
         .meant.as_ref().map(|meant| format!(" Did you mean `{meant}`?")).unwrap_or_default()
     )]
@@ -68,6 +67,20 @@ pub enum OperationError {
         name: Option<Name>,
         /// The one that was probably meant.
         meant: Option<String>,
+    },
+    /// A service that stands in proxy.toml is changed there.
+    #[error("`{0}` stands as [service.{0}] in the configuration, which counts before the store: change it there")]
+    DeclaredService(Name),
+    /// A built-in service, of which the store has no record.
+    #[error("`{0}` is built in and stays; `sidekey service edit {0}` changes it")]
+    BuiltInService(Name),
+    /// A change would send living keys elsewhere, place them otherwise or leave them unfit.
+    #[error("the change of `{service}` concerns keys; agree to it with --yes:\n  {}", .keys.join("\n  "))]
+    ConcernsKeys {
+        /// The service.
+        service: Name,
+        /// The keys, each with what would become of it.
+        keys: Vec<String>,
     },
     /// proxy.toml declares a key of the name that a new one should have.
     #[error("proxy.toml declares a [credential.{0}]: choose another name")]
@@ -131,7 +144,9 @@ impl OperationError {
             Self::NoService { .. } => ErrorCode::NotFound,
             Self::SeveralOwners { .. } => ErrorCode::Ambiguous,
             Self::TakenByDeclared(_) => ErrorCode::NameTaken,
-            Self::Declared(_) => ErrorCode::Conflict,
+            Self::Declared(_) | Self::DeclaredService(_) | Self::BuiltInService(_) | Self::ConcernsKeys { .. } => {
+                ErrorCode::Conflict
+            }
             Self::Invalid(_) | Self::Unplaceable { .. } => ErrorCode::Invalid,
             Self::Unwritable(_) => ErrorCode::Unavailable,
             Self::Unrecorded { .. } | Self::Unreadable(_) => ErrorCode::Internal,
@@ -153,6 +168,7 @@ fn code_of_store(error: &StoreError) -> ErrorCode {
         StoreError::Unknown { .. } => ErrorCode::NotFound,
         StoreError::Fixed(_)
         | StoreError::StillOwns { .. }
+        | StoreError::InUse { .. }
         | StoreError::NothingBefore { .. }
         | StoreError::Destroyed(_)
         | StoreError::Moved(_) => ErrorCode::Conflict,

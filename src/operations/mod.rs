@@ -36,6 +36,7 @@ pub use keys::{
 };
 pub use names::Names;
 pub use party::{Party, PartyError};
+pub use services::{ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange};
 pub use teams::TeamView;
 pub use users::UserView;
 

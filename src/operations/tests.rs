@@ -1,5 +1,7 @@
 //! Who sees and may do what, on a real store in a temporary folder.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -157,7 +157,7 @@ fn caller_detail(fault: &CallerFault) -> String {
             "No service is called `{name}`. `sidekey service search {name}` looks in the catalogue; a custom API is added as [service.{name}] in proxy.toml."
         ),
         CallerFault::NoServiceForHost(host) => format!(
-            "The host `{host}` belongs to no service, and this proxy passes nothing else. Add it to the `hosts` of a service in proxy.toml, or set policy = \"tunnel\" under [unmatched]."
+            "The host `{host}` belongs to no service, and this proxy passes nothing else. Make one with `sidekey service add NAME --base-url URL`, add it to the `hosts` of a service in proxy.toml, or set policy = \"tunnel\" under [unmatched]."
         ),
         CallerFault::Plaintext(service) => format!(
             "The base URL of service `{service}` is plain http to another machine, so its key would be readable on the way. Use https, or set allow_plaintext = true for this service."

@@ -27,7 +27,7 @@ const RESETS: [&str; 8] = ["epoch-s", "epoch-ms", "delta-s", "delta-ms", "durati
 
 /// Compiles `record`, which is complete: a catalogue record, a table of its own, or the one laid over the other.
 ///
-/// `built_in` and `declared` come out false, for who knows the record's origin to set. A relative `upstream.ca` stays
+/// `built_in`, `declared` and `stored` come out false, for who knows the record's origin to set. A relative `upstream.ca` stays
 /// relative. `limits` is checked, and only its family is kept. Variables that no template uses are left out, so that a
 /// table which overrides a templated base URL asks for nothing that it does not need.
 ///
@@ -54,6 +54,7 @@ pub fn compile(name: &Name, record: &ServiceRecord) -> Result<Service, RecordErr
         title: record.title.clone().unwrap_or_else(|| name.to_string()),
         built_in: false,
         declared: false,
+        stored: false,
         base,
         hosts,
         paths,

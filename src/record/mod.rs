@@ -1,4 +1,4 @@
-//! The service record as written: one shape for catalogue files, `[service.*]` tables and, later, the store.
+//! The service record as written: one shape for catalogue files, `[service.*]` tables and the store.
 //! `wire` is the text's shape, `overlay` lays one record over another, `compile` turns it into a `domain::Service`.
 //! It reads no file and knows no position in one: an error names the key path, and who read the file turns that into a
 //! line and a column.
@@ -9,6 +9,7 @@ mod error;
 mod nearest;
 mod overlay;
 mod place;
+mod text;
 mod units;
 mod wire;
 
@@ -16,6 +17,7 @@ pub use compile::compile;
 pub(crate) use error::Faults;
 pub use error::{KeyPath, RecordError, RecordErrors, Step};
 pub use nearest::nearest;
+pub use text::{TextError, from_toml, to_table, to_toml};
 pub use units::{UnitError, bytes, duration, host_and_port, rate};
 pub use wire::{
     Auth, AuthList, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord, UpstreamRecord,

@@ -418,3 +418,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_record_is_the_same_after_being_written_and_read() {
+    for (name, text) in crate::catalogue::names().map(|name| (name, crate::catalogue::text(name).unwrap())) {
+        let given = record(text);
+        assert_eq!(from_toml(&to_toml(&given)).unwrap(), given, "{name}");
+    }
+}
+
+#[test]
+fn a_table_for_the_file_expands_nothing() {
+    let given =
+        record("base_url = \"https://a.example\"\ntitle = \"costs ${MONEY}\"\nauth = [{ location = \"bearer\" }]");
+    let table = to_table(&Name::new("a.b").unwrap(), &given);
+    assert!(table.starts_with("[service.\"a.b\"]") && table.contains("$${MONEY}"), "{table}");
+}
+
+#[test]
+fn a_key_of_another_version_is_named_with_its_line() {
+    let error = from_toml("title = \"x\"\nquantum = \"s3cret\"").unwrap_err().to_string();
+    assert!(error.contains("quantum") && error.contains("line 2") && !error.contains("s3cret"), "{error}");
+    let error = from_toml("allow = \"s3cret\"").unwrap_err().to_string();
+    assert!(error.contains("expected") && !error.contains("s3cret"), "{error}");
+    assert_eq!(from_toml("").unwrap(), ServiceRecord::default());
+}

@@ -14,6 +14,7 @@ fn service(name: &str, hosts: Vec<(HostPattern, Option<u16>)>, paths: &[&str]) -
         title: name.into(),
         built_in: false,
         declared: false,
+        stored: false,
         base: BaseUrl { scheme: Scheme::Https, host: template("x.example"), port: 443, path: template("") },
         hosts,
         paths: paths.iter().map(|p| (*p).into()).collect(),

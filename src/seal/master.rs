@@ -69,6 +69,11 @@ impl MasterKey {
         opened.map(Secret::new).map_err(|_| SealError::Labelled(label.to_owned()))
     }
 
+    /// Whether `sealed` is what [`MasterKey::seal_labelled`] made of `value` under this label: then who has this key wrote it.
+    pub fn is_sealed_as(&self, label: &str, value: &[u8], sealed: &[u8]) -> bool {
+        self.open_labelled(label, sealed).is_ok_and(|opened| compare::equal(opened.expose(), value))
+    }
+
     pub(super) fn wrap(&self) -> &aead::Key {
         &self.wrap
     }

@@ -447,6 +447,72 @@ pub(super) fn a_deleted_key_stays_away_when_its_owner_is_gone(store: &dyn Store)
     assert!(matches!(store.restore_credential(&id("c1"), 4).unwrap_err(), StoreError::Unknown { what: "user", .. }));
 }
 
+fn service(called: &str, record: &str, revision: u32) -> StoredService {
+    StoredService { name: name(called), record: record.to_owned(), proof: None, revision, created_at: 0, updated_at: 0 }
+}
+
+pub(super) fn services_come_and_go_as_they_were_given(store: &dyn Store) {
+    assert!(store.inventory().unwrap().services.is_empty());
+    let receipt = store.add_service(&service("billing", "not = even = toml", 0), 10).unwrap();
+    assert_eq!((receipt.act, receipt.id.as_str(), receipt.version), (Act::ServiceAdded, "billing", Some(1)));
+    let again = store.add_service(&service("billing", "", 0), 11).unwrap_err();
+    assert!(matches!(again, StoreError::NameTaken { what: "service", .. }), "{again}");
+    store.add_service(&service("archive", "", 0), 11).unwrap();
+    let stale = store.change_service(&service("billing", "x", 2), 12).unwrap_err();
+    assert!(matches!(stale, StoreError::Moved(_)), "{stale}");
+    let receipt = store.change_service(&service("billing", "title = \"Ü\"", 1), 12).unwrap();
+    assert_eq!((receipt.act, receipt.version), (Act::ServiceChanged, Some(2)));
+    let lost = store.change_service(&service("billing", "y", 1), 13).unwrap_err();
+    assert!(matches!(lost, StoreError::Moved(_)), "an edit of what somebody else changed meanwhile: {lost}");
+    let found = store.services().unwrap();
+    assert_eq!(found, store.inventory().unwrap().services);
+    assert_eq!(found.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["archive", "billing"]);
+    let expected = StoredService { created_at: 10, updated_at: 12, ..service("billing", "title = \"Ü\"", 2) };
+    assert_eq!(found[1], expected);
+    let receipt = store.delete_service(&name("billing"), 14).unwrap();
+    assert_eq!((receipt.act, receipt.version), (Act::ServiceDeleted, Some(2)));
+    for gone in [store.delete_service(&name("billing"), 15), store.change_service(&service("billing", "x", 2), 15)] {
+        assert!(matches!(gone, Err(StoreError::Unknown { what: "stored service", .. })), "{gone:?}");
+    }
+    store.add_service(&service("billing", "", 0), 16).unwrap();
+    assert_eq!(store.services().unwrap()[1].revision, 1);
+}
+
+pub(super) fn a_services_proof_comes_and_goes_with_its_record(store: &dyn Store) {
+    adopt(store);
+    let proof = |fill: u8, master: u32| {
+        let label = StoredService::label(&name("billing"));
+        Some(LabelledValue { label, master, sealed: vec![fill; 60] })
+    };
+    let given = StoredService { proof: proof(1, 1), ..service("billing", "a", 0) };
+    store.add_service(&given, 1).unwrap();
+    assert_eq!(store.services().unwrap()[0].proof, given.proof);
+    let other = StoredService { proof: proof(2, 2), ..service("billing", "b", 1) };
+    assert!(matches!(store.change_service(&other, 2).unwrap_err(), StoreError::Moved(_)), "another master key's");
+    assert_eq!(store.services().unwrap()[0].record, "a", "nothing was changed");
+    let next = StoredService { proof: proof(3, 1), ..service("billing", "b", 1) };
+    store.change_service(&next, 3).unwrap();
+    assert_eq!(store.services().unwrap()[0].proof, next.proof);
+    assert_eq!(store.sealed_contents().unwrap().labelled, next.proof.into_iter().collect::<Vec<_>>());
+    store.delete_service(&name("billing"), 4).unwrap();
+    assert!(store.sealed_contents().unwrap().labelled.is_empty());
+}
+
+pub(super) fn a_service_stays_while_a_living_key_is_for_it(store: &dyn Store) {
+    adopt(store);
+    let stripe = name("stripe");
+    store.add_service(&service("stripe", "", 0), 1).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), 2).unwrap();
+    match store.delete_service(&stripe, 3).unwrap_err() {
+        StoreError::InUse { service, keys } => {
+            assert_eq!((service.as_str(), keys), ("stripe", vec!["main".to_owned()]));
+        }
+        other => panic!("{other}"),
+    }
+    store.delete_credential(&id("c1"), 4).unwrap();
+    store.delete_service(&stripe, 5).unwrap();
+}
+
 pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     adopt(store);
     let mut last = store.change_counter().unwrap();
@@ -494,6 +560,12 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     moved("delete caller");
     store.delete_user(&UserId::new("u2"), None, 8).unwrap();
     moved("delete user");
+    store.add_service(&service("billing", "", 0), 9).unwrap();
+    moved("add service");
+    store.change_service(&service("billing", "x", 1), 9).unwrap();
+    moved("change service");
+    store.delete_service(&name("billing"), 9).unwrap();
+    moved("delete service");
 }
 
 pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(store: &dyn Store) {

@@ -95,6 +95,14 @@ pub enum StoreError {
         /// The names of its callers.
         callers: Vec<String>,
     },
+    /// A service that living keys are for.
+    #[error("the service `{service}` is in use by {}; delete those keys first", .keys.join(", "))]
+    InUse {
+        /// The service.
+        service: String,
+        /// The names of the keys.
+        keys: Vec<String>,
+    },
     /// No version to go back to.
     #[error("`{name}` has no version before version {version} to go back to")]
     NothingBefore {

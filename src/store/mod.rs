@@ -11,14 +11,14 @@ mod sqlite;
 use std::fmt::Debug;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, Role, Sealed, Share, Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
 };
 
 pub use error::StoreError;
 pub use rows::{
     Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
     ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, SealedVersion,
-    VersionRow,
+    StoredService, VersionRow,
 };
 pub use sqlite::Sqlite;
 
@@ -162,6 +162,20 @@ pub trait Store: Send + Sync + Debug {
 
     /// The living teams by name.
     fn teams(&self) -> Result<Vec<ListedTeam>, StoreError>;
+
+    /// Adds a service, with its proof or none. Its record is kept as it is given. Fails with [`StoreError::NameTaken`].
+    fn add_service(&self, service: &StoredService, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Gives a service another record and proof. `service.revision` is the one that it replaces: else
+    /// [`StoreError::Moved`]. Fails with [`StoreError::Unknown`].
+    fn change_service(&self, service: &StoredService, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Ends a service. Fails with [`StoreError::Unknown`], and [`StoreError::InUse`] while there are living keys for it: the
+    /// name could come back as something else, and they would be sent there.
+    fn delete_service(&self, name: &ServiceName, at: i64) -> Result<Receipt, StoreError>;
+
+    /// The services by name.
+    fn services(&self) -> Result<Vec<StoredService>, StoreError>;
 
     /// Reads every page and index. Fails with [`StoreError::Corrupt`]. Takes seconds on a large store.
     fn check_integrity(&self) -> Result<(), StoreError>;

@@ -45,6 +45,12 @@ pub enum Act {
     MemberAdded,
     /// A user is no member of a team any more.
     MemberRemoved,
+    /// A service was added.
+    ServiceAdded,
+    /// A service got another record.
+    ServiceChanged,
+    /// A service was deleted.
+    ServiceDeleted,
     /// Every value was put under another master key.
     MasterRotated,
 }
@@ -72,6 +78,9 @@ impl Act {
             Self::TeamDeleted => "team.deleted",
             Self::MemberAdded => "team.member_added",
             Self::MemberRemoved => "team.member_removed",
+            Self::ServiceAdded => "service.added",
+            Self::ServiceChanged => "service.changed",
+            Self::ServiceDeleted => "service.deleted",
             Self::MasterRotated => "master.rotated",
         }
     }
@@ -88,7 +97,8 @@ pub struct Receipt {
     pub name: String,
     /// The user it belongs to, for what belongs to one.
     pub owner: Option<UserId>,
-    /// For a credential: the version that is current afterwards. For the master key: its number.
+    /// For a credential: the version that is current afterwards. For a service: its revision. For the master key: its
+    /// number.
     pub version: Option<u32>,
     /// The other side of it, as `kind:identifier`: with whom it was shared, who became a member, who got what was left.
     pub with: Option<String>,
@@ -107,8 +117,37 @@ pub struct Inventory {
     pub callers: Vec<Caller>,
     /// The living credentials, each with its current version's ciphertext and its shares.
     pub credentials: Vec<Credential>,
+    /// The services of the store.
+    pub services: Vec<StoredService>,
     /// The change counter of that moment.
     pub change_counter: u64,
+}
+
+/// A service as the store keeps it. The record is a text whose meaning is nothing to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredService {
+    /// What it is called, for ever.
+    pub name: ServiceName,
+    /// Its record in TOML, as in a catalogue file; for a built-in service, what is laid over that.
+    pub record: String,
+    /// What tells that the record is as sidekey wrote it; see [`StoredService::label`]. None when somebody took it away.
+    pub proof: Option<LabelledValue>,
+    /// Counts its changes, from 1.
+    pub revision: u32,
+    /// When it was added, in Unix seconds.
+    pub created_at: i64,
+    /// When it was changed last.
+    pub updated_at: i64,
+}
+
+impl StoredService {
+    /// What stands before a service's name in the label of its proof.
+    pub const LABEL: &'static str = "service/";
+
+    /// The label under which the proof of its record is sealed.
+    pub fn label(name: &ServiceName) -> String {
+        format!("{}{name}", Self::LABEL)
+    }
 }
 
 /// How the store knows a master key without having it.

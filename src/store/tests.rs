@@ -46,6 +46,9 @@ contract_for_sqlite!(
     what_was_shared_with_a_user_or_a_team_ends_with_it,
     a_user_leaves_nothing_without_an_owner,
     a_deleted_key_stays_away_when_its_owner_is_gone,
+    services_come_and_go_as_they_were_given,
+    a_services_proof_comes_and_goes_with_its_record,
+    a_service_stays_while_a_living_key_is_for_it,
     every_change_moves_the_counter,
     the_first_master_key_stays_until_everything_is_under_the_next,
 );

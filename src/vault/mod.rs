@@ -10,6 +10,7 @@ pub mod declared;
 mod error;
 mod master;
 mod people;
+mod services;
 mod token;
 
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use crate::store::{Inventory, LabelledValue, SealedVersion, Store};
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
 pub use error::VaultError;
+pub use services::ProvenServices;
 pub use token::{PREFIX as TOKEN_PREFIX, Token};
 
 /// How long the value of a deleted credential is kept, in seconds.

@@ -407,3 +407,60 @@ fn declared_values_that_cannot_be_used_are_refused_without_showing_them() {
     assert!(matches!(why(DeclaredValue::File(Path::new("/nonexistent/x").into())), Unreadable::File(_)));
     assert!(matches!(why(sh("echo canary; echo locked >&2; exit 3")), Unreadable::Command(_)));
 }
+
+/// Changes the services' rows and proofs as somebody who can write the file would.
+fn tamper(world: &World, sql: &str) {
+    let connection = rusqlite::Connection::open(world.path("sidekey.db")).unwrap();
+    assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+fn told_apart(vault: &Vault) -> (Vec<String>, Vec<String>) {
+    let services = vault.services().unwrap();
+    let genuine = services.genuine.iter().map(|service| service.name.to_string());
+    (genuine.collect(), services.forged.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_service_that_was_not_written_with_the_master_key_does_not_count() {
+    let one = "UPDATE services SET record = 'base_url = \"https://evil.example\"' WHERE name = 'billing'";
+    let table = [
+        one,
+        "INSERT INTO services VALUES ('billing', 'base_url = \"https://evil.example\"', 1, 1, 1) ON CONFLICT DO UPDATE SET record = excluded.record",
+        "DELETE FROM labelled WHERE label = 'service/billing'",
+        "UPDATE labelled SET sealed = zeroblob(60) WHERE label = 'service/billing'",
+        "UPDATE labelled SET sealed = (SELECT sealed FROM labelled WHERE label = 'service/other') WHERE label = 'service/billing'",
+        "UPDATE services SET record = (SELECT record FROM services WHERE name = 'other') WHERE name = 'billing'",
+    ];
+    for sql in table {
+        let world = World::new();
+        let vault = world.vault();
+        for (name, record) in
+            [("billing", "base_url = \"https://billing.example\""), ("other", "base_url = \"https://o.example\"")]
+        {
+            vault.add_service(&Name::new(name).unwrap(), record).unwrap();
+        }
+        assert_eq!(told_apart(&vault), (vec!["billing".to_owned(), "other".to_owned()], vec![]));
+        tamper(&world, sql);
+        assert_eq!(told_apart(&vault), (vec!["other".to_owned()], vec!["billing".to_owned()]), "{sql}");
+        vault.delete_service(&Name::new("billing").unwrap()).unwrap();
+        vault.add_service(&Name::new("billing").unwrap(), "title = \"again\"").unwrap();
+        assert_eq!(told_apart(&vault).1, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn services_count_on_under_another_master_key() {
+    let world = World::new();
+    let vault = world.vault();
+    let billing = Name::new("billing").unwrap();
+    vault.add_service(&billing, "a = 1").unwrap();
+    let follower = world.vault();
+    vault.rotate_master(&world.key()).unwrap();
+    assert_eq!(told_apart(&vault).0, ["billing"]);
+    let behind = follower.services().unwrap_err();
+    assert!(matches!(behind, VaultError::Store(StoreError::Moved(_))), "it waits for the key: {behind}");
+    follower.refresh_master(&world.key()).unwrap();
+    assert_eq!(told_apart(&follower).0, ["billing"]);
+    follower.change_service(&billing, 1, "a = 2").unwrap();
+    assert_eq!(told_apart(&vault).0, ["billing"]);
+}

@@ -17,6 +17,7 @@ mod leak;
 mod life;
 mod people;
 mod placement;
+mod services;
 mod story;
 mod streaming;
 mod upstream;

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
+use crate::cli::opened;
 use crate::cli::session::Session;
+use crate::domain::Service;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey service list
-  sidekey service list --custom           only what proxy.toml adds or changes
+  sidekey service list --custom           only what the store or proxy.toml adds or changes
   sidekey service list --json | jq -r '.items[].name'";
 
 /// List the services
@@ -16,7 +18,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
-    /// Only services that stand in proxy.toml
+    /// Only services of the store and of proxy.toml
     #[arg(long)]
     custom: bool,
     /// Print JSON: {"version":1,"items":[…]}
@@ -25,9 +27,14 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let config = session.load()?.config;
+    let config = opened::with_stored(session)?;
     let services = config.services.iter().map(|entry| &entry.service);
-    let wanted = services.filter(|service| !arguments.custom || service.declared || !service.built_in);
-    let empty = if arguments.custom { "proxy.toml adds and changes no service." } else { "There is no service." };
+    let own = |service: &&Service| service.declared || service.stored || !service.built_in;
+    let wanted = services.filter(|service| !arguments.custom || own(service));
+    let empty = if arguments.custom {
+        "No service is added or changed; `sidekey service add` adds your own."
+    } else {
+        "There is no service."
+    };
     Ok(super::listed(wanted, empty).show(arguments.json, &mut session.screen)?)
 }

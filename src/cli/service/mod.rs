@@ -1,5 +1,12 @@
-//! `sidekey service`: what can be called. The built-in catalogue with proxy.toml laid over it, and custom services.
+//! `sidekey service`: what can be called. The built-in catalogue with the store and proxy.toml laid over it, and custom
+//! services of either.
 
+mod add;
+mod delete;
+mod edit;
+mod flags;
+mod import;
+mod keep;
 mod list;
 mod search;
 mod show;
@@ -19,17 +26,25 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey service list                    every service, built-in and custom
   sidekey service search payments         find one by a word
-  sidekey service show stripe             where its key goes, and how to get one";
+  sidekey service show stripe             where its key goes, and how to get one
+  sidekey service add billing --base-url https://billing.example.com --header X-API-Key
+  sidekey service import openapi.yaml     your own API from its description";
 
-/// The services that can be called: built-in and custom
+/// Services: list, search, show, add, edit, delete, import
 ///
-/// Many APIs are built in and need no configuration; `[service.NAME]` in proxy.toml changes one of them or adds your own.
+/// Many APIs are built in and need no configuration. Your own are kept in the store by `add` and `import`, or stand as
+/// [service.NAME] in proxy.toml, which counts first; both can change a built-in one key by key. A running proxy follows every
+/// change within one second.
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = EXAMPLES, arg_required_else_help = true)]
 pub(super) enum Command {
     List(list::Arguments),
     Show(show::Arguments),
     Search(search::Arguments),
+    Add(add::Arguments),
+    Edit(edit::Arguments),
+    Delete(delete::Arguments),
+    Import(import::Arguments),
 }
 
 pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
@@ -37,6 +52,10 @@ pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()>
         Command::List(arguments) => list::run(&arguments, session),
         Command::Show(arguments) => show::run(&arguments, session),
         Command::Search(arguments) => search::run(&arguments, session),
+        Command::Add(arguments) => add::run(&arguments, session),
+        Command::Edit(arguments) => edit::run(&arguments, session),
+        Command::Delete(arguments) => delete::run(&arguments, session),
+        Command::Import(arguments) => import::run(&arguments, session),
     }
 }
 
@@ -59,10 +78,12 @@ fn listed<'a>(services: impl IntoIterator<Item = &'a Service>, empty: &str) -> L
 
 /// Where a service is from, in words.
 fn origin(service: &Service) -> &'static str {
-    match (service.built_in, service.declared) {
-        (true, false) => "built-in",
-        (true, true) => "built-in, changed in proxy.toml",
-        (false, _) => "proxy.toml",
+    match (service.built_in, service.declared, service.stored) {
+        (true, true, _) => "built-in, changed in proxy.toml",
+        (true, false, true) => "built-in, changed in the store",
+        (true, false, false) => "built-in",
+        (false, true, _) => "proxy.toml",
+        (false, false, _) => "store",
     }
 }
 
@@ -84,6 +105,8 @@ fn item(service: &Service) -> Value {
         })).collect::<Vec<_>>(),
         "built_in": service.built_in,
         "declared": service.declared,
+        "stored": service.stored,
+        "from": origin(service),
         "category": service.category,
         "aliases": service.aliases,
         "docs": service.docs,

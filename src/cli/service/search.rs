@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::opened;
 use crate::cli::session::Session;
 use crate::domain::Service;
 use crate::record::nearest;
@@ -27,7 +28,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let config = session.load()?.config;
+    let config = opened::with_stored(session)?;
     let words = words(&arguments.words);
     let mut found: Vec<(usize, &Service)> =
         config.services.iter().filter_map(|entry| Some((distance(&entry.service, &words)?, &entry.service))).collect();
@@ -36,7 +37,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let meant = words.first().and_then(|word| nearest(word, known));
     let empty = match meant {
         Some(name) => format!("Nothing was found. Did you mean `{name}`?"),
-        None => "Nothing was found. Your own API becomes a service by [service.NAME] in proxy.toml.".to_owned(),
+        None => {
+            "Nothing was found. Your own API becomes a service by `sidekey service add` or `sidekey service import`."
+                .to_owned()
+        }
     };
     let list = super::listed(found.into_iter().map(|(_, service)| service), &empty);
     Ok(list.show(arguments.json, &mut session.screen)?)

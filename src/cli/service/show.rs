@@ -10,11 +10,13 @@ use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
 use crate::domain::{Limits, Name, Service, Variable};
+use crate::record::to_table;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey service show stripe
-  sidekey service show billing --json";
+  sidekey service show billing --json
+  sidekey service show billing --toml >> proxy.toml";
 
 /// Show one service
 ///
@@ -24,14 +26,21 @@ Examples:
 pub(in crate::cli) struct Arguments {
     /// The service
     service: Name,
+    /// Print the whole record as a table for proxy.toml
+    #[arg(long, conflicts_with = "json")]
+    toml: bool,
     /// Print JSON: {"version":1,"items":[…]} with the one service
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let config = session.load()?.config;
-    let service = &opened::service(&config, &arguments.service)?.service;
+    let config = opened::with_stored(session)?;
+    let entry = opened::service(&config, &arguments.service)?;
+    let service = &entry.service;
+    if arguments.toml {
+        return Ok(session.screen.say(to_table(&service.name, &entry.record).trim_end())?);
+    }
     if arguments.json {
         return Ok(show_items(&[super::item(service)], &mut session.screen)?);
     }

@@ -1,6 +1,7 @@
 //! The file as users meet it: what it takes, what it refuses and how it says so, and what it never shows.
 
 mod example;
+mod stored;
 
 use proptest::prelude::*;
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Row, params};
 use crate::domain::{Credential, CredentialId, Name, Shared, Source};
 
 use super::super::{CredentialFilter, CredentialHistory, Inventory, ListedCredential, StoreError, VersionRow};
-use super::{callers, codec, people};
+use super::{callers, codec, people, services};
 
 const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
@@ -28,6 +28,7 @@ pub(super) fn load(connection: &mut Connection) -> Result<Inventory, StoreError>
         teams: people::teams(&transaction)?.into_iter().map(|listed| listed.team).collect(),
         callers: callers::list(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
         credentials: listed.into_iter().map(|listed| listed.credential).collect(),
+        services: services::services(&transaction)?,
         change_counter: change_counter(&transaction)?,
     })
 }

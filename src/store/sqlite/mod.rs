@@ -11,6 +11,7 @@ mod master;
 mod people;
 mod place;
 mod schema;
+mod services;
 
 #[cfg(test)]
 pub(super) use codec::fields;
@@ -28,12 +29,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, Role, Sealed, Share, Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
 };
 
 use super::{
     CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
     ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, Store, StoreError,
+    StoredService,
 };
 
 /// Earlier versions can corrupt a WAL database that several connections use.
@@ -368,6 +370,25 @@ impl Store for Sqlite {
 
     fn teams(&self) -> Result<Vec<ListedTeam>, StoreError> {
         self.read(|connection| people::teams(&*connection.transaction()?))
+    }
+
+    fn add_service(&self, service: &StoredService, at: i64) -> Result<Receipt, StoreError> {
+        let service = service.clone();
+        self.write(move |transaction| services::add(transaction, &service, at))
+    }
+
+    fn change_service(&self, service: &StoredService, at: i64) -> Result<Receipt, StoreError> {
+        let service = service.clone();
+        self.write(move |transaction| services::change(transaction, &service, at))
+    }
+
+    fn delete_service(&self, name: &ServiceName, at: i64) -> Result<Receipt, StoreError> {
+        let name = name.clone();
+        self.write(move |transaction| services::delete(transaction, &name, at))
+    }
+
+    fn services(&self) -> Result<Vec<StoredService>, StoreError> {
+        self.read(|connection| services::services(connection))
     }
 
     fn check_integrity(&self) -> Result<(), StoreError> {
