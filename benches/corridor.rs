@@ -90,6 +90,7 @@ impl Corridor {
             services: services.collect(),
             callers: world::callers(CALLERS),
             credentials: credentials.collect(),
+            formers: Vec::new(),
             unmatched: Unmatched::Deny,
             browser_origins: Vec::new(),
             gates: &Gates::default(),

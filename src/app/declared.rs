@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, DeclaredCredential, Environment, ValueSource};
-use crate::domain::{Credential, Name, Source, SourceKind};
+use crate::domain::{Credential, Fields, Name, Source, SourceKind};
 use crate::vault::Vault;
 use crate::vault::declared::{Declared, DeclaredError, DeclaredValue};
 
@@ -97,6 +97,14 @@ fn places(declared: &DeclaredCredential, environment: &Environment) -> Declared 
     };
     let fields = declared.fields.iter().map(place).collect();
     Declared { name: declared.name.clone(), service: declared.service.clone(), fields }
+}
+
+/// The value of a declared key, read from its place now.
+///
+/// # Errors
+/// When it cannot be read, or is one that no request can carry.
+pub fn declared_value(declared: &DeclaredCredential, environment: &Environment) -> Result<Fields, DeclaredError> {
+    places(declared, environment).read()
 }
 
 /// Why a declared key would have no value, as far as a look at places of these `kinds` tells; nothing is run.

@@ -17,6 +17,7 @@ use crate::listen::Bound;
 use super::console;
 use super::declared::Commands;
 use super::parts::Parts;
+use super::upkeep::Upkeep;
 
 /// How often the store is asked whether it changed.
 const STORE: Duration = Duration::from_millis(250);
@@ -53,6 +54,9 @@ pub(super) struct Follower {
     pub(super) environment: Environment,
     /// The store's change counter that the current snapshot stands for.
     pub(super) seen: u64,
+    pub(super) upkeep: Upkeep,
+    /// Why the last change could not be taken up: said once, though it is tried again and again.
+    pub(super) failed: Option<String>,
 }
 
 impl Follower {
@@ -89,6 +93,7 @@ impl Follower {
                 if counter != self.seen {
                     self.refresh(Commands::Changed);
                 }
+                self.upkeep.look(&self.parts, &self.loaded.config);
             }
             Err(error) => {
                 self.parts.line.set_unready(Some(format!("the store cannot be read: {error}")));
@@ -98,12 +103,16 @@ impl Follower {
 
     fn refresh(&mut self, commands: Commands) {
         match self.parts.refresh(&self.loaded.config, &self.environment, commands) {
-            Ok(counter) => self.seen = counter,
+            Ok(counter) => {
+                self.seen = counter;
+                self.failed = None;
+            }
             Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the change could not be taken up; the former state stays"
-                );
+                let error = format!("{error:#}");
+                if self.failed.as_ref() != Some(&error) {
+                    tracing::error!(error, "the change could not be taken up; the former state stays");
+                }
+                self.failed = Some(error);
             }
         }
     }

@@ -9,6 +9,7 @@ mod harden;
 mod parts;
 mod stored;
 mod tables;
+mod upkeep;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Environment, ListenAddress, Loaded, Watch};
 use crate::listen::Bound;
 
-pub use declared::look_at_declared;
+pub use declared::{declared_value, look_at_declared};
 pub use harden::harden;
-pub use parts::{master_key_source, open_vault};
+pub use parts::{master_key_source, open_vault, probe};
 pub use tables::{Beside, tables};
 
 use parts::Parts;
@@ -59,7 +60,15 @@ impl Running {
         let parts = Arc::new(parts);
         let stop = CancellationToken::new();
         let threads = cores::start(&parts, listeners, cores, &stop)?;
-        let follower = follow::Follower { parts: Arc::clone(&parts), loaded, environment: environment.clone(), seen };
+        let upkeep = upkeep::Upkeep::default();
+        let follower = follow::Follower {
+            parts: Arc::clone(&parts),
+            loaded,
+            environment: environment.clone(),
+            seen,
+            upkeep,
+            failed: None,
+        };
         let control = follow::start(follower, watch, console, &stop)?;
         Ok(Self { addresses, console: console_address, stop, threads, control: Some(control), parts })
     }

@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 
 use crate::access::{Callers, Sightings};
 use crate::audit;
-use crate::config::{Config, Environment, MasterKey};
+use crate::config::{Config, Environment, ListenAddress, MasterKey};
 use crate::crypto::digest;
 use crate::domain::{Clock, Http2, Service, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
 use crate::keys::MasterKeySource;
 use crate::listen;
 use crate::metrics::{Format, Metrics};
-use crate::operations;
+use crate::operations::{self, Acts, Operations, Probe};
 use crate::pipeline::{self, Line, Snapshot, Sources};
 use crate::store::Sqlite;
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
@@ -31,6 +31,8 @@ pub(super) struct Parts {
     pub(super) vault: Arc<Vault>,
     pub(super) audit: Arc<audit::Log>,
     pub(super) metrics: Arc<Metrics>,
+    /// What administrators do; it follows the configuration as the line does.
+    pub(super) operations: Arc<Operations>,
     gates: Gates,
     sightings: Sightings,
     pub(super) tls: TlsConfigs,
@@ -47,32 +49,25 @@ impl Parts {
     ) -> anyhow::Result<(Self, u64)> {
         let vault = Arc::new(open_vault(config, environment)?);
         let audit = audit::Log::open(&operations::audit_folder(config)).context("the audit log cannot be opened")?;
+        let (audit, first) = (Arc::new(audit), Arc::new(config.clone()));
+        let acts = Acts::sharing(config, Arc::clone(&audit));
+        let operations = Arc::new(Operations::new(first, Arc::clone(&vault), acts, Arc::new(SystemClock)));
         let metrics = Arc::new(Metrics::new(cores, SystemClock.wall()));
-        let (tls, trust) = TlsConfigs::system();
-        for problem in &trust.problems {
-            tracing::warn!(problem, "some of the system's certificate authorities cannot be used");
-        }
-        if trust.fallback {
-            tracing::warn!("this system has no certificate authorities: the built-in ones are used");
-        }
-        let parent = parent(config, &tls)?;
-        let defaults = Timeouts::default();
-        let strangers = Approach::new(&UpstreamOptions::default(), defaults.connect, &tls)?;
-        let upstream = Upstream::new(Dialer::new(Guard::new(own), parent), strangers);
+        let (upstream, tls) = outward(config, own)?;
         let (gates, sightings) = (Gates::default(), Sightings::default());
         let (first, _) = Snapshot::build(Sources {
             services: Vec::new(),
             callers: Callers::new(Vec::new(), Vec::new(), None, digest::sha256, &sightings),
             credentials: Vec::new(),
+            formers: Vec::new(),
             unmatched: pipeline::Unmatched::Deny,
             browser_origins: Vec::new(),
             gates: &gates,
             metrics: &metrics,
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
-        let audit = Arc::new(audit);
         let declared = DeclaredKeys::default();
-        let parts = Self { line, vault, audit, metrics, gates, sightings, tls, declared };
+        let parts = Self { line, vault, audit, metrics, operations, gates, sightings, tls, declared };
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
@@ -84,16 +79,18 @@ impl Parts {
         environment: &Environment,
         commands: Commands,
     ) -> anyhow::Result<u64> {
+        let source = master_key_source(config, environment)?;
+        self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
         let mut inventory = self.vault.inventory().context("the store cannot be read")?;
         let counter = inventory.change_counter;
-        let config = &self.with_stored(config, std::mem::take(&mut inventory.services))?;
+        let config = self.with_stored(config, std::mem::take(&mut inventory.services))?;
         let approach = |service: &Service| {
             Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
                 .with_context(|| format!("service `{}`", service.name))
         };
-        let declared = self.declared.read(config, environment, &self.vault, commands);
+        let declared = self.declared.read(&config, environment, &self.vault, commands);
         let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
-        let (snapshot, unusable) = tables(config, inventory, declared, approach, &beside)?;
+        let (snapshot, unusable) = tables(&config, inventory, declared, approach, &beside)?;
         for left_out in unusable {
             tracing::warn!(credential = %left_out.credential, why = left_out.why, "a credential cannot be used");
         }
@@ -102,6 +99,7 @@ impl Parts {
         self.tls.forget_unused();
         self.gates.forget_unused();
         self.metrics.forget_unused();
+        self.operations.follow(Arc::new(config));
         Ok(counter)
     }
 
@@ -135,11 +133,40 @@ impl Parts {
     }
 }
 
+/// The way to the services, as `config` and the system have it. `own` are addresses that are never dialled.
+fn outward(config: &Config, own: Vec<SocketAddr>) -> anyhow::Result<(Upstream, TlsConfigs)> {
+    let (tls, trust) = TlsConfigs::system();
+    for problem in &trust.problems {
+        tracing::warn!(problem, "some of the system's certificate authorities cannot be used");
+    }
+    if trust.fallback {
+        tracing::warn!("this system has no certificate authorities: the built-in ones are used");
+    }
+    let parent = parent(config, &tls)?;
+    let strangers = Approach::new(&UpstreamOptions::default(), Timeouts::default().connect, &tls)?;
+    Ok((Upstream::new(Dialer::new(Guard::new(own), parent), strangers), tls))
+}
+
+/// The way to the services for a command, which may run beside the proxy.
+///
+/// # Errors
+/// When the parent proxy in the environment cannot be used.
+pub fn probe(config: &Config) -> anyhow::Result<Probe> {
+    let tcp = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    };
+    let own = config.listen.proxy.iter().chain(&config.listen.console).filter_map(tcp).collect();
+    let (upstream, tls) = outward(config, own)?;
+    Ok(Probe::new(upstream, tls))
+}
+
 /// Opens the store with its master key, making what is missing.
 ///
 /// # Errors
 /// When the store or the key cannot be had; the message says what to do.
 pub fn open_vault(config: &Config, environment: &Environment) -> anyhow::Result<Vault> {
+    operations::finish_restore(config).context("a restore was cut off and cannot be finished")?;
     let store = Sqlite::open(&config.store).context("the store cannot be opened")?;
     let source = master_key_source(config, environment)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -43,6 +43,7 @@ pub fn tables(
         services,
         callers: Callers::new(inventory.users, inventory.callers, unproven.as_ref(), digest::sha256, beside.sightings),
         credentials,
+        formers: inventory.formers,
         unmatched: match config.unmatched {
             Unmatched::Deny => pipeline::Unmatched::Deny,
             Unmatched::Tunnel => pipeline::Unmatched::Tunnel,

@@ -19,6 +19,7 @@
 
 mod append;
 mod chain;
+mod copy;
 mod entry;
 mod error;
 mod export;
@@ -31,6 +32,7 @@ mod segment;
 mod verify;
 mod writer;
 
+pub use copy::copy;
 pub use entry::{Act, Entry, HOST_LIMIT, Outcome, PATH_LIMIT, WORD_LIMIT};
 pub use error::AuditError;
 pub use export::{Format, export};

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{audit, caller, check, completions, demo, explain, key, man, serve, service, team, up, user};
+use super::{
+    audit, backup, caller, check, completions, demo, explain, key, man, master, restore, serve, service, team, up, user,
+};
 
 const END: &str = "\
 Examples:
@@ -77,6 +79,10 @@ pub(super) enum Command {
     Explain(explain::Arguments),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Master(master::Command),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }

@@ -58,7 +58,7 @@ fn asks_for_another_line(error: &OperationError) -> bool {
             | BuiltInService(_)
             | ConcernsKeys { .. }
     );
-    another || error.code() == ErrorCode::Invalid
+    another || (error.code() == ErrorCode::Invalid && !matches!(error, OperationError::Backup(_)))
 }
 
 /// The message with its causes, one a line; an error that only repeats its cause stands once.

@@ -18,6 +18,7 @@ mod variables;
 mod ways;
 
 mod audit;
+mod backup;
 mod caller;
 mod check;
 mod completions;
@@ -25,6 +26,8 @@ mod demo;
 mod explain;
 mod key;
 mod man;
+mod master;
+mod restore;
 mod serve;
 mod service;
 mod team;
@@ -75,6 +78,9 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::User(command) => user::run(command, session),
         Command::Team(command) => team::run(command, session),
         Command::Explain(args) => explain::run(&args, session),
+        Command::Master(command) => master::run(command, session),
+        Command::Backup(args) => backup::run(&args, session),
+        Command::Restore(args) => restore::run(&args, session),
         Command::Audit(command) => audit::run(command, session),
         Command::Completions(args) => completions::run(&args, session),
         Command::Man(args) => man::run(&args, session),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app;
 use crate::config::{Config, LeftOut, ServiceEntry};
 use crate::domain::{Name, SystemClock};
-use crate::operations::{Actor, Acts, FORGED, OperationError, Operations};
+use crate::operations::{Actor, Acts, FORGED, OperationError, Operations, finish_restore};
 
 use super::session::Session;
 
@@ -40,8 +40,9 @@ impl Opened {
     /// # Errors
     /// As [`Self::or_make`], and when there is no store.
     pub(super) fn existing(session: &Session) -> anyhow::Result<Self> {
-        let path = session.load()?.config.store;
-        if !path.exists() {
+        let config = session.load()?.config;
+        if !has_store(&config)? {
+            let path = &config.store;
             anyhow::bail!(
                 "there is no store at {} yet: `sidekey up` or `sidekey key add` makes one; name another configuration \
                  with --config",
@@ -68,7 +69,7 @@ impl Opened {
 /// When the configuration is wrong, or the store or its master key cannot be had.
 pub(super) fn with_stored(session: &mut Session) -> anyhow::Result<Config> {
     let config = session.load()?.config;
-    if !config.store.exists() {
+    if !has_store(&config)? {
         return Ok(config);
     }
     let services = app::open_vault(&config, &session.environment)?.services()?;
@@ -80,6 +81,15 @@ pub(super) fn with_stored(session: &mut Session) -> anyhow::Result<Config> {
         session.screen.note(format!("The service `{name}` of the store is left out: {why}."))?;
     }
     Ok(config)
+}
+
+/// Whether there is a store. A restore that was cut off is finished first: in its middle there may be none.
+///
+/// # Errors
+/// When it cannot be finished.
+pub(super) fn has_store(config: &Config) -> anyhow::Result<bool> {
+    finish_restore(config)?;
+    Ok(config.store.exists())
 }
 
 /// The service called `name` in a configuration.

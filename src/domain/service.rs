@@ -209,6 +209,14 @@ impl Service {
             && self.allow_plaintext == other.allow_plaintext
     }
 
+    /// Whether a key may go to `origin` on this service: over TLS, to loopback, or where the operator allows plain text.
+    pub fn may_carry_key_to(&self, origin: &Origin) -> bool {
+        origin.scheme == Scheme::Https
+            || self.allow_plaintext
+            || origin.host.as_str() == "localhost"
+            || origin.host.ip().is_some_and(|ip| ip.is_loopback())
+    }
+
     /// The names of the secret fields, each once, in the order of the placements.
     pub fn fields(&self) -> Vec<&Name> {
         let mut out: Vec<&Name> = Vec::new();

@@ -46,6 +46,18 @@ pub enum MasterKeySource {
     Command(Vec<String>),
 }
 
+impl MasterKeySource {
+    /// What kind of source it is, in a word that tells nothing of where.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Env { .. } => "env",
+            Self::Passphrase { .. } => "passphrase",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
 impl std::fmt::Debug for MasterKeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "MasterKeySource({self})")

@@ -151,9 +151,10 @@ impl Inner {
             family.count(&[("service", *name), ("status", "401")], totals.unauthorized)?;
             family.count(&[("service", *name), ("status", "403")], totals.forbidden)?;
         }
-        let counters: [Counted; 4] = [
+        let counters: [Counted; 5] = [
             (&names::THROTTLED, |totals| totals.throttled),
             (&names::RESENDS, |totals| totals.resends),
+            (&names::FALLBACKS, |totals| totals.fallbacks),
             (&names::REQUEST_BYTES, |totals| totals.bytes_in),
             (&names::RESPONSE_BYTES, |totals| totals.bytes_out),
         ];
@@ -209,6 +210,10 @@ impl Inner {
         Family::begin(encoder, &names::CONFIG_OK)?.sole_level(&ok)?;
         Family::begin(encoder, &names::CONFIG_TIME)?.sole_level(&seconds(self.config_time_us.load(Relaxed)))?;
         Family::begin(encoder, &names::KEYS)?.sole_level(&self.keys.load(Relaxed))?;
+        let mut family = Family::begin(encoder, &names::KEYS_IN_STATE)?;
+        for (state, count) in super::KEY_STATES.iter().zip(&self.keys_in_state) {
+            family.level(&[("state", *state)], &count.load(Relaxed))?;
+        }
         Family::begin(encoder, &names::BUILD)?.level(&[("version", env!("CARGO_PKG_VERSION"))], &1_u32)?;
         Family::begin(encoder, &names::START_TIME)?.sole_level(&seconds(self.start_time_us))
     }

@@ -23,6 +23,9 @@ pub use service::{AnsweredBy, Distribution, Observation, ServiceMetrics, Totals}
 use crate::domain::{Code, Name};
 use cores::PerCore;
 
+/// What a stored credential may need, in the order of [`Metrics::set_keys_in_state`].
+pub const KEY_STATES: [&str; 5] = ["ok", "rotation_due", "expires_soon", "refused", "expired"];
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -47,6 +50,7 @@ struct Inner {
     config_ok: AtomicBool,
     config_time_us: AtomicU64,
     keys: AtomicU64,
+    keys_in_state: [AtomicU64; KEY_STATES.len()],
     start_time_us: u64,
 }
 
@@ -69,6 +73,7 @@ impl Metrics {
             config_ok: AtomicBool::new(false),
             config_time_us: AtomicU64::new(0),
             keys: AtomicU64::new(0),
+            keys_in_state: Default::default(),
             start_time_us: micros(start),
         });
         let mut registry = Registry::default();
@@ -147,6 +152,13 @@ impl Metrics {
     /// How many credentials there are.
     pub fn set_keys(&self, count: u64) {
         self.inner.keys.store(count, Relaxed);
+    }
+
+    /// How many stored credentials are in which of [`KEY_STATES`].
+    pub fn set_keys_in_state(&self, counts: [u64; KEY_STATES.len()]) {
+        for (level, count) in self.inner.keys_in_state.iter().zip(counts) {
+            level.store(count, Relaxed);
+        }
     }
 
     /// Everything, as Prometheus reads it. Send it with [`Format::content_type`].

@@ -59,6 +59,13 @@ pub const CLIENT_CONNECTIONS: Metric = gauge("sidekey_client_connections", "Conn
 /// Over all cores.
 pub const UPSTREAM_CONNECTIONS: Metric =
     gauge("sidekey_upstream_connections", "Connections to upstreams that are open");
+/// By `service`.
+pub const FALLBACKS: Metric = counter(
+    "sidekey_key_fallbacks",
+    "Requests that the former version of a key carried, because the upstream refused the new one",
+);
+/// By `state`.
+pub const KEYS_IN_STATE: Metric = gauge("sidekey_keys_in_state", "Stored credentials by what they need");
 /// Over all cores.
 pub const UPSTREAM_IDLE: Metric =
     gauge("sidekey_upstream_idle_connections", "Connections to upstreams that are open and carry nothing");
@@ -85,11 +92,12 @@ pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
 pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
 
 /// All of them, for tests and documentation.
-pub const ALL: [Metric; 23] = [
+pub const ALL: [Metric; 25] = [
     REQUESTS,
     AUTH_FAILURES,
     THROTTLED,
     RESENDS,
+    FALLBACKS,
     REQUEST_BYTES,
     RESPONSE_BYTES,
     REQUEST_SECONDS,
@@ -107,6 +115,7 @@ pub const ALL: [Metric; 23] = [
     CONFIG_OK,
     CONFIG_TIME,
     KEYS,
+    KEYS_IN_STATE,
     BUILD,
     START_TIME,
 ];

@@ -52,6 +52,8 @@ pub struct ServiceMetrics {
     name: Name,
     cores: usize,
     blocks: OnceLock<PerCore<Block>>,
+    /// Rare, so all cores share it.
+    fallbacks: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,8 @@ pub struct Totals {
     pub throttled: u64,
     /// Attempts after the first.
     pub resends: u64,
+    /// Requests that the former version of a key carried.
+    pub fallbacks: u64,
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of response bodies.
@@ -117,7 +121,7 @@ impl Distribution {
 
 impl ServiceMetrics {
     pub(super) fn new(name: Name, cores: usize) -> Self {
-        Self { name, cores, blocks: OnceLock::new() }
+        Self { name, cores, blocks: OnceLock::new(), fallbacks: AtomicU64::new(0) }
     }
 
     /// The service's name.
@@ -151,9 +155,14 @@ impl ServiceMetrics {
         }
     }
 
+    /// Counts a request that the former version of a key carried.
+    pub fn fell_back(&self) {
+        self.fallbacks.fetch_add(1, Relaxed);
+    }
+
     /// What was counted so far; none when nothing was.
     pub fn totals(&self) -> Option<Totals> {
-        let mut totals = Totals::default();
+        let mut totals = Totals { fallbacks: self.fallbacks.load(Relaxed), ..Totals::default() };
         for block in self.blocks.get()?.iter() {
             sum(&mut totals.classes, &block.classes);
             totals.unauthorized += block.unauthorized.load(Relaxed);

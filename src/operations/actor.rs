@@ -34,6 +34,12 @@ impl Actor {
         Self::Operator { name: system_user() }
     }
 
+    /// The running proxy itself, for what is due without anybody asking. The name is one that no user of an operating system
+    /// has.
+    pub fn proxy() -> Self {
+        Self::Operator { name: "(proxy)".to_owned() }
+    }
+
     /// How the audit names it. A user is told from an operating system's user of the same name.
     pub fn label(&self) -> String {
         match self {

@@ -7,6 +7,8 @@ use crate::seal::SealError;
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
+use super::backup::BackupError;
+
 /// What kind of refusal it is. The text of a code never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -106,6 +108,17 @@ pub enum OperationError {
         /// Why.
         source: PlanError,
     },
+    /// The service has no call with which a key could be tried.
+    #[error(
+        "`{0}` has no call to try a key with; your own service gets one by `verify = {{ path = \"/…\" }}` in [service.{0}]"
+    )]
+    NoVerification(Name),
+    /// There is no backup, or it was not restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The process could not start a thread.
+    #[error("no thread could be started for the call")]
+    NoThread(#[source] std::io::Error),
     /// The audit log cannot be written.
     #[error("the audit log cannot be written, so nothing was changed")]
     Unwritable(#[source] AuditError),
@@ -144,19 +157,29 @@ impl OperationError {
             Self::NoService { .. } => ErrorCode::NotFound,
             Self::SeveralOwners { .. } => ErrorCode::Ambiguous,
             Self::TakenByDeclared(_) => ErrorCode::NameTaken,
+            Self::Backup(error) => code_of_backup(error),
             Self::Declared(_) | Self::DeclaredService(_) | Self::BuiltInService(_) | Self::ConcernsKeys { .. } => {
                 ErrorCode::Conflict
             }
-            Self::Invalid(_) | Self::Unplaceable { .. } => ErrorCode::Invalid,
+            Self::Invalid(_) | Self::Unplaceable { .. } | Self::NoVerification(_) => ErrorCode::Invalid,
             Self::Unwritable(_) => ErrorCode::Unavailable,
-            Self::Unrecorded { .. } | Self::Unreadable(_) => ErrorCode::Internal,
+            Self::Unrecorded { .. } | Self::Unreadable(_) | Self::NoThread(_) => ErrorCode::Internal,
         }
+    }
+}
+
+fn code_of_backup(error: &BackupError) -> ErrorCode {
+    match error {
+        BackupError::File { .. } => ErrorCode::Unavailable,
+        BackupError::KeyElsewhere(_) | BackupError::Damaged { .. } => ErrorCode::Invalid,
+        BackupError::Exists(_) | BackupError::LivingStore(_) | BackupError::InUse(_) => ErrorCode::Conflict,
     }
 }
 
 fn code_of_vault(error: &VaultError) -> ErrorCode {
     match error {
         VaultError::Store(error) => code_of_store(error),
+        VaultError::SameMaster { .. } | VaultError::MasterFileTaken(_) => ErrorCode::Conflict,
         VaultError::NoFields(_) | VaultError::Seal { source: SealError::Unfit(..), .. } => ErrorCode::Invalid,
         _ => ErrorCode::Internal,
     }

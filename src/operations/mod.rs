@@ -7,9 +7,11 @@
 
 mod actor;
 mod acts;
+mod backup;
 mod callers;
 mod error;
 mod keys;
+mod master;
 mod names;
 mod party;
 mod services;
@@ -28,12 +30,14 @@ use crate::vault::Vault;
 pub use crate::store::CallerEdit;
 pub use actor::{Actor, system_user};
 pub use acts::{Acts, audit_folder};
+pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
 pub use callers::{CallerView, NewCaller, TokenShown};
 pub use error::{ErrorCode, OperationError};
 pub use keys::{
-    KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyUse, KeyView, NewKey, ShareView, VersionView, declared_keys,
-    fits_variable, known_variables,
+    KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LastTry, NewKey, Probe, ShareView,
+    Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
 };
+pub use master::MasterRotated;
 pub use names::Names;
 pub use party::{Party, PartyError};
 pub use services::{ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange};

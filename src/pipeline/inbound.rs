@@ -98,6 +98,15 @@ impl Upload {
     }
 }
 
+/// Whether a copy of a request's head stays for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeepHead {
+    /// There may be one.
+    Yes,
+    /// There will be none.
+    No,
+}
+
 /// One request as it came through a door.
 ///
 /// It has no `Debug`: its head may hold a caller's token.
@@ -153,9 +162,9 @@ impl Inbound {
 
     /// Takes the head out; a copy stays for another attempt when there may be one. The copy has no extensions: the spelling
     /// of header names is lost with them.
-    pub(super) fn take_head(&mut self, may_be_sent_again: bool) -> Parts {
+    pub(super) fn take_head(&mut self, keep: KeepHead) -> Parts {
         let (mut copy, ()) = Request::new(()).into_parts();
-        if may_be_sent_again {
+        if keep == KeepHead::Yes {
             copy.method = self.parts.method.clone();
             copy.uri = self.parts.uri.clone();
             copy.version = self.parts.version;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::access::Proof;
@@ -16,10 +16,10 @@ use crate::route::Target;
 use crate::upstream::{Destination, Failed, Outgoing, UpstreamBody};
 
 use super::error::{OurFault, ProxyError};
-use super::inbound::Inbound;
+use super::inbound::{Inbound, KeepHead};
 use super::snapshot::{Entry, Held, Outlet};
 use super::trail::Trail;
-use super::{Line, judge};
+use super::{Line, fallback, judge};
 
 /// The first pause before a request is sent again; it doubles with each attempt.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,9 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 type Sent = (Response<UpstreamBody>, Permit<Held>, Option<OnUpgrade>);
 
 /// A request that is ready to be sent.
-struct Ready {
-    destination: Arc<Destination>,
-    request: Box<Request<Outgoing>>,
+pub(super) struct Ready {
+    pub(super) destination: Arc<Destination>,
+    pub(super) request: Box<Request<Outgoing>>,
 }
 
 /// How often a request may be sent, and of how large a body a copy is kept for that.
@@ -39,6 +39,8 @@ struct Attempts {
     most: u32,
     /// None for a request that must not be sent a second time once something of it was.
     keep: Option<u64>,
+    /// Whether the former version of the key may help out.
+    spare: bool,
 }
 
 impl Attempts {
@@ -46,7 +48,11 @@ impl Attempts {
         let retry = entry.service.retry;
         let most = if inbound.wants_no_resend() { 1 } else { retry.attempts };
         let keeps = most > 1 && upgrade.is_none() && inbound.is_idempotent();
-        Self { most, keep: keeps.then_some(retry.max_body) }
+        Self { most, keep: keeps.then_some(retry.max_body), spare: false }
+    }
+
+    fn head(self) -> KeepHead {
+        if self.keep.is_some() || self.spare { KeepHead::Yes } else { KeepHead::No }
     }
 }
 
@@ -60,13 +66,18 @@ impl Line {
     ) -> Result<Sent, ProxyError> {
         let entry = Arc::clone(&permit.grant().candidate().entry);
         let upgrade = inbound.parts.extensions.remove::<OnUpgrade>();
-        let attempts = Attempts::of(&entry, &inbound, upgrade.as_ref());
+        let mut attempts = Attempts::of(&entry, &inbound, upgrade.as_ref());
         let body = inbound.body.outgoing(attempts.keep).unwrap_or_default();
+        attempts.spare = fallback::is_at_hand(&permit, &body, trail.began());
         let Ready { mut destination, mut request } = self.make(&permit, &mut inbound, body, attempts, trail)?;
         let mut attempt = 1;
         loop {
             trail.attempt(attempt);
             let failed = match self.upstream.exchange(&destination, &entry.service.timeouts, request).await {
+                Ok(refused) if attempts.spare && refused.status() == StatusCode::UNAUTHORIZED => {
+                    let answer = Box::pin(self.fall_back(refused, &permit, &mut inbound, trail)).await;
+                    return Ok((answer, permit, upgrade));
+                }
                 Ok(answer) => return Ok((answer, permit, upgrade)),
                 Err(failed) => failed,
             };
@@ -94,23 +105,34 @@ impl Line {
         attempts: Attempts,
         trail: &mut Trail,
     ) -> Result<Ready, ProxyError> {
-        let held = permit.grant().candidate();
-        let unsized_http2 = inbound.parts.version == Version::HTTP_2 && body.is_unsized();
-        let mut parts = inbound.take_head(attempts.keep.is_some());
-        if !inbound.door.is_proxy() && matches!(inbound.proof, Proof::Token { .. }) {
-            inject::withhold_token(&mut parts, &held.outlet.plan).map_err(ProxyError::from)?;
-        }
-        let body = sifted(body, parts.version, Some(&held.outlet));
         let fields = self.vault.unlock(permit).map_err(OurFault::Vault)?;
-        let (mut outbound, destination) = outbound(held, &inbound.target, parts, &fields)?;
-        if unsized_http2 {
-            // HTTP/1 needs to be told of a body without a length, which HTTP/2 frames show.
-            outbound.declare_chunked();
-        }
-        let destination = if outbound.wants_upgrade() { destination.http1_only() } else { destination };
-        let request = Box::new(Request::from_parts(outbound.into_parts(), trail.count_upload(body)));
-        Ok(Ready { destination, request })
+        make(permit.grant().candidate(), &fields, inbound, body, attempts.head(), trail)
     }
+}
+
+/// Makes the request that goes upstream with these fields of this key.
+pub(super) fn make(
+    held: &Held,
+    fields: &Fields,
+    inbound: &mut Inbound,
+    body: Outgoing,
+    keep: KeepHead,
+    trail: &mut Trail,
+) -> Result<Ready, ProxyError> {
+    let unsized_http2 = inbound.parts.version == Version::HTTP_2 && body.is_unsized();
+    let mut parts = inbound.take_head(keep);
+    if !inbound.door.is_proxy() && matches!(inbound.proof, Proof::Token { .. }) {
+        inject::withhold_token(&mut parts, &held.outlet.plan).map_err(ProxyError::from)?;
+    }
+    let body = sifted(body, parts.version, Some(&held.outlet));
+    let (mut outbound, destination) = outbound(held, &inbound.target, parts, fields)?;
+    if unsized_http2 {
+        // HTTP/1 needs to be told of a body without a length, which HTTP/2 frames show.
+        outbound.declare_chunked();
+    }
+    let destination = if outbound.wants_upgrade() { destination.http1_only() } else { destination };
+    let request = Box::new(Request::from_parts(outbound.into_parts(), trail.count_upload(body)));
+    Ok(Ready { destination, request })
 }
 
 /// Whether another attempt may follow this failure: for any request when nothing of it was sent and the same may go better

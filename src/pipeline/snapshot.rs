@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::access::{Callers, Candidate, Credentials};
-use crate::domain::{Bounds, Credential, Host, HostPattern, Name, Origin, Scheme, Service, ServiceName, Share, Shared};
+use crate::domain::{Bounds, Credential, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared};
 use crate::gate::{Gate, Gates};
 use crate::inject::{Plan, PlanError};
 use crate::metrics::{Metrics, ServiceMetrics};
 use crate::route::{Routes, RoutesBuilder};
+use crate::store;
 use crate::upstream::{Approach, Destination};
 use crate::vault::{KeptOpener, Keyed};
+
+use super::fallback::Former;
 
 /// A service with what is kept beside it.
 #[derive(Debug)]
@@ -66,12 +69,18 @@ pub struct Held {
     /// Its data key, once it was used.
     pub opener: KeptOpener,
     /// What its shares may be used for, in their order; empty when none is bounded.
-    bounded: Box<[Option<Arc<Bounded>>]>,
+    pub(super) bounded: Box<[Option<Arc<Bounded>>]>,
+    /// What it was before its last rotation, when that may help out.
+    pub former: Option<Box<Former>>,
 }
 
 impl Keyed for Held {
     fn opener(&self) -> &KeptOpener {
         &self.opener
+    }
+
+    fn former(&self) -> Option<&Self> {
+        self.former.as_ref().map(|former| &*former.held)
     }
 }
 
@@ -100,10 +109,7 @@ impl Entry {
 
     /// Whether a key may go to `host` on this service: over TLS, to loopback, or where the operator allows plain text.
     pub fn may_carry_key_to(&self, origin: &Origin) -> bool {
-        origin.scheme == Scheme::Https
-            || self.service.allow_plaintext
-            || origin.host.as_str() == "localhost"
-            || origin.host.ip().is_some_and(|ip| ip.is_loopback())
+        self.service.may_carry_key_to(origin)
     }
 }
 
@@ -140,6 +146,8 @@ pub struct Sources<'a> {
     pub callers: Callers,
     /// Every credential.
     pub credentials: Vec<Credential>,
+    /// What some of them were before their last rotation.
+    pub formers: Vec<store::Former>,
     /// What hosts of no service get.
     pub unmatched: Unmatched,
     /// Web origins that may call the local doors.
@@ -173,6 +181,7 @@ impl Snapshot {
         }
         let mut outlets = Outlets::default();
         let (mut held, mut unusable) = (Vec::new(), Vec::new());
+        let mut formers: HashMap<_, _> = sources.formers.into_iter().map(|f| (f.credential.id.clone(), f)).collect();
         for credential in sources.credentials {
             let Some(entry) = entries.get(&credential.service) else {
                 let why = format!("its service `{}` is unknown", credential.service);
@@ -184,7 +193,9 @@ impl Snapshot {
                     pin_hosts(&mut builder, entry, &credential);
                     let (entry, opener) = (Arc::clone(entry), KeptOpener::default());
                     let bounded = bounded(&credential, sources.gates);
-                    held.push(Arc::new(Held { credential, entry, outlet, opener, bounded }));
+                    let former = formers.remove(&credential.id);
+                    let former = former.map(|former| Box::new(Former::new(former, &entry, &outlet)));
+                    held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, former }));
                 }
                 Err(why) => unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
             }

@@ -185,6 +185,17 @@ impl Trail {
         }
     }
 
+    /// It is sent once more, with other credentials.
+    pub(super) fn again(&mut self) {
+        self.0.attempts += 1;
+    }
+
+    /// The former version of the key carried it.
+    pub(super) fn fell_back(&mut self, former: &Arc<Held>) {
+        former.entry.metrics.fell_back();
+        self.0.held = Some(Arc::clone(former));
+    }
+
     pub(super) fn count_upload(&mut self, mut body: Outgoing) -> Outgoing {
         self.0.uploaded = body.counted();
         body

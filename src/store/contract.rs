@@ -134,7 +134,7 @@ pub(super) fn what_refers_to_nothing_is_refused_and_changes_nothing(store: &dyn 
     let mut shared = credential("c1", "main", LOCAL);
     shared.shares = vec![Share::Caller(CallerId::new("nobody")).into()];
     unknown(store.add_credential(&shared, 1).unwrap_err(), "caller");
-    unknown(store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 1).unwrap_err(), "credential");
+    unknown(store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 1).unwrap_err(), "credential");
     unknown(store.roll_back_credential(&id("c1"), 1).unwrap_err(), "credential");
     unknown(store.edit_credential(&id("c1"), &CredentialEdit::default(), 1).unwrap_err(), "credential");
     unknown(store.delete_credential(&id("c1"), 1).unwrap_err(), "credential");
@@ -160,7 +160,8 @@ pub(super) fn what_refers_to_nothing_is_refused_and_changes_nothing(store: &dyn 
 pub(super) fn rotation_and_rollback_move_the_current_version(store: &dyn Store) {
     adopt(store);
     store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
-    let rotate = |number, at| store.rotate_credential(&id("c1"), number, &sealed(1, u8::try_from(number).unwrap()), at);
+    let rotate =
+        |number, at| store.rotate_credential(&id("c1"), number, &sealed(1, u8::try_from(number).unwrap()), None, at);
     let current = || (only(store).version, only(store).sealed.unwrap().wrapped_key[0]);
     assert_eq!(rotate(2, 20).unwrap().version, Some(2));
     assert_eq!(current(), (2, 2));
@@ -207,7 +208,7 @@ pub(super) fn edits_change_what_they_say_and_nothing_else(store: &dyn Store) {
 pub(super) fn deletion_hides_restores_and_in_the_end_destroys(store: &dyn Store) {
     adopt(store);
     store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
-    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 20).unwrap();
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 20).unwrap();
     store.delete_credential(&id("c1"), 100).unwrap();
     assert!(store.inventory().unwrap().credentials.is_empty());
     assert!(store.credentials(&CredentialFilter::default()).unwrap().is_empty());
@@ -400,7 +401,7 @@ pub(super) fn a_user_leaves_nothing_without_an_owner(store: &dyn Store) {
     store.add_user(&user("u3", "bob"), 1).unwrap();
     let with_bob = vec![Share::User(bob.clone()).into(), Share::Everyone.into()];
     store.add_credential(&Credential { shares: with_bob, ..credential("c1", "main", "u2") }, 1).unwrap();
-    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 2).unwrap();
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
     store.add_credential(&credential("c2", "old", "u2"), 1).unwrap();
     store.delete_credential(&id("c2"), 3).unwrap();
     store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
@@ -524,7 +525,7 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     };
     store.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
     moved("add");
-    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 2).unwrap();
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
     moved("rotate");
     store.roll_back_credential(&id("c1"), 3).unwrap();
     moved("roll back");
@@ -573,7 +574,7 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
     let second = MasterRecord { id: 1, check: [2; 32], derivation: Some("x".into()) };
     assert_eq!(store.adopt_master(&second, 6).unwrap().check, [1; 32]);
     store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
-    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), 20).unwrap();
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 20).unwrap();
     let value = LabelledValue { label: "ca".into(), master: 1, sealed: vec![7] };
     store.keep_labelled(&value).unwrap();
     assert_eq!(store.labelled("ca").unwrap(), Some(value));
@@ -596,7 +597,7 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
     assert_eq!((rewrapped.master, rewrapped.wrapped_key[0], rewrapped.fields[0].1[0]), (2, 22, 2));
     assert!(matches!(store.replace_master(&next, contents, 31).unwrap_err(), StoreError::Moved(_)));
     // A process that has not followed yet seals with the former key.
-    let late = store.rotate_credential(&id("c1"), 3, &sealed(1, 3), 40).unwrap_err();
+    let late = store.rotate_credential(&id("c1"), 3, &sealed(1, 3), None, 40).unwrap_err();
     assert!(matches!(late, StoreError::Moved(_)), "{late}");
     store.check_integrity().unwrap();
 }

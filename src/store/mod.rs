@@ -9,6 +9,7 @@ mod rows;
 mod sqlite;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use crate::domain::{
     Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
@@ -16,9 +17,9 @@ use crate::domain::{
 
 pub use error::StoreError;
 pub use rows::{
-    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
-    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, SealedVersion,
-    StoredService, VersionRow,
+    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Former, Inheritance, Inventory,
+    LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents,
+    SealedVersion, StoredService, Verified, VersionRow,
 };
 pub use sqlite::Sqlite;
 
@@ -57,6 +58,10 @@ pub trait Store: Send + Sync + Debug {
     /// The bytes sealed under a label of sidekey's own.
     fn labelled(&self, label: &str) -> Result<Option<LabelledValue>, StoreError>;
 
+    /// Writes a copy of everything, as it is at one moment, into the empty file `path`, while others go on. When this returns,
+    /// the copy is whole and on disk.
+    fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
+
     /// Keeps bytes sealed under a label, in place of what was there.
     fn keep_labelled(&self, value: &LabelledValue) -> Result<(), StoreError>;
 
@@ -67,13 +72,14 @@ pub trait Store: Send + Sync + Debug {
     /// Adds a credential with its first version and its shares. Fails with [`StoreError::NameTaken`].
     fn add_credential(&self, credential: &Credential, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Adds a version and makes it current. `number` must be one more than the highest so far, as the value is sealed for
+    /// Adds a version and makes it current; until `overlap_until`, the one that it replaces may help out. `number` must be one more than the highest so far, as the value is sealed for
     /// its number: else [`StoreError::Moved`]. Fails with [`StoreError::Unknown`].
     fn rotate_credential(
         &self,
         id: &CredentialId,
         number: u32,
         sealed: &Sealed,
+        overlap_until: Option<i64>,
         at: i64,
     ) -> Result<Receipt, StoreError>;
 
@@ -94,6 +100,9 @@ pub trait Store: Send + Sync + Debug {
 
     /// Destroys the values of credentials deleted before `deleted_before`; returns how many versions were destroyed.
     fn purge(&self, deleted_before: i64, at: i64) -> Result<u64, StoreError>;
+
+    /// Notes what a try of a credential at its service said. Not a change that others follow.
+    fn note_verified(&self, id: &CredentialId, verified: &Verified) -> Result<(), StoreError>;
 
     /// Shares a credential; sharing again replaces what the share may be used for. Fails with [`StoreError::Unknown`], for the other side too.
     fn share(&self, id: &CredentialId, shared: &Shared, at: i64) -> Result<Receipt, StoreError>;

@@ -19,6 +19,12 @@ pub enum Act {
     CredentialDeleted,
     /// A deletion was taken back.
     CredentialRestored,
+    /// The values of a deleted credential were destroyed.
+    CredentialDestroyed,
+    /// A credential was tried at its service.
+    CredentialVerified,
+    /// A credential came to need somebody.
+    CredentialStateChanged,
     /// A credential was shared.
     CredentialShared,
     /// A share was ended.
@@ -53,6 +59,8 @@ pub enum Act {
     ServiceDeleted,
     /// Every value was put under another master key.
     MasterRotated,
+    /// Everything was copied into a backup.
+    BackedUp,
 }
 
 impl Act {
@@ -65,6 +73,9 @@ impl Act {
             Self::CredentialEdited => "credential.edited",
             Self::CredentialDeleted => "credential.deleted",
             Self::CredentialRestored => "credential.restored",
+            Self::CredentialDestroyed => "credential.destroyed",
+            Self::CredentialVerified => "credential.verified",
+            Self::CredentialStateChanged => "credential.state_changed",
             Self::CredentialShared => "credential.shared",
             Self::CredentialUnshared => "credential.unshared",
             Self::CallerAdded => "caller.added",
@@ -82,6 +93,7 @@ impl Act {
             Self::ServiceChanged => "service.changed",
             Self::ServiceDeleted => "service.deleted",
             Self::MasterRotated => "master.rotated",
+            Self::BackedUp => "backup.made",
         }
     }
 }
@@ -117,10 +129,32 @@ pub struct Inventory {
     pub callers: Vec<Caller>,
     /// The living credentials, each with its current version's ciphertext and its shares.
     pub credentials: Vec<Credential>,
+    /// What some of them were before their last rotation, and may help out with for a while.
+    pub formers: Vec<Former>,
     /// The services of the store.
     pub services: Vec<StoredService>,
     /// The change counter of that moment.
     pub change_counter: u64,
+}
+
+/// A credential as it was before its last rotation, with the value of that version.
+#[derive(Debug, Clone)]
+pub struct Former {
+    /// The credential; its number and ciphertext are those of the former version.
+    pub credential: Credential,
+    /// Until when it may be used where the current version is refused, in Unix seconds. May be past.
+    pub until: i64,
+}
+
+/// What the last try of a credential at its service said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// Of which version.
+    pub version: u32,
+    /// What came of it, in a word.
+    pub verdict: String,
 }
 
 /// A service as the store keeps it. The record is a text whose meaning is nothing to the store.
@@ -220,6 +254,10 @@ pub struct CredentialEdit {
     pub environment: Option<Option<Environment>>,
     /// Its expiry in Unix seconds; `Some(None)` takes it away.
     pub expires: Option<Option<i64>>,
+    /// After how many seconds a value is to be replaced; `Some(None)` takes that away.
+    pub rotate_every: Option<Option<i64>>,
+    /// After how many seconds it is tried at its service again; `Some(None)` takes that away.
+    pub verify_every: Option<Option<i64>>,
 }
 
 /// A credential as lists show it.
@@ -233,6 +271,14 @@ pub struct ListedCredential {
     pub value_since: i64,
     /// When it was deleted; its value is destroyed some days later.
     pub deleted_at: Option<i64>,
+    /// Until when the former version may be used where the current one is refused; may be past.
+    pub overlap_until: Option<i64>,
+    /// After how many seconds a value is to be replaced.
+    pub rotate_every: Option<i64>,
+    /// After how many seconds it is tried at its service again.
+    pub verify_every: Option<i64>,
+    /// The last try at its service.
+    pub verified: Option<Verified>,
 }
 
 /// A credential with all its versions.

@@ -40,6 +40,8 @@ enum Source {
     Caller(Incoming),
     /// The caller, with what was sent before kept.
     Kept(Reader),
+    /// sidekey itself; none once it was sent.
+    Own(Option<Bytes>),
 }
 
 impl fmt::Debug for Outgoing {
@@ -64,6 +66,11 @@ impl Outgoing {
     /// The caller's body from its first byte on, and perhaps not for the last time.
     pub fn again(body: &Replay) -> Self {
         Self::of(Source::Kept(body.reader()))
+    }
+
+    /// A body of sidekey's own, in one piece.
+    pub fn own(body: Bytes) -> Self {
+        Self::of(Source::Own((!body.is_empty()).then_some(body)))
     }
 
     fn of(body: Source) -> Self {
@@ -110,6 +117,7 @@ impl Source {
         match self {
             Self::Caller(body) => Pin::new(body).poll_frame(cx),
             Self::Kept(reader) => Pin::new(reader).poll_frame(cx),
+            Self::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
         }
     }
 
@@ -117,6 +125,7 @@ impl Source {
         match self {
             Self::Caller(body) => body.is_end_stream(),
             Self::Kept(reader) => reader.is_end_stream(),
+            Self::Own(body) => body.is_none(),
         }
     }
 
@@ -124,6 +133,7 @@ impl Source {
         match self {
             Self::Caller(body) => body.size_hint(),
             Self::Kept(reader) => reader.size_hint(),
+            Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }

@@ -65,6 +65,20 @@ impl Vault {
     /// # Errors
     /// When there is no such credential, a value is one that no request can carry, or the store fails.
     pub fn rotate(&self, id: &CredentialId, fields: &Fields) -> Result<(Credential, Receipt), VaultError> {
+        self.rotate_overlapping(id, fields, None)
+    }
+
+    /// As [`Self::rotate`]; until the moment `until`, in Unix seconds, the version that is replaced may be used where the
+    /// service refuses the new one.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub fn rotate_overlapping(
+        &self,
+        id: &CredentialId,
+        fields: &Fields,
+        until: Option<i64>,
+    ) -> Result<(Credential, Receipt), VaultError> {
         let mut attempt = 1;
         loop {
             let CredentialHistory { listed, versions } = self.store.credential(id)?;
@@ -73,7 +87,7 @@ impl Vault {
             let highest = versions.last().map_or(0, |version| version.number);
             credential.version = highest.saturating_add(1);
             let sealed = self.seal(&credential.name, &context(&credential), fields)?;
-            match self.store.rotate_credential(id, credential.version, &sealed, self.now()) {
+            match self.store.rotate_credential(id, credential.version, &sealed, until, self.now()) {
                 Err(StoreError::Moved(_)) if attempt < ATTEMPTS => attempt += 1,
                 Err(other) => return Err(other.into()),
                 Ok(receipt) => {

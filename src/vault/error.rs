@@ -24,6 +24,12 @@ pub enum VaultError {
         /// Where the key came from.
         source_of_key: String,
     },
+    /// The new master key is the present one.
+    #[error("{source_of_key} holds the present master key; put another one there, or name another source")]
+    SameMaster {
+        /// Where the key came from.
+        source_of_key: String,
+    },
     /// The new master key would overwrite something that is not the present one.
     #[error("`{0}` exists and does not hold the present master key; name another file")]
     MasterFileTaken(std::path::PathBuf),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::crypto::digest;
 use crate::keys::{self, Derivation, KeyBytes, MasterKeySource};
 use crate::seal::{self, MasterKey, SealError};
-use crate::store::{MasterRecord, Receipt, SealedContents, Store, StoreError};
+use crate::store::{LabelledValue, MasterRecord, Receipt, SealedContents, SealedVersion, Store, StoreError};
 
 use super::{Masters, Vault, VaultError};
 
@@ -72,6 +72,9 @@ impl Vault {
         let id = old.id().saturating_add(1);
         let (bytes, derivation) = next_bytes(&old, next)?;
         let new = key(id, &bytes)?;
+        if new.is_checked_by(old.check()) {
+            return Err(VaultError::SameMaster { source_of_key: next.to_string() });
+        }
         let rewrapped = rewrap(&old, &new, self.store.sealed_contents()?)?;
         let record = MasterRecord { id, check: *new.check(), derivation: derivation.map(|d| d.to_string()) };
         let MasterKeySource::File(path) = next else {
@@ -91,6 +94,23 @@ impl Vault {
         self.install(new);
         keys::place_staged(path, &tag)?;
         Ok(receipt)
+    }
+
+    /// Tries to open everything that is sealed; returns how much there is, and what does not open.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unopenable(&self) -> Result<(usize, Vec<String>), VaultError> {
+        let SealedContents { versions, labelled } = self.store.sealed_contents()?;
+        let masters = self.masters.load();
+        let closed = |version: &SealedVersion| {
+            let opened = seal::open(&masters.current, &super::place_of(version), &version.sealed);
+            opened.is_err().then(|| format!("version {} of the credential {}", version.number, version.credential))
+        };
+        let mut found: Vec<String> = versions.iter().filter_map(closed).collect();
+        let sealed = |value: &&LabelledValue| masters.current.open_labelled(&value.label, &value.sealed).is_err();
+        found.extend(labelled.iter().filter(sealed).map(|value| format!("sidekey's own `{}`", value.label)));
+        Ok((versions.len() + labelled.len(), found))
     }
 
     fn install(&self, new: MasterKey) {

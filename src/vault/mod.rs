@@ -51,6 +51,9 @@ pub struct KeptOpener(OnceLock<Opener>);
 pub trait Keyed: Candidate {
     /// The place, which belongs to this version of this credential alone.
     fn opener(&self) -> &KeptOpener;
+
+    /// What it was before its last rotation, as long as that may be needed.
+    fn former(&self) -> Option<&Self>;
 }
 
 impl std::fmt::Debug for Vault {
@@ -94,6 +97,26 @@ impl Vault {
     pub fn unlock<C: Keyed>(&self, permit: &Permit<C>) -> Result<Fields, VaultError> {
         let candidate = permit.grant().candidate();
         self.open_kept(candidate.credential(), candidate.opener())
+    }
+
+    /// Opens the value that an admitted request's credential had before its last rotation, for when the service refuses the
+    /// new one.
+    ///
+    /// # Errors
+    /// When there is none, or it does not open.
+    pub fn unlock_former<C: Keyed>(&self, permit: &Permit<C>) -> Result<Fields, VaultError> {
+        let candidate = permit.grant().candidate();
+        let former = candidate.former().ok_or_else(|| VaultError::NoValue(candidate.credential().name.clone()))?;
+        self.open_kept(former.credential(), former.opener())
+    }
+
+    /// Opens a credential's value to try it at its service, without a request of a caller. For whoever administers it; the
+    /// value may only go into a request that `inject` makes.
+    ///
+    /// # Errors
+    /// When there is no value, or it does not open.
+    pub fn open_to_try(&self, credential: &Credential) -> Result<Fields, VaultError> {
+        self.open_kept(credential, &KeptOpener::default())
     }
 
     fn open_kept(&self, credential: &Credential, kept: &KeptOpener) -> Result<Fields, VaultError> {

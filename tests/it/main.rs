@@ -5,9 +5,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests are their own clock and environment")]
 #![allow(clippy::format_push_string, clippy::assigning_clones, reason = "reads better, and no test is short of time")]
 
+mod backup;
 mod bounds;
 mod callers;
 mod cli;
+mod crash;
+mod custody;
 mod doors;
 mod errors;
 mod fixtures;

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use crate::audit::Filter;
 use crate::domain::Code;
-use crate::operations::audit_folder;
+use crate::operations::{audit_folder, finish_restore};
 
 use super::failure::wrong_use;
 use super::moment;
@@ -91,7 +91,9 @@ fn past(text: &str, now: i64) -> anyhow::Result<Duration> {
 
 /// Where the log is; none, with a note, when there is no log yet.
 fn folder(session: &mut Session) -> anyhow::Result<Option<PathBuf>> {
-    let folder = audit_folder(&session.load()?.config);
+    let config = session.load()?.config;
+    finish_restore(&config)?;
+    let folder = audit_folder(&config);
     if folder.exists() {
         return Ok(Some(folder));
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::perimeter;
 use crate::cli::moment;
-use crate::cli::opened::Opened;
+use crate::cli::opened::{self, Opened};
 use crate::cli::session::Session;
 use crate::cli::table::List;
 
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         &["NAME", "OWNER", "ENV", "PROOF", "FROM", "ADDED", "LAST SEEN"],
         "There is no caller yet; `sidekey caller add NAME` adds one.",
     );
-    if session.load()?.config.store.exists() {
+    if opened::has_store(&session.load()?.config)? {
         let now = session.now();
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
         for caller in operations.callers(&actor)? {

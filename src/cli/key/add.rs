@@ -1,7 +1,11 @@
 //! `sidekey key add`: a new key for a service.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::verify;
+use crate::app;
 use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
@@ -10,11 +14,12 @@ use crate::cli::values::Source;
 use crate::cli::{variables, ways};
 use crate::config::{CallersMode, Config};
 use crate::domain::{Name, Service};
-use crate::operations::{ErrorCode, KeyView, NewKey, OperationError};
+use crate::operations::{ErrorCode, KeyView, NewKey, OperationError, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey key add stripe
+  sidekey key add openai --verify --rotate-every 90d
   sidekey key add stripe --name stripe-staging --env staging --expires 2027-03-31
   pass show github | sidekey key add github --stdin
   printf 'account_sid=%s\\nauth_token=%s\\n' \"$SID\" \"$TOKEN\" | sidekey key add twilio --stdin
@@ -45,6 +50,12 @@ pub(in crate::cli) struct Arguments {
     /// A value for one of the service's variables; repeatable
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variables::pair)]
     vars: Vec<(Name, String)>,
+    /// Remind of a new value after so long, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = super::span)]
+    rotate_every: Option<Duration>,
+    /// Try the value at the service first; when it does not work, nothing is added
+    #[arg(long)]
+    verify: bool,
     #[command(flatten)]
     source: Source,
 }
@@ -67,9 +78,29 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     })?;
     let service = draft.service().clone();
     draft.pin(variables::complete(&service, &arguments.vars, session)?)?;
+    if let Some(every) = arguments.rotate_every {
+        draft.remind_after(every);
+    }
     let fields = arguments.source.read(&service, session)?;
+    if arguments.verify {
+        let verification = operations.try_draft(&draft, &fields, &app::probe(&config)?)?;
+        session.screen.say(verify::told(&verification, "the value"))?;
+        if verification.verdict != Verdict::Works {
+            session.screen.note("Nothing was added.")?;
+        }
+        verify::must_work(&verification)?;
+    }
     let key = operations.add_key(&actor, draft, &fields)?;
-    announce(&key, &config, &service, session)
+    announce(&key, &config, &service, session)?;
+    if arguments.verify || service.verify.is_none() || !session.terminal.answers() {
+        return Ok(());
+    }
+    session.screen.say("")?;
+    if session.confirms(&format!("Try the key at {} now?", service.title))? {
+        let verification = operations.verify_key(&actor, &key.reference(), &app::probe(&config)?)?;
+        session.screen.say(verify::told(&verification, "the key"))?;
+    }
+    Ok(())
 }
 
 /// Says what was added, where the key goes and how to use it.

@@ -52,7 +52,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let days = KEPT_AFTER_DELETION / (24 * 60 * 60);
     session
         .screen
-        .say(format!("Its sealed value is destroyed after {days} days. Revoke the key at the service as well."))?;
+        .say(format!("Its sealed value is destroyed after {days} days; until then: sidekey key restore {name}"))?;
+    session.screen.say("Revoke the key at the service as well.")?;
     Ok(())
 }
 

@@ -1,4 +1,6 @@
-//! `sidekey key edit`: its name, environment and expiry.
+//! `sidekey key edit`: its name, environment, expiry and reminder.
+
+use std::time::Duration;
 
 use clap::Args;
 
@@ -13,9 +15,10 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey key edit stripe --name stripe-main
   sidekey key edit stripe --env prod --expires 90d
+  sidekey key edit stripe --rotate-every 90d --verify-every 24h
   sidekey key edit stripe --no-env --no-expires";
 
-/// Change a key's name, environment or expiry
+/// Change a key's name, environment, expiry or reminder
 ///
 /// What is not named stays. The value is changed by `sidekey key rotate`, who may use it by `sidekey key share`.
 #[derive(Debug, Args)]
@@ -38,17 +41,41 @@ pub(in crate::cli) struct Arguments {
     /// It does not expire
     #[arg(long)]
     no_expires: bool,
+    #[command(flatten)]
+    reminders: Reminders,
+}
+
+/// What a running proxy does about it by itself.
+#[derive(Debug, Args)]
+struct Reminders {
+    /// Remind of a new value after so long, such as 90d
+    #[arg(long = "rotate-every", value_name = "DURATION", value_parser = super::span, conflicts_with = "no_reminder")]
+    reminder: Option<Duration>,
+    /// Remind of no new value
+    #[arg(long = "no-rotate-every")]
+    no_reminder: bool,
+    /// Have a running proxy try it at its service so often, such as 24h; it looks once a minute
+    #[arg(long = "verify-every", value_name = "DURATION", value_parser = super::span, conflicts_with = "no_trial")]
+    trial: Option<Duration>,
+    /// Have no proxy try it by itself
+    #[arg(long = "no-verify-every")]
+    no_trial: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let expires = arguments.expires.as_deref().map(|text| super::read_expiry(text, session.now())).transpose()?;
+    let asked = &arguments.reminders;
     let edit = KeyEdit {
         name: arguments.new_name.clone(),
         environment: if arguments.no_env { Some(None) } else { arguments.env.clone().map(Some) },
+        rotate_every: if asked.no_reminder { Some(None) } else { asked.reminder.map(Some) },
+        verify_every: if asked.no_trial { Some(None) } else { asked.trial.map(Some) },
         expires: if arguments.no_expires { Some(None) } else { expires.map(Some) },
     };
     if edit == KeyEdit::default() {
-        return Err(wrong_use("nothing to change: give --name, --env, --no-env, --expires or --no-expires"));
+        return Err(wrong_use(
+            "nothing to change: give --name, --env, --no-env, --expires, --no-expires, --rotate-every, --no-rotate-every, --verify-every or --no-verify-every",
+        ));
     }
     let Opened { operations, actor, .. } = Opened::existing(session)?;
     let key = operations.edit_key(&actor, &arguments.which.reference(), edit)?;

@@ -1,19 +1,22 @@
 //! `sidekey key list`: every key without its value, those that proxy.toml declares included.
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::cli::moment;
-use crate::cli::opened::Opened;
+use crate::cli::opened::{self, Opened};
 use crate::cli::session::Session;
 use crate::cli::table::List;
 use crate::domain::Name;
 use crate::operations::{self, KeyFilter, Party};
+use crate::vault::KEPT_AFTER_DELETION;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey key list
   sidekey key list --service stripe --env prod
   sidekey key list --owner ada --shared-with team:data
+  sidekey key list --deleted
   sidekey key list --json | jq -r '.items[] | select(.expired) | .name'";
 
 const EMPTY: &str = "There is no key yet; `sidekey key add SERVICE` adds one.";
@@ -34,8 +37,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "ENVIRONMENT")]
     env: Option<Name>,
     /// Only keys that are shared with this one: user:NAME, team:NAME, caller:NAME or everyone
-    #[arg(long, value_name = "WHOM")]
+    #[arg(long, value_name = "WHOM", conflicts_with = "deleted")]
     shared_with: Option<Party>,
+    /// The deleted ones instead, as long as they can be restored
+    #[arg(long)]
+    deleted: bool,
     /// Print JSON: {"version":1,"items":[…]}
     #[arg(long)]
     json: bool,
@@ -48,16 +54,20 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         environment: arguments.env.clone(),
         shared_with: arguments.shared_with.clone(),
     };
+    if arguments.deleted {
+        return deleted(&filter, arguments.json, session);
+    }
     let empty = if filter == KeyFilter::default() { EMPTY } else { "No key fits." };
     let mut list = List::new(&["NAME", "SERVICE", "ENV", "OWNER", "SHARED WITH", "VALUE SINCE", "EXPIRES"], empty);
     let config = session.load()?.config;
-    let keys = if config.store.exists() {
+    let keys = if opened::has_store(&config)? {
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
         operations.keys(&actor, &filter)?
     } else {
         operations::declared_keys(&config, &filter)
     };
     let now = session.now();
+    let concerns: Vec<String> = keys.iter().filter_map(|key| super::concern(key, now)).collect();
     for key in keys {
         let since = match key.value_since {
             Some(at) => format!("{} (version {})", moment::ago(at.as_second(), now), super::version(&key)),
@@ -69,5 +79,29 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             vec![key.name.to_string(), key.service.to_string(), environment, key.owner.clone(), shared, since, expiry];
         list.add(row, serde_json::to_value(&key)?);
     }
-    Ok(list.show(arguments.json, &mut session.screen)?)
+    list.show(arguments.json, &mut session.screen)?;
+    for concern in concerns {
+        session.screen.note(format!("warning: {concern}"))?;
+    }
+    Ok(())
+}
+
+/// The keys that `sidekey key restore` would bring back, the last deleted first.
+fn deleted(filter: &KeyFilter, as_json: bool, session: &mut Session) -> anyhow::Result<()> {
+    let mut list =
+        List::new(&["NAME", "SERVICE", "ENV", "OWNER", "DELETED", "DESTROYED ON"], "No key can be restored.");
+    if opened::has_store(&session.load()?.config)? {
+        let Opened { operations, actor, .. } = Opened::or_make(session)?;
+        let now = session.now();
+        for key in operations.deleted_keys(&actor, filter)? {
+            let deleted = key.deleted_at.map_or(now, Timestamp::as_second);
+            let environment = key.environment.as_ref().map(ToString::to_string).unwrap_or_default();
+            let destroyed = moment::shown(deleted.saturating_add(KEPT_AFTER_DELETION));
+            let when = moment::ago(deleted, now);
+            let row =
+                vec![key.name.to_string(), key.service.to_string(), environment, key.owner.clone(), when, destroyed];
+            list.add(row, serde_json::to_value(&key)?);
+        }
+    }
+    Ok(list.show(as_json, &mut session.screen)?)
 }

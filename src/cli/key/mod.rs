@@ -4,15 +4,21 @@ mod add;
 mod delete;
 mod edit;
 mod list;
+mod restore;
 mod rollback;
 mod rotate;
 mod share;
 mod show;
+mod verify;
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
 use crate::domain::Name;
-use crate::operations::{KeyRef, KeyView};
+use crate::operations::{KeyRef, KeyState, KeyView};
+use crate::record::duration;
 
 use super::failure::wrong_use;
 use super::moment;
@@ -27,9 +33,11 @@ Examples:
   sidekey key rotate stripe                         a new value, for the next request
   sidekey key rollback stripe                       the former value again
   sidekey key share stripe --with team:data         others use it and never see it
-  sidekey key delete stripe";
+  sidekey key verify stripe                         does the service take it?
+  sidekey key delete stripe
+  sidekey key restore stripe                        within seven days";
 
-/// Keys: add, list, show, rotate, roll back, edit, share, delete
+/// Keys: add, list, show, rotate, roll back, verify, edit, share, delete, restore
 ///
 /// A key belongs to one service and is sealed in the store. Its value is read from a hidden prompt, the standard input, an
 /// environment variable or a file, never from an argument, and no command shows it. A running proxy follows every change
@@ -42,10 +50,12 @@ pub(super) enum Command {
     Show(show::Arguments),
     Rotate(rotate::Arguments),
     Rollback(rollback::Arguments),
+    Verify(verify::Arguments),
     Edit(edit::Arguments),
     Share(share::Share),
     Unshare(share::Unshare),
     Delete(delete::Arguments),
+    Restore(restore::Arguments),
 }
 
 pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
@@ -55,10 +65,12 @@ pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()>
         Command::Show(arguments) => show::run(&arguments, session),
         Command::Rotate(arguments) => rotate::run(&arguments, session),
         Command::Rollback(arguments) => rollback::run(&arguments, session),
+        Command::Verify(arguments) => verify::run(&arguments, session),
         Command::Edit(arguments) => edit::run(&arguments, session),
         Command::Share(arguments) => share::share(&arguments, session),
         Command::Unshare(arguments) => share::unshare(&arguments, session),
         Command::Delete(arguments) => delete::run(&arguments, session),
+        Command::Restore(arguments) => restore::run(&arguments, session),
     }
 }
 
@@ -111,4 +123,24 @@ fn read_expiry(text: &str, now: i64) -> anyhow::Result<i64> {
         wrong_use("--expires takes a date such as 2027-03-31, a moment such as 2027-03-31T12:00:00Z, or a duration such as 90d")
     })?;
     if at <= now { Err(wrong_use("--expires lies in the past")) } else { Ok(at) }
+}
+
+/// Reads a duration such as `90d`, longer than nothing.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = duration(text).ok().filter(|span| !span.is_zero());
+    span.ok_or_else(|| "a duration is written such as 30m, 12h or 90d".to_owned())
+}
+
+/// What a key needs of a person, in words.
+fn concern(key: &KeyView, now: i64) -> Option<String> {
+    let name = &key.name;
+    let days = |at: Option<Timestamp>| at.map_or(0, |at| (at.as_second() - now).abs() / (24 * 60 * 60));
+    let tried = || key.last_try.as_ref().map(|tried| moment::ago(tried.at.as_second(), now)).unwrap_or_default();
+    match key.state {
+        KeyState::Ok => None,
+        KeyState::RotationDue => Some(format!("`{name}` was to get a new value {} d ago", days(key.rotation_due_at))),
+        KeyState::ExpiresSoon => Some(format!("`{name}` expires in {} d", days(key.expires_at))),
+        KeyState::Refused => Some(format!("`{name}` was not taken by its service when it was tried {}", tried())),
+        KeyState::Expired => Some(format!("`{name}` has expired and is not used any more")),
+    }
 }

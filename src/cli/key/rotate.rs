@@ -1,15 +1,23 @@
 //! `sidekey key rotate`: a new value for a key.
 
+use std::time::Duration;
+
 use clap::Args;
 
-use super::Which;
+use super::{Which, verify};
+use crate::app;
+use crate::cli::failure::wrong_use;
+use crate::cli::moment;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::cli::values::Source;
+use crate::operations::Verdict;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey key rotate stripe
+  sidekey key rotate stripe --verify
+  sidekey key rotate stripe --overlap 1h
   vault-tool read stripe | sidekey key rotate stripe --stdin
   sidekey key rotate stripe --from-file new-key.txt && rm new-key.txt";
 
@@ -22,18 +30,49 @@ Examples:
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     which: Which,
+    /// Try the new value at the service first; when it does not work, nothing is changed
+    #[arg(long)]
+    verify: bool,
+    /// For so long, send what the service refuses with the new value once more with the old one; such as 1h, at most 7d
+    ///
+    /// A service may need a while until it takes a new value everywhere. A request without a body that it answers with 401 is
+    /// sent once more with the value before, is counted by a metric, and stands in the audit with the version that carried it.
+    #[arg(long, value_name = "DURATION", value_parser = super::span)]
+    overlap: Option<Duration>,
     #[command(flatten)]
     source: Source,
 }
 
+/// The longest overlap.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
+    if arguments.overlap.is_some_and(|overlap| overlap > LONGEST) {
+        return Err(wrong_use(
+            "--overlap is at most 7d: an old value that is needed for longer should stay the current one",
+        ));
+    }
+    let Opened { config, operations, actor } = Opened::existing(session)?.ready()?;
     let key = operations.changeable_key(&actor, &arguments.which.reference())?;
     let fields = arguments.source.read(&operations.service(&key.service)?, session)?;
-    let key = operations.rotate_key(&actor, &key.reference(), &fields)?;
+    if arguments.verify {
+        let verification = operations.try_value(&actor, &key.reference(), &fields, &app::probe(&config)?)?;
+        session.screen.say(verify::told(&verification, "the new value"))?;
+        if verification.verdict != Verdict::Works {
+            session.screen.note(format!("Nothing was changed: `{}` keeps the value that it has.", key.name))?;
+        }
+        verify::must_work(&verification)?;
+    }
+    let key = operations.rotate_key_overlapping(&actor, &key.reference(), &fields, arguments.overlap)?;
     let name = &key.name;
     session.screen.say(format!("The key `{name}` has a new value (version {}).", super::version(&key)))?;
     session.screen.say("The next request uses it; requests that are under way finish with the old value.")?;
+    if let Some(until) = key.fallback_until {
+        let until = moment::shown(until.as_second());
+        session
+            .screen
+            .say(format!("Until {until} UTC the old value is used where the service refuses the new one."))?;
+    }
     session.screen.say(format!("Should it not work: sidekey key rollback {name}"))?;
     Ok(())
 }

@@ -65,6 +65,21 @@ fn stored_facts(detail: &KeyDetail, now: i64) -> Vec<(&'static str, String)> {
     if key.expires_at.is_some() {
         facts.push(("expires", format!("{} UTC", super::expiry(key))));
     }
+    facts.extend(super::concern(key, now).map(|concern| ("needs", concern)));
+    if let Some(at) = key.rotation_due_at {
+        facts.push(("new value due", format!("{} UTC", moment::shown(at.as_second()))));
+    }
+    if let Some(tried) = &key.last_try {
+        let (when, version) = (moment::ago(tried.at.as_second(), now), tried.version);
+        facts.push(("last try", format!("version {version}, {when}: {}", tried.verdict)));
+    }
+    if let Some(until) = key.fallback_until {
+        let until = moment::shown(until.as_second());
+        facts.push((
+            "fall-back",
+            format!("the former value where the service refuses the current one, until {until} UTC"),
+        ));
+    }
     facts.extend(detail.versions.as_ref().map(|versions| ("value", in_words(versions, now))));
     facts
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::moment;
-use crate::cli::opened::Opened;
+use crate::cli::opened::{self, Opened};
 use crate::cli::session::Session;
 use crate::cli::table::{List, joined};
 
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let mut list = List::new(&["NAME", "MEMBERS", "ADDED"], "There is no team yet; `sidekey team add NAME` adds one.");
-    if session.load()?.config.store.exists() {
+    if opened::has_store(&session.load()?.config)? {
         let now = session.now();
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
         for team in operations.teams(&actor)? {

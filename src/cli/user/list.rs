@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::moment;
-use crate::cli::opened::Opened;
+use crate::cli::opened::{self, Opened};
 use crate::cli::session::Session;
 use crate::cli::table::{List, joined};
 
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         &["NAME", "ROLE", "TEAMS", "KEYS", "CALLERS", "ADDED"],
         "There is no store yet; `sidekey user add NAME` makes one.",
     );
-    if session.load()?.config.store.exists() {
+    if opened::has_store(&session.load()?.config)? {
         let now = session.now();
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
         for user in operations.users(&actor)? {

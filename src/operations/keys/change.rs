@@ -1,6 +1,7 @@
 //! Changing a key that is there: its value, what people see of it, with whom it is shared, its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::{Bounds, Credential, Environment, Fields, Name, Share, Shared};
 use crate::operations::view::moment;
@@ -19,6 +20,10 @@ pub struct KeyEdit {
     pub environment: Option<Option<Environment>>,
     /// Unix seconds after which it is not used any more; `Some(None)` takes them away.
     pub expires: Option<Option<i64>>,
+    /// After how long its owner is reminded of a new value; `Some(None)` ends that.
+    pub rotate_every: Option<Option<Duration>>,
+    /// After how long a running proxy tries it at its service again; `Some(None)` ends that.
+    pub verify_every: Option<Option<Duration>>,
 }
 
 impl Operations {
@@ -36,10 +41,29 @@ impl Operations {
     /// When there is no such key, `actor` may not change it, a value is one that no request can carry, or the change cannot
     /// be kept or recorded.
     pub fn rotate_key(&self, actor: &Actor, which: &KeyRef, fields: &Fields) -> Result<KeyView, OperationError> {
+        self.rotate_key_overlapping(actor, which, fields, None)
+    }
+
+    /// As [`Self::rotate_key`]; for as long as `overlap` says, a request that the service refuses with the new value is sent
+    /// once more with the one before.
+    ///
+    /// # Errors
+    /// As [`Self::rotate_key`].
+    pub fn rotate_key_overlapping(
+        &self,
+        actor: &Actor,
+        which: &KeyRef,
+        fields: &Fields,
+        overlap: Option<Duration>,
+    ) -> Result<KeyView, OperationError> {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
-        let (_, receipt) = self.vault.rotate(&credential.id, fields)?;
-        pen.record("key.rotate", &receipt, &[("service", credential.service.as_str())])?;
+        let until = overlap.map(|overlap| self.now().saturating_add(in_seconds(overlap)));
+        let (_, receipt) = self.vault.rotate_overlapping(&credential.id, fields, until)?;
+        let until = until.map(|until| moment(until).to_string());
+        let mut details = vec![("service", credential.service.as_str())];
+        details.extend(until.as_deref().map(|until| ("overlap_until", until)));
+        pen.record("key.rotate", &receipt, &details)?;
         self.whole_view(&credential.id)
     }
 
@@ -70,14 +94,24 @@ impl Operations {
         if let Some(name) = edit.name.as_ref().filter(|name| self.declared(name).is_some()) {
             return Err(OperationError::TakenByDeclared(name.clone()));
         }
-        let KeyEdit { name, environment, expires } = edit;
+        if edit.verify_every.flatten().is_some() && self.service(&credential.service)?.verify.is_none() {
+            return Err(OperationError::NoVerification(credential.service));
+        }
+        let KeyEdit { name, environment, expires, rotate_every, verify_every } = edit;
+        let rotate_every = rotate_every.map(|every| every.map(in_seconds));
+        let verify_every = verify_every.map(|every| every.map(in_seconds));
         let mut details = vec![("service", credential.service.to_string())];
         details.extend(name.as_ref().map(|_| ("former_name", credential.name.to_string())));
         let in_words = |name: &Option<Environment>| name.as_ref().map_or_else(|| "none".to_owned(), Name::to_string);
         details.extend(environment.as_ref().map(|environment| ("environment", in_words(environment))));
         details
             .extend(expires.map(|at| ("expires", at.map_or_else(|| "never".to_owned(), |at| moment(at).to_string()))));
-        let receipt = self.vault.edit(&credential.id, &CredentialEdit { name, environment, expires })?;
+        details.extend(rotate_every.map(|every| ("rotate_every", every.map_or_else(|| "never".to_owned(), in_days))));
+        details.extend(
+            verify_every.map(|every| ("verify_every", every.map_or_else(|| "never".to_owned(), |s| format!("{s}s")))),
+        );
+        let edit = CredentialEdit { name, environment, expires, rotate_every, verify_every };
+        let receipt = self.vault.edit(&credential.id, &edit)?;
         let details: Vec<_> = details.iter().map(|(what, text)| (*what, text.as_str())).collect();
         pen.record("key.edit", &receipt, &details)?;
         self.whole_view(&credential.id)
@@ -151,6 +185,14 @@ impl Operations {
         }
         Err(OperationError::Forbidden("the key is shared with you; only its owner or an administrator changes it"))
     }
+}
+
+pub(super) fn in_seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn in_days(seconds: i64) -> String {
+    format!("{}d", seconds / (24 * 60 * 60))
 }
 
 fn details_of_share<'a>(credential: &'a Credential, party: &'a str) -> [(&'static str, &'a str); 2] {

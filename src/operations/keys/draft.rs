@@ -2,14 +2,16 @@
 //! in vain; then the value is sealed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::domain::{Environment, Fields, Name, Service, User, Variable};
 use crate::inject::Plan;
 use crate::operations::{Actor, OperationError, Operations};
-use crate::store::{CredentialFilter, StoreError};
+use crate::store::{CredentialEdit, CredentialFilter, StoreError};
 use crate::vault::NewCredential;
 
 use super::KeyView;
+use super::change::{in_days, in_seconds};
 
 /// A key to be added, as somebody asks for it.
 #[derive(Debug, Clone)]
@@ -32,12 +34,23 @@ pub struct KeyDraft {
     service: Service,
     owner: User,
     new: NewCredential,
+    rotate_every: Option<Duration>,
 }
 
 impl KeyDraft {
     /// The service, which says what fields and variables the key has.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Has its owner reminded of a new value after so long.
+    pub fn remind_after(&mut self, every: Duration) {
+        self.rotate_every = Some(every);
+    }
+
+    /// The variables that are pinned so far.
+    pub(super) fn variables(&self) -> &BTreeMap<Name, String> {
+        &self.new.variables
     }
 
     /// Pins the service's variables; those that are not given take their defaults.
@@ -90,7 +103,7 @@ impl Operations {
             expires: new.expires,
             shares: Vec::new(),
         };
-        Ok(KeyDraft { service, owner, new })
+        Ok(KeyDraft { service, owner, new, rotate_every: None })
     }
 
     /// Seals `fields` and adds the key.
@@ -103,7 +116,14 @@ impl Operations {
         let variables = std::mem::take(&mut draft.new.variables);
         draft.pin(variables)?;
         let (credential, receipt) = self.vault.add(draft.new, fields)?;
-        let details = [("service", draft.service.name.as_str()), ("owner", draft.owner.name.as_str())];
+        let mut details = vec![("service", draft.service.name.as_str()), ("owner", draft.owner.name.as_str())];
+        let every = draft.rotate_every.map(in_seconds);
+        if every.is_some() {
+            let edit = CredentialEdit { rotate_every: Some(every), ..CredentialEdit::default() };
+            self.vault.edit(&credential.id, &edit)?;
+        }
+        let every = every.map(in_days);
+        details.extend(every.as_deref().map(|every| ("rotate_every", every)));
         pen.record("key.add", &receipt, &details)?;
         self.whole_view(&credential.id)
     }

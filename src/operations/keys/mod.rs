@@ -4,7 +4,10 @@
 
 mod change;
 mod draft;
+mod end;
+mod state;
 mod uses;
+mod verify;
 mod view;
 
 use crate::config::{Config, DeclaredCredential};
@@ -17,8 +20,10 @@ use super::{Actor, OperationError, Operations, Party};
 
 pub use change::KeyEdit;
 pub use draft::{KeyDraft, NewKey, fits_variable, known_variables};
+pub use state::KeyState;
 pub use uses::KeyUse;
-pub use view::{KeyDetail, KeyView, ShareView, VersionView};
+pub use verify::{Probe, Verdict, Verification};
+pub use view::{KeyDetail, KeyView, LastTry, ShareView, VersionView};
 
 /// Which key is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

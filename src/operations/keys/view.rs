@@ -10,9 +10,9 @@ use crate::config::DeclaredCredential;
 use crate::domain::{Bounds, CredentialId, Environment, Name, ServiceName, Shared};
 use crate::operations::names::Names;
 use crate::operations::view::moment;
-use crate::store::{LOCAL, ListedCredential, VersionRow};
+use crate::store::{LOCAL, ListedCredential, Verified, VersionRow};
 
-use super::{KeyRef, Sight};
+use super::{KeyRef, KeyState, Sight, state};
 
 /// A key as lists show it. What only its owner needs is absent where somebody else looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +52,31 @@ pub struct KeyView {
     pub expires_at: Option<Timestamp>,
     /// Whether it has expired.
     pub expired: bool,
+    /// When a new value is due; a reminder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation_due_at: Option<Timestamp>,
+    /// Until when the former value is used where the service refuses the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_until: Option<Timestamp>,
+    /// The last try at its service; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_try: Option<LastTry>,
+    /// What it needs.
+    pub state: KeyState,
+    /// When it was deleted; absent while it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// What the last try of a key said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastTry {
+    /// When.
+    pub at: Timestamp,
+    /// Of which version.
+    pub version: u32,
+    /// `works`, `refused`, `limited`, `unclear` or `unreachable`.
+    pub verdict: String,
 }
 
 /// With whom a key is shared, and what for.
@@ -150,6 +175,11 @@ impl KeyView {
             value_since: whole.then(|| moment(listed.value_since)),
             expires_at: credential.expires.map(moment),
             expired: credential.expires.is_some_and(|at| at <= now),
+            rotation_due_at: state::due(listed).filter(|_| whole).map(moment),
+            fallback_until: listed.overlap_until.filter(|until| whole && *until > now).map(moment),
+            last_try: listed.verified.as_ref().filter(|_| whole).map(LastTry::of),
+            state: KeyState::of(listed, now),
+            deleted_at: listed.deleted_at.map(moment),
         }
     }
 
@@ -170,7 +200,18 @@ impl KeyView {
             value_since: None,
             expires_at: None,
             expired: false,
+            rotation_due_at: None,
+            fallback_until: None,
+            last_try: None,
+            state: KeyState::Ok,
+            deleted_at: None,
         }
+    }
+}
+
+impl LastTry {
+    fn of(verified: &Verified) -> Self {
+        Self { at: moment(verified.at), version: verified.version, verdict: verified.verdict.clone() }
     }
 }
 

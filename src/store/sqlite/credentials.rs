@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::domain::{Credential, CredentialId, Sealed, Share, Shared, UserId};
 
-use super::super::{Act, CredentialEdit, Receipt, StoreError};
+use super::super::{Act, CredentialEdit, Receipt, StoreError, Verified};
 use super::{codec, master, people};
 
 /// A living credential's row, as far as changes need it.
@@ -54,6 +54,7 @@ pub(super) fn rotate(
     id: &CredentialId,
     number: u32,
     sealed: &Sealed,
+    overlap_until: Option<i64>,
     at: i64,
 ) -> Result<Receipt, StoreError> {
     let row = find(transaction, id)?;
@@ -63,7 +64,22 @@ pub(super) fn rotate(
         return Err(StoreError::Moved(row.name));
     }
     insert_version(transaction, id, number, Some(row.current), sealed, at)?;
-    make_current(transaction, row, number, at).map(|row| row.receipt(Act::CredentialRotated, at))
+    let row = make_current(transaction, row, number, at)?;
+    let overlap = "UPDATE credentials SET overlap_until = ?2 WHERE id = ?1";
+    transaction.execute(overlap, params![id.as_str(), overlap_until])?;
+    Ok(row.receipt(Act::CredentialRotated, at))
+}
+
+pub(super) fn note_verified(
+    transaction: &Transaction<'_>,
+    id: &CredentialId,
+    verified: &Verified,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE credentials SET verified_at = ?2, verified_version = ?3, verdict = ?4 WHERE id = ?1",
+        params![id.as_str(), verified.at, verified.version, verified.verdict],
+    )?;
+    Ok(())
 }
 
 pub(super) fn roll_back(transaction: &Transaction<'_>, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
@@ -97,6 +113,12 @@ pub(super) fn edit(
     }
     if let Some(expires) = edit.expires {
         transaction.execute("UPDATE credentials SET expires_at = ?2 WHERE id = ?1", params![id.as_str(), expires])?;
+    }
+    if let Some(every) = edit.rotate_every {
+        transaction.execute("UPDATE credentials SET rotate_every = ?2 WHERE id = ?1", params![id.as_str(), every])?;
+    }
+    if let Some(every) = edit.verify_every {
+        transaction.execute("UPDATE credentials SET verify_every = ?2 WHERE id = ?1", params![id.as_str(), every])?;
     }
     Ok(find(transaction, id)?.receipt(Act::CredentialEdited, at))
 }
@@ -217,7 +239,8 @@ fn make_current(transaction: &Transaction<'_>, row: Row, number: u32, at: i64) -
     let retire = "UPDATE versions SET retired_at = ?3 WHERE credential = ?1 AND number = ?2";
     transaction.execute(retire, params![id, row.current, at])?;
     transaction.execute(retire, params![id, number, None::<i64>])?;
-    transaction.execute("UPDATE credentials SET current = ?2 WHERE id = ?1", params![id, number])?;
+    let current = "UPDATE credentials SET current = ?2, overlap_until = NULL WHERE id = ?1";
+    transaction.execute(current, params![id, number])?;
     Ok(Row { current: number, ..row })
 }
 

@@ -6,13 +6,24 @@ use rusqlite::{Connection, Params, Row, params};
 
 use crate::domain::{Credential, CredentialId, Name, Shared, Source};
 
-use super::super::{CredentialFilter, CredentialHistory, Inventory, ListedCredential, StoreError, VersionRow};
+use super::super::{
+    CredentialFilter, CredentialHistory, Former, Inventory, ListedCredential, StoreError, Verified, VersionRow,
+};
 use super::{callers, codec, people, services};
 
 const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
-    v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at
+    v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
+    c.verified_at, c.verified_version, c.verdict, c.verify_every
     FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current";
+
+/// The version that the current one replaced, in the place of the current one.
+const FORMERS: &str = "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, f.number,
+    f.master, f.wrapped_key, f.fields, c.created_at, f.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
+    c.verified_at, c.verified_version, c.verdict, c.verify_every
+    FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current
+    JOIN versions f ON f.credential = c.id AND f.number = v.replaced
+    WHERE c.deleted_at IS NULL AND c.overlap_until IS NOT NULL AND f.destroyed_at IS NULL";
 
 pub(super) fn change_counter(connection: &Connection) -> Result<u64, StoreError> {
     let counter: i64 = connection.prepare_cached("SELECT counter FROM changes")?.query_row([], |row| row.get(0))?;
@@ -28,6 +39,7 @@ pub(super) fn load(connection: &mut Connection) -> Result<Inventory, StoreError>
         teams: people::teams(&transaction)?.into_iter().map(|listed| listed.team).collect(),
         callers: callers::list(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
         credentials: listed.into_iter().map(|listed| listed.credential).collect(),
+        formers: formers(&transaction)?,
         services: services::services(&transaction)?,
         change_counter: change_counter(&transaction)?,
     })
@@ -74,6 +86,14 @@ pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Resu
     Ok(CredentialHistory { listed, versions })
 }
 
+fn formers(connection: &Connection) -> Result<Vec<Former>, StoreError> {
+    let mut statement = connection.prepare_cached(FORMERS)?;
+    let former =
+        |listed: ListedCredential| Some(Former { until: listed.overlap_until?, credential: listed.credential });
+    let rows = statement.query_and_then([], listed)?;
+    rows.filter_map(|row| row.map(former).transpose()).collect()
+}
+
 fn select(connection: &Connection, rest: &str, values: impl Params) -> Result<Vec<ListedCredential>, StoreError> {
     let mut shares = shares(connection)?;
     let mut statement = connection.prepare_cached(&format!("{CREDENTIALS} {rest}"))?;
@@ -102,7 +122,18 @@ fn listed(row: &Row<'_>) -> Result<ListedCredential, StoreError> {
         sealed: codec::sealed(row, 8)?,
         source: Source::Store,
     };
-    Ok(ListedCredential { credential, created_at: row.get(11)?, value_since: row.get(12)?, deleted_at: row.get(13)? })
+    let verified =
+        |at| Ok::<_, StoreError>(Verified { at, version: codec::number(row.get(17)?)?, verdict: row.get(18)? });
+    Ok(ListedCredential {
+        credential,
+        created_at: row.get(11)?,
+        value_since: row.get(12)?,
+        deleted_at: row.get(13)?,
+        overlap_until: row.get(14)?,
+        rotate_every: row.get(15)?,
+        verify_every: row.get(19)?,
+        verified: row.get::<_, Option<i64>>(16)?.map(verified).transpose()?,
+    })
 }
 
 fn shares(connection: &Connection) -> Result<HashMap<String, Vec<Shared>>, StoreError> {

@@ -5,6 +5,7 @@
 
 mod callers;
 mod codec;
+mod connect;
 mod credentials;
 mod inventory;
 mod master;
@@ -23,10 +24,8 @@ pub(super) use schema::NEWEST;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::domain::{
     Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
@@ -35,15 +34,11 @@ use crate::domain::{
 use super::{
     CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
     ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, Store, StoreError,
-    StoredService,
+    StoredService, Verified,
 };
 
 /// Earlier versions can corrupt a WAL database that several connections use.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// How long a write waits for another process's.
-const BUSY: Duration = Duration::from_secs(10);
-/// How often opening is tried anew meanwhile.
-const PAUSE: Duration = Duration::from_millis(20);
 /// Work that may stand in the queue before askers wait for a place in it.
 const QUEUE: usize = 64;
 
@@ -69,13 +64,22 @@ impl Sqlite {
             return Err(StoreError::OldSqlite { found: rusqlite::version() });
         }
         place::prepare(path)?;
-        let connection = connect(path)?;
+        let connection = connect::connect(path)?;
         let (jobs, work) = mpsc::sync_channel::<Job>(QUEUE);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || serve(connection, &work))
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Takes the store at `path` out of use, for whoever is about to move it away: afterwards it is one file. False when it
+    /// cannot be, because another process has it open.
+    ///
+    /// # Errors
+    /// When it is no store that can be opened.
+    pub fn settle(path: &Path) -> Result<bool, StoreError> {
+        place::settle(path)
     }
 
     /// Where it is.
@@ -146,43 +150,6 @@ impl Drop for Sqlite {
     }
 }
 
-/// Connects and migrates. SQLite does not wait for the lock while a database is first made a WAL one, so this does.
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let mut left = BUSY;
-    loop {
-        let connected = configure(path).and_then(|mut connection| {
-            schema::migrate(&mut connection, path)?;
-            Ok(connection)
-        });
-        match (connected, left.checked_sub(PAUSE)) {
-            (Err(StoreError::Busy(_)), Some(after)) => left = after,
-            (Err(other), _) => return Err(other),
-            (Ok(connection), _) => {
-                connection.busy_timeout(BUSY)?;
-                return Ok(connection);
-            }
-        }
-        thread::sleep(PAUSE);
-    }
-}
-
-fn configure(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PAUSE)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // Freed pages are overwritten, so that a destroyed value does not linger in the file.
-    connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(connection)
-}
-
 fn serve(mut connection: Connection, work: &mpsc::Receiver<Job>) {
     while let Ok(job) = work.recv() {
         job(&mut connection);
@@ -238,10 +205,16 @@ impl Store for Sqlite {
         id: &CredentialId,
         number: u32,
         sealed: &Sealed,
+        overlap_until: Option<i64>,
         at: i64,
     ) -> Result<Receipt, StoreError> {
         let (id, sealed) = (id.clone(), sealed.clone());
-        self.write(move |transaction| credentials::rotate(transaction, &id, number, &sealed, at))
+        self.write(move |transaction| credentials::rotate(transaction, &id, number, &sealed, overlap_until, at))
+    }
+
+    fn note_verified(&self, id: &CredentialId, verified: &Verified) -> Result<(), StoreError> {
+        let (id, verified) = (id.clone(), verified.clone());
+        self.write_unannounced(move |transaction| credentials::note_verified(transaction, &id, &verified))
     }
 
     fn roll_back_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError> {
@@ -389,6 +362,11 @@ impl Store for Sqlite {
 
     fn services(&self) -> Result<Vec<StoredService>, StoreError> {
         self.read(|connection| services::services(connection))
+    }
+
+    fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.read(move |connection| place::copy(connection, &path))
     }
 
     fn check_integrity(&self) -> Result<(), StoreError> {

@@ -1,8 +1,10 @@
 //! Where the database file stands: made for its owner alone, refused when others can reach it or when locks do not hold.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, MAIN_DB};
 
 use super::super::StoreError;
 
@@ -34,6 +36,33 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
         refuse_loose(&file, FILE)?;
     }
     Ok(())
+}
+
+/// Copies the database into the file `path` by SQLite's own means, as one file that needs no other beside it.
+pub(super) fn copy(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Path { path: path.to_owned(), source };
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE).open(path).map_err(failed)?;
+    connection.backup(MAIN_DB, path, None::<fn(rusqlite::backup::Progress)>)?;
+    let copy = Connection::open(path)?;
+    copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    copy.close().map_err(|(_, error)| error)?;
+    file.sync_all().map_err(failed)
+}
+
+/// Takes the database at `path` out of use: everything into the one file, and nothing beside it. False while another process
+/// has it open.
+pub(super) fn settle(path: &Path) -> Result<bool, StoreError> {
+    let failed = |source| StoreError::Path { path: path.to_owned(), source };
+    let connection = Connection::open(path)?;
+    let settled = connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
+    match settled.map_err(StoreError::from) {
+        Ok(mode) if mode.eq_ignore_ascii_case("delete") => {}
+        Ok(_) | Err(StoreError::Busy(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    connection.close().map_err(|(_, error)| error)?;
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+    Ok(true)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -10,7 +10,8 @@ use super::super::StoreError;
 /// Marks the file as ours, so that another program's database is not taken for an empty store ("skey").
 pub(super) const APPLICATION: i64 = 0x736b_6579;
 
-const STEPS: [&str; 3] = [include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql")];
+const STEPS: [&str; 4] =
+    [include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql"), include_str!("0004.sql")];
 
 /// The newest shape that this program knows.
 #[allow(clippy::cast_possible_wrap, reason = "a handful")]

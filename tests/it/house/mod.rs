@@ -37,6 +37,14 @@ fn secrets_are_exposed_only_where_they_are_placed_or_sealed() {
 }
 
 #[test]
+fn a_key_is_opened_without_a_permit_only_to_be_tried() {
+    let homes = ["src/vault/", "src/operations/keys/verify.rs"];
+    let strangers = production().into_iter().filter(|file| !homes.iter().any(|home| file.path.starts_with(home)));
+    let faults: Vec<_> = strangers.filter(|file| !file.lines_of(&["open_to_try"]).is_empty()).map(|f| f.path).collect();
+    assert_none("`open_to_try` belongs to the try of a key alone", &faults);
+}
+
+#[test]
 fn ring_is_used_only_by_crypto() {
     let provider = ["rustls", ":", ":", "crypto", ":", ":", "ring"];
     let faults: Vec<_> = rust("src")
