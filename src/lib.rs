@@ -20,7 +20,8 @@ pub mod keys; // where the master key comes from
 pub mod metrics; // every metric's name and value
 pub mod openapi; // reading API descriptions into drafts of service records
 pub mod store; // what must survive, in SQLite
-pub mod upstream; // dialling, TLS, the connection pool, one exchange
+pub mod upstream;
+pub mod usage; // who calls what, counted: rollups, endpoints, events // dialling, TLS, the connection pool, one exchange
 
 // Floor 3
 pub mod config; // proxy.toml, and the only reader of the environment

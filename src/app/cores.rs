@@ -12,6 +12,7 @@ use crate::crypto::random;
 use crate::listen::{self, Bound, Shared};
 use crate::pipeline::Core;
 use crate::upstream;
+use crate::usage;
 
 use super::DRAIN;
 use super::parts::Parts;
@@ -48,6 +49,7 @@ pub(super) fn start(
 }
 
 async fn serve(index: usize, origin: u64, parts: &Parts, bound: Vec<Bound>, stop: CancellationToken) {
+    parts.observer.enter();
     Core::enter(index, origin, parts.audit.recorder(), Arc::clone(&parts.metrics));
     let shared = Arc::new(Shared { line: Arc::clone(&parts.line) });
     for listener in bound {
@@ -62,6 +64,7 @@ async fn serve(index: usize, origin: u64, parts: &Parts, bound: Vec<Bound>, stop
     while tokio::time::timeout(second, stop.cancelled()).await.is_err() {
         upstream::sweep();
         listen::sweep();
+        usage::sweep();
     }
     drain().await;
 }

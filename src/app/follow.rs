@@ -14,10 +14,10 @@ use crate::config::{Changed, Config, Environment, Loaded, Watch};
 use crate::domain::{Clock, SystemClock};
 use crate::listen::Bound;
 
-use super::console;
 use super::declared::Commands;
 use super::parts::Parts;
 use super::upkeep::Upkeep;
+use super::{console, observer};
 
 /// How often the store is asked whether it changed.
 const STORE: Duration = Duration::from_millis(250);
@@ -39,6 +39,7 @@ pub(super) fn start(
             if let Some(bound) = console {
                 tokio::spawn(console::serve(bound, Arc::clone(&follower.parts), stop.clone()));
             }
+            tokio::spawn(observer::watch(Arc::clone(&follower.parts)));
             if let Err(error) = follower.run(watch, stop).await {
                 tracing::error!(error = format!("{error:#}"), "changes are not followed any more; restart to mend it");
             }

@@ -6,10 +6,12 @@ mod cores;
 mod declared;
 mod follow;
 mod harden;
+mod observer;
 mod parts;
 mod stored;
 mod tables;
 mod upkeep;
+mod webhook;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -23,6 +23,7 @@ use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, Tls
 use crate::vault::Vault;
 
 use super::declared::{Commands, DeclaredKeys};
+use super::observer::Observer;
 use super::tables::{Beside, tables};
 
 /// What lives as long as the process.
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     /// What administrators do; it follows the configuration as the line does.
     pub(super) operations: Arc<Operations>,
+    pub(super) observer: Observer,
     gates: Gates,
     sightings: Sightings,
     pub(super) tls: TlsConfigs,
@@ -66,8 +68,8 @@ impl Parts {
             metrics: &metrics,
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
-        let declared = DeclaredKeys::default();
-        let parts = Self { line, vault, audit, metrics, operations, gates, sightings, tls, declared };
+        let (observer, declared) = (Observer::open(&config.data), DeclaredKeys::default());
+        let parts = Self { line, vault, audit, metrics, operations, observer, gates, sightings, tls, declared };
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
@@ -89,6 +91,7 @@ impl Parts {
                 .with_context(|| format!("service `{}`", service.name))
         };
         let declared = self.declared.read(&config, environment, &self.vault, commands);
+        self.observer.follow(inventory.credentials.iter().chain(&declared));
         let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
         let (snapshot, unusable) = tables(&config, inventory, declared, approach, &beside)?;
         for left_out in unusable {
@@ -96,6 +99,7 @@ impl Parts {
         }
         self.metrics.set_keys(snapshot.credentials.count() as u64);
         self.line.swap(snapshot);
+        self.observer.webhook.follow(&config, environment, &self.tls);
         self.tls.forget_unused();
         self.gates.forget_unused();
         self.metrics.forget_unused();
@@ -126,6 +130,7 @@ impl Parts {
 
     /// Writes out what is still in memory.
     pub(super) fn close(&self) {
+        self.observer.end(&self.metrics, &self.audit);
         self.note_callers();
         if let Err(error) = self.audit.close() {
             tracing::error!(%error, "the last audit entries could not be written");

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    audit, backup, caller, check, completions, demo, explain, key, man, master, restore, serve, service, team, up, user,
+    audit, backup, caller, check, completions, demo, explain, key, man, master, restore, serve, service, team, up,
+    usage, user,
 };
 
 const END: &str = "\
@@ -77,6 +78,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Team(team::Command),
     Explain(explain::Arguments),
+    Usage(usage::Arguments),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]

@@ -32,6 +32,7 @@ mod serve;
 mod service;
 mod team;
 mod up;
+mod usage;
 mod user;
 
 use std::ffi::OsString;
@@ -78,6 +79,7 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::User(command) => user::run(command, session),
         Command::Team(command) => team::run(command, session),
         Command::Explain(args) => explain::run(&args, session),
+        Command::Usage(args) => usage::run(&args, session),
         Command::Master(command) => master::run(command, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),

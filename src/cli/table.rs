@@ -3,14 +3,16 @@
 
 use std::io;
 
-use comfy_table::{ContentArrangement, LineStyle, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use serde_json::{Value, json};
 
 use super::session::Screen;
 
 /// A list with its columns' titles.
 pub(super) struct List {
-    titles: &'static [&'static str],
+    titles: Vec<&'static str>,
+    /// The columns of numbers, which stand right.
+    numbers: Vec<usize>,
     rows: Vec<Vec<String>>,
     items: Vec<Value>,
     empty: String,
@@ -18,8 +20,14 @@ pub(super) struct List {
 
 impl List {
     /// An empty list; `empty` is what a person reads when it stays so.
-    pub(super) fn new(titles: &'static [&'static str], empty: impl Into<String>) -> Self {
-        Self { titles, rows: Vec::new(), items: Vec::new(), empty: empty.into() }
+    pub(super) fn new(titles: &[&'static str], empty: impl Into<String>) -> Self {
+        let (titles, empty) = (titles.to_vec(), empty.into());
+        Self { titles, numbers: Vec::new(), rows: Vec::new(), items: Vec::new(), empty }
+    }
+
+    /// The same with numbers in these columns.
+    pub(super) fn with_numbers(self, numbers: Vec<usize>) -> Self {
+        Self { numbers, ..self }
     }
 
     /// Adds one thing: as a row for people, as an object for programs.
@@ -42,10 +50,13 @@ impl List {
             return screen.note(&self.empty);
         }
         let mut table = Table::new();
-        table.set_header(self.titles.iter().copied());
+        table.set_header(self.titles);
         table.add_rows(self.rows);
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
+            if self.numbers.contains(&column.index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
         }
         if screen.is_terminal {
             table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{Faults, KeyPath};
 
 use super::Environment;
+use super::events;
 use super::services::{self, Catalogue};
 use super::settings::{CallersMode, Config, Listen, ListenAddress, MasterKey, ParentProxies, Unmatched};
 use super::tree::is_variable;
@@ -48,6 +49,7 @@ pub(super) fn compile(file: &FileRecord, context: &Context<'_>, faults: &mut Fau
             Some(PolicyRecord::Tunnel) => Unmatched::Tunnel,
             Some(PolicyRecord::Deny) | None => Unmatched::Deny,
         },
+        webhook: events::webhook(file, context, faults),
         services,
         credentials,
         parents: parents(context.environment),

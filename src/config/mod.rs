@@ -4,6 +4,7 @@
 
 mod compile;
 mod environment;
+mod events;
 mod locate;
 mod report;
 mod schema;
@@ -30,7 +31,7 @@ pub use report::{ConfigError, ConfigErrors, Invalid};
 pub use schema::schema;
 pub use settings::{
     CallersMode, Config, DeclaredCredential, Listen, ListenAddress, MasterKey, ParentProxies, ServiceEntry, Unmatched,
-    ValueSource,
+    ValueSource, Webhook,
 };
 pub use stored::{LeftOut, WhyLeftOut};
 pub use watch::{Changed, Watch};

@@ -164,7 +164,7 @@ fn printable(text: &str) -> String {
 
 /// Keys whose text may be the secret itself when somebody wrote it into the file.
 fn is_secret_key(key: &str) -> bool {
-    matches!(key, "value" | "username" | "password" | "prefix" | "template" | "body")
+    matches!(key, "value" | "username" | "password" | "prefix" | "template" | "body" | "secret" | "webhook")
 }
 
 /// A key that the schema knows, or differs from by one letter, and that is no secret's place.

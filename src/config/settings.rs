@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::domain::{Credential, CredentialId, Name, Service, ServiceName, Share, Source, UserId};
+use crate::domain::{Credential, CredentialId, EventKind, Name, Origin, Service, ServiceName, Share, Source, UserId};
 use crate::record::ServiceRecord;
 use crate::store::LOCAL;
 
@@ -25,6 +25,8 @@ pub struct Config {
     pub callers: CallersMode,
     /// What happens to hosts that belong to no service.
     pub unmatched: Unmatched,
+    /// Where events are posted; nowhere when there is none.
+    pub webhook: Option<Webhook>,
     /// Every service of the catalogue, with the file's tables laid over them, and the custom ones; by name.
     pub services: Vec<ServiceEntry>,
     /// The keys that the file declares; by name.
@@ -47,8 +49,10 @@ impl Config {
             .iter()
             .flat_map(|credential| &credential.fields)
             .filter_map(|(_, source)| if let ValueSource::File(path) = source { Some(path.clone()) } else { None });
+        let signing = self.webhook.as_ref().and_then(|webhook| webhook.secret.clone());
+        let signing = signing.and_then(|source| if let ValueSource::File(path) = source { Some(path) } else { None });
         let authorities = self.services.iter().filter_map(|entry| entry.service.upstream.ca.clone());
-        let mut files: Vec<PathBuf> = values.chain(authorities).collect();
+        let mut files: Vec<PathBuf> = values.chain(authorities).chain(signing).collect();
         files.sort();
         files.dedup();
         files
@@ -136,6 +140,27 @@ pub enum Unmatched {
     Tunnel,
 }
 
+/// Where events are posted. Its path may be a secret of the receiver's, and is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Scheme, host and port.
+    pub origin: Origin,
+    /// Path and query.
+    pub target: String,
+    /// Which kinds are posted; never empty.
+    pub kinds: Vec<EventKind>,
+    /// What posts are signed with: a variable or a file.
+    pub secret: Option<ValueSource>,
+    /// It may be at a private address.
+    pub allow_private: bool,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Webhook({})", self.origin.host)
+    }
+}
+
 /// A service and the record that it was compiled from.
 #[derive(Clone)]
 pub struct ServiceEntry {
@@ -167,11 +192,16 @@ pub struct DeclaredCredential {
 }
 
 impl DeclaredCredential {
+    /// The identifier of the key that is declared under `name`: it has no other that stays.
+    pub fn id_of(name: &Name) -> CredentialId {
+        CredentialId::new(&format!("declared:{name}"))
+    }
+
     /// The credential that it declares, without a value yet: owned by the user `local` and shared with everyone, as one key
     /// for all who use this proxy. `version` counts how often its value was read.
     pub fn credential(&self, version: u32) -> Credential {
         Credential {
-            id: CredentialId::new(&format!("declared:{}", self.name)),
+            id: Self::id_of(&self.name),
             name: self.name.clone(),
             owner: UserId::new(LOCAL),
             service: self.service.clone(),

@@ -22,6 +22,8 @@ pub(super) struct FileRecord {
     pub(super) callers: CallersRecord,
     /// What happens to hosts that belong to no service.
     pub(super) unmatched: UnmatchedRecord,
+    /// Where events go besides the log, the metrics and the audit.
+    pub(super) events: EventsRecord,
     /// Services: tables named as in the built-in catalogue override it key by key, others are custom APIs.
     pub(super) service: BTreeMap<String, ServiceRecord>,
     /// Keys declared here instead of sealed in the store. Their values are never written in this file.
@@ -106,6 +108,43 @@ pub(super) struct UnmatchedRecord {
 pub(super) enum PolicyRecord {
     Deny,
     Tunnel,
+}
+
+/// Where events go: what an operator should look at, such as failed authentications.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EventsRecord {
+    /// A URL to which each event is posted as JSON. Default: none.
+    pub(super) webhook: Option<String>,
+    /// Which kinds are posted. Default: all.
+    pub(super) kinds: Option<Vec<KindRecord>>,
+    /// What the posts are signed with (HMAC-SHA256). Default: they are not signed.
+    pub(super) secret: Option<SigningRecord>,
+    /// The webhook may be at a private or loopback address. Default: false.
+    pub(super) allow_private: Option<bool>,
+}
+
+/// A kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KindRecord {
+    NewEndpoint,
+    AuthFailures,
+    UpstreamThrottled,
+    UnusualVolume,
+    KeyExpiring,
+    KeyExpired,
+    UnknownCallers,
+}
+
+/// Where the secret for signatures comes from: exactly one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SigningRecord {
+    /// An environment variable.
+    pub(super) env: Option<String>,
+    /// A file, which is read again when it changes. One line end at its end is not part of it.
+    pub(super) file: Option<String>,
 }
 
 /// A key declared in the file: for which service it is, and where its value comes from.

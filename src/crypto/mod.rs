@@ -1,9 +1,10 @@
-//! Cryptography at the level of bytes: AES-256-GCM, SHA-256, HKDF, Argon2id, random bytes, comparing without telling
+//! Cryptography at the level of bytes: AES-256-GCM, SHA-256, HMAC, HKDF, Argon2id, random bytes, comparing without telling
 //! when. It knows no word of the house and is the only user of ring, so that another provider is a change in one folder.
 
 pub mod aead;
 pub mod compare;
 pub mod digest;
+pub mod hmac;
 pub mod kdf;
 pub mod random;
 

@@ -90,3 +90,14 @@ fn comparison_sees_content_and_length() {
 fn random_bytes_do_not_repeat() {
     assert_ne!(random::bytes::<32>().unwrap(), random::bytes::<32>().unwrap());
 }
+
+/// RFC 4231, test cases 2 and 6.
+#[test]
+fn signatures_are_those_of_the_standard() {
+    let signed = |key: &[u8], parts: &[&[u8]]| digest::hex(&hmac::sha256(key, parts));
+    let jefe = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(signed(b"Jefe", &[b"what do ya want for nothing?"]), jefe);
+    assert_eq!(signed(b"Jefe", &[b"what do ya ", b"", b"want for nothing?"]), jefe);
+    let long = signed(&[0xaa; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
+    assert_eq!(long, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}

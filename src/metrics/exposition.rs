@@ -9,8 +9,8 @@ use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::names::{self, Metric};
 use super::service::{BUCKETS, CLASSES, Distribution, Totals};
-use super::{Inner, ServiceMetrics};
-use crate::domain::Code;
+use super::{Delivery, Inner, ServiceMetrics};
+use crate::domain::{Code, EventKind};
 
 /// The shape of an exposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +129,7 @@ impl Collector for Inner {
         self.encode_services(&mut encoder)?;
         self.encode_refusals(&mut encoder)?;
         self.encode_gauges(&mut encoder)?;
+        self.encode_events(&mut encoder)?;
         self.encode_state(&mut encoder)
     }
 }
@@ -195,6 +196,18 @@ impl Inner {
         ];
         for (metric, gauge) in gauges {
             Family::begin(encoder, metric)?.sole_level(&gauge.value())?;
+        }
+        Ok(())
+    }
+
+    fn encode_events(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::begin(encoder, &names::EVENTS)?;
+        for (kind, count) in EventKind::ALL.iter().zip(&self.events) {
+            family.count(&[("kind", kind.as_str())], count.load(Relaxed))?;
+        }
+        let mut family = Family::begin(encoder, &names::WEBHOOK)?;
+        for (delivery, count) in Delivery::ALL.iter().zip(&self.deliveries) {
+            family.count(&[("result", delivery.as_str())], count.load(Relaxed))?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub use cores::Gauge;
 pub use exposition::Format;
 pub use service::{AnsweredBy, Distribution, Observation, ServiceMetrics, Totals};
 
-use crate::domain::{Code, Name};
+use crate::domain::{Code, EventKind, Name};
 use cores::PerCore;
 
 /// What a stored credential may need, in the order of [`Metrics::set_keys_in_state`].
@@ -42,6 +42,8 @@ struct Inner {
     client_connections: Gauge,
     upstream_connections: Gauge,
     upstream_idle: Gauge,
+    events: [AtomicU64; EventKind::ALL.len()],
+    deliveries: [AtomicU64; Delivery::ALL.len()],
     audit_waiting: AtomicU64,
     audit_failures: AtomicU64,
     audit_lost: AtomicU64,
@@ -52,6 +54,31 @@ struct Inner {
     keys: AtomicU64,
     keys_in_state: [AtomicU64; KEY_STATES.len()],
     start_time_us: u64,
+}
+
+/// How an event's way to the webhook ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The webhook took it.
+    Ok,
+    /// It was tried as often as it is tried.
+    Failed,
+    /// Too many waited before it.
+    Dropped,
+}
+
+impl Delivery {
+    /// All of them, in the order of the variants.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Failed, Self::Dropped];
+
+    /// The text of the label.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 impl Metrics {
@@ -65,6 +92,8 @@ impl Metrics {
             client_connections: Gauge::new(cores),
             upstream_connections: Gauge::new(cores),
             upstream_idle: Gauge::new(cores),
+            events: Default::default(),
+            deliveries: Default::default(),
             audit_waiting: AtomicU64::new(0),
             audit_failures: AtomicU64::new(0),
             audit_lost: AtomicU64::new(0),
@@ -127,6 +156,20 @@ impl Metrics {
     /// Connections to upstreams that are open and carry nothing.
     pub fn upstream_idle(&self) -> &Gauge {
         &self.inner.upstream_idle
+    }
+
+    /// Counts an event that was told.
+    pub fn event(&self, kind: EventKind) {
+        if let Some(count) = self.inner.events.get(kind as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts an event whose way to the webhook has ended.
+    pub fn delivery(&self, delivery: Delivery) {
+        if let Some(count) = self.inner.deliveries.get(delivery as usize) {
+            count.fetch_add(1, Relaxed);
+        }
     }
 
     /// How the audit log fares; set before [`Metrics::encode`].

@@ -70,6 +70,11 @@ pub const KEYS_IN_STATE: Metric = gauge("sidekey_keys_in_state", "Stored credent
 pub const UPSTREAM_IDLE: Metric =
     gauge("sidekey_upstream_idle_connections", "Connections to upstreams that are open and carry nothing");
 
+/// By `kind`.
+pub const EVENTS: Metric = counter("sidekey_events", "Events that were told: what an operator should look at");
+/// By `result` (`ok`, `failed`, `dropped` when too many waited).
+pub const WEBHOOK: Metric = counter("sidekey_webhook_deliveries", "Events by how their way to the webhook ended");
+
 /// Of the audit log.
 pub const AUDIT_WAITING: Metric = gauge("sidekey_audit_waiting_bytes", "Bytes of audit entries that wait for the disk");
 /// Of the audit log.
@@ -92,7 +97,7 @@ pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
 pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
 
 /// All of them, for tests and documentation.
-pub const ALL: [Metric; 25] = [
+pub const ALL: [Metric; 27] = [
     REQUESTS,
     AUTH_FAILURES,
     THROTTLED,
@@ -108,6 +113,8 @@ pub const ALL: [Metric; 25] = [
     CLIENT_CONNECTIONS,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_IDLE,
+    EVENTS,
+    WEBHOOK,
     AUDIT_WAITING,
     AUDIT_FAILURES,
     AUDIT_LOST,

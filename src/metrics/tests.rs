@@ -9,8 +9,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::{AnsweredBy, Format, Metrics, Observation, ServiceMetrics, names, position};
-use crate::domain::{Code, Name};
+use super::{AnsweredBy, Delivery, Format, Metrics, Observation, ServiceMetrics, names, position};
+use crate::domain::{Code, EventKind, Name};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -136,6 +136,22 @@ fn every_code_has_its_own_counter() {
     let samples = parse(&metrics.encode(Format::OpenMetrics));
     assert_eq!(samples[r#"sidekey_refusals_total{code="rate_limited"}"#], 2_000);
     assert_eq!(samples[r#"sidekey_refusals_total{code="upstream_timeout"}"#], 1_000);
+}
+
+#[test]
+fn every_kind_of_event_and_every_delivery_has_its_own_counter() {
+    let metrics = metrics();
+    for (i, kind) in EventKind::ALL.into_iter().enumerate() {
+        (0..=i).for_each(|_| metrics.event(kind));
+    }
+    for (i, delivery) in Delivery::ALL.into_iter().enumerate() {
+        (0..=i).for_each(|_| metrics.delivery(delivery));
+    }
+    let samples = parse(&metrics.encode(Format::OpenMetrics));
+    assert_eq!(samples[r#"sidekey_events_total{kind="new_endpoint"}"#], 1_000);
+    assert_eq!(samples[r#"sidekey_events_total{kind="unknown_callers"}"#], 7_000);
+    assert_eq!(samples[r#"sidekey_webhook_deliveries_total{result="ok"}"#], 1_000);
+    assert_eq!(samples[r#"sidekey_webhook_deliveries_total{result="dropped"}"#], 3_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::domain::Name;
 use crate::inject::PlanError;
 use crate::seal::SealError;
 use crate::store::StoreError;
+use crate::usage::ledger::LedgerError;
 use crate::vault::VaultError;
 
 use super::backup::BackupError;
@@ -132,6 +133,9 @@ pub enum OperationError {
         /// Why it could not be written.
         source: AuditError,
     },
+    /// The usage ledger cannot be read.
+    #[error(transparent)]
+    Usage(#[from] LedgerError),
     /// The audit log cannot be read.
     #[error(transparent)]
     Unreadable(#[from] AuditError),
@@ -163,7 +167,7 @@ impl OperationError {
             }
             Self::Invalid(_) | Self::Unplaceable { .. } | Self::NoVerification(_) => ErrorCode::Invalid,
             Self::Unwritable(_) => ErrorCode::Unavailable,
-            Self::Unrecorded { .. } | Self::Unreadable(_) | Self::NoThread(_) => ErrorCode::Internal,
+            Self::Unrecorded { .. } | Self::Unreadable(_) | Self::NoThread(_) | Self::Usage(_) => ErrorCode::Internal,
         }
     }
 }

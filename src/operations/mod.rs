@@ -16,6 +16,7 @@ mod names;
 mod party;
 mod services;
 mod teams;
+mod usage;
 mod users;
 mod view;
 
@@ -42,6 +43,9 @@ pub use names::Names;
 pub use party::{Party, PartyError};
 pub use services::{ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange};
 pub use teams::TeamView;
+pub use usage::{
+    EndpointView, UsageBy, UsageEvent, UsageItem, UsageItems, UsageMoment, UsageQuery, UsageReport, UsageSums,
+};
 pub use users::UserView;
 
 /// The acts and the reading views, over one vault, one audit log and the configuration of the moment. Cheap to share behind

@@ -1,6 +1,8 @@
 //! What happened to one request. Opened first and closed when the answer's last byte is gone or the client is: one audit
 //! entry and one set of counts per request, refused or not.
 
+mod counted;
+
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -279,6 +281,7 @@ impl Record {
         core.metrics.in_flight().down(core.index);
         // A service that takes its key in the path may have been given the caller's token there.
         let path = mask_token(self.uri.path().get(self.rest..).unwrap_or(""));
+        self.count(&path, uploaded, total);
         core.recorder.record(&self.entry(&path, uploaded, upstream, total));
     }
 

@@ -449,6 +449,7 @@ fn every_command_explains_itself() {
         "caller rotate",
         "caller delete",
         "explain",
+        "usage",
         "audit",
         "audit tail",
         "audit verify",

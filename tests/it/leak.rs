@@ -108,7 +108,7 @@ const PLACES: [(&str, &str); 6] = [
 ];
 
 /// Services with a key at every place, and some that fail.
-fn aviary(upstream: &FakeUpstream, liar: &FakeUpstream) -> World {
+fn aviary(upstream: &FakeUpstream, liar: &FakeUpstream, receiver: &FakeUpstream) -> World {
     let mut world = World::new();
     for (name, auth) in PLACES {
         world = world.service(name, upstream, &format!("{auth}\ntimeouts = {{ first_byte = \"150ms\" }}"));
@@ -123,8 +123,10 @@ fn aviary(upstream: &FakeUpstream, liar: &FakeUpstream) -> World {
         .service("declared", upstream, header)
         .toml(&format!(
             "[service.closed]\nbase_url = \"http://127.0.0.1:{closed}\"\nupstream.allow_private = true\n{}\n\
-             [credential.filed]\nservice = \"declared\"\nfile = \"filed\"\n",
-            PLACES[2].1
+             [credential.filed]\nservice = \"declared\"\nfile = \"filed\"\n\
+             [events]\nwebhook = \"http://{}/\"\nallow_private = true\n",
+            PLACES[2].1,
+            receiver.address()
         ))
 }
 
@@ -193,9 +195,16 @@ fn pages(world: &World, witness: &mut Witness) {
         let reply = Ask::new(&world.console(), "GET", page).reply();
         witness.reply(&format!("the console's {page}"), &reply);
     }
-    for line in
-        ["key list --json", "key show header", "service show header", "audit tail", "audit export", "caller list"]
-    {
+    for line in [
+        "key list --json",
+        "key show header",
+        "service show header",
+        "audit tail",
+        "audit export",
+        "caller list",
+        "usage --json",
+        "usage --by endpoint",
+    ] {
         witness.note(&format!("`sidekey {line}`"), world.sidekey(line.split(' ')).run().all());
     }
     let line = ["explain", "GET", "http://query.test/v1"];
@@ -230,8 +239,9 @@ fn a_leak_would_be_seen_in_every_form() {
 #[test]
 fn no_form_of_a_key_is_seen_anywhere_but_at_the_upstream() {
     let (upstream, liar) = (FakeUpstream::plain(), FakeUpstream::tls_claiming("other.test"));
+    let receiver = FakeUpstream::plain();
     let mut witness = Witness::default();
-    let mut world = aviary(&upstream, &liar);
+    let mut world = aviary(&upstream, &liar, &receiver);
     give_keys(&world, "add", CANARIES[0], &mut witness);
     world = world.serve_with(&[("SIDEKEY_LOG", "trace")]);
     everything(&world, &upstream, &mut witness);
@@ -253,6 +263,15 @@ fn no_form_of_a_key_is_seen_anywhere_but_at_the_upstream() {
     fs::write(world.path("filed"), format!("{FILED}\n{FILED}\u{1}\n")).unwrap();
     eventually("the file is refused", || world.log().contains("a declared credential has no value"));
 
+    for path in ["/header/denied", "/path/denied"] {
+        for _ in 0..8 {
+            upstream.then(Answer::json(401, "{}"));
+            witness.reply("a failed authentication", &world.get(path));
+        }
+    }
+    for (number, seen) in receiver.wait_for(2).iter().enumerate() {
+        witness.note(&format!("event {number} at the webhook"), format!("{seen:?}{}", seen.text()));
+    }
     pages(&world, &mut witness);
     process(&world, &mut witness);
     witness.folder(world.dir(), &[world.path("filed")]);

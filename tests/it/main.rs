@@ -24,4 +24,5 @@ mod services;
 mod story;
 mod streaming;
 mod upstream;
+mod usage;
 mod world;

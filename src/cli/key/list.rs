@@ -58,7 +58,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         return deleted(&filter, arguments.json, session);
     }
     let empty = if filter == KeyFilter::default() { EMPTY } else { "No key fits." };
-    let mut list = List::new(&["NAME", "SERVICE", "ENV", "OWNER", "SHARED WITH", "VALUE SINCE", "EXPIRES"], empty);
+    let mut list =
+        List::new(&["NAME", "SERVICE", "ENV", "OWNER", "SHARED WITH", "VALUE SINCE", "LAST USED", "EXPIRES"], empty);
     let config = session.load()?.config;
     let keys = if opened::has_store(&config)? {
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
@@ -75,8 +76,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         };
         let environment = key.environment.as_ref().map(ToString::to_string).unwrap_or_default();
         let (shared, expiry) = (super::shares(&key), super::expiry(&key));
-        let row =
-            vec![key.name.to_string(), key.service.to_string(), environment, key.owner.clone(), shared, since, expiry];
+        let used = key.last_used_at.map(|at| moment::ago(at.as_second(), now)).unwrap_or_default();
+        let (name, service, owner) = (key.name.to_string(), key.service.to_string(), key.owner.clone());
+        let row = vec![name, service, environment, owner, shared, since, used, expiry];
         list.add(row, serde_json::to_value(&key)?);
     }
     list.show(arguments.json, &mut session.screen)?;

@@ -43,6 +43,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         Some(declared) => declared_facts(declared),
         None => stored_facts(&detail, session.now()),
     };
+    let used = key.last_used_at.map(|at| moment::ago(at.as_second(), session.now()));
+    facts.extend(used.map(|ago| ("last used", ago)));
     let variables = key.variables.clone().unwrap_or_default();
     match config.service(key.service.as_str()) {
         None => facts.push(("service", format!("`{}` is not in the configuration any more", key.service))),

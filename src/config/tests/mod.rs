@@ -1,5 +1,6 @@
 //! The file as users meet it: what it takes, what it refuses and how it says so, and what it never shows.
 
+mod events;
 mod example;
 mod stored;
 

@@ -10,6 +10,8 @@ mod uses;
 mod verify;
 mod view;
 
+use std::collections::HashMap;
+
 use crate::config::{Config, DeclaredCredential};
 use crate::domain::{Credential, CredentialId, Environment, Name, ServiceName, Share, Shared};
 use crate::store::{CredentialFilter, LOCAL, ListedCredential, StoreError};
@@ -82,7 +84,8 @@ impl Operations {
             views.retain(|view| view.shared_with.contains(&party));
         }
         views.extend(declared_keys(&self.config.load(), filter));
-        Ok(views)
+        let last_used = self.last_used();
+        Ok(views.into_iter().map(|view| view.with_last_use(&last_used, actor)).collect())
     }
 
     /// One key with the versions of its value; a declared one when the store has none of that name.
@@ -94,17 +97,26 @@ impl Operations {
         let (listed, sight) = match self.find_key(actor, which, &names) {
             Err(OperationError::Declared(name)) => {
                 let declared = self.declared(&name).ok_or_else(|| unknown(which))?;
-                return Ok(KeyDetail { key: KeyView::declared(&declared), versions: None });
+                let key = KeyView::declared(&declared).with_last_use(&self.last_used(), actor);
+                return Ok(KeyDetail { key, versions: None });
             }
             found => found?,
         };
         let history = self.vault.show(&listed.credential.id)?;
         let current = history.listed.credential.version;
         let versions = || history.versions.iter().map(|row| VersionView::of(row, current)).collect();
+        let key = KeyView::stored(&history.listed, &sight, &names, self.now());
         Ok(KeyDetail {
-            key: KeyView::stored(&history.listed, &sight, &names, self.now()),
+            key: key.with_last_use(&self.last_used(), actor),
             versions: matches!(sight, Sight::Whole).then(versions),
         })
+    }
+
+    /// When keys were last used, by their identifiers.
+    fn last_used(&self) -> HashMap<String, i64> {
+        let found = self.ledger().and_then(|ledger| Ok(ledger.map(|ledger| ledger.last_used()).transpose()?));
+        // A ledger that cannot be read is no reason not to show a key; `sidekey usage` says what is wrong with it.
+        found.unwrap_or_default().unwrap_or_default()
     }
 
     /// The one key that is meant, among those that `actor` may see. [`OperationError::Declared`] when only the configuration

@@ -1,6 +1,6 @@
 //! A key without its value, as lists and the API show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::DeclaredCredential;
 use crate::domain::{Bounds, CredentialId, Environment, Name, ServiceName, Shared};
+use crate::operations::Actor;
 use crate::operations::names::Names;
 use crate::operations::view::moment;
 use crate::store::{LOCAL, ListedCredential, Verified, VersionRow};
@@ -48,6 +49,9 @@ pub struct KeyView {
     /// When its current value was added; its owner's business.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_since: Option<Timestamp>,
+    /// When it was last used, exact to a few seconds; its owner's business, and none when it was not since usage is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// Whether it has expired.
@@ -153,6 +157,17 @@ impl KeyView {
         }
     }
 
+    /// The same with when it was last used, for who sees all of it. A declared key is nobody's but the administrators'.
+    pub(super) fn with_last_use(mut self, last_used: &HashMap<String, i64>, actor: &Actor) -> Self {
+        let last_used_at = match &self.id {
+            Some(id) if self.version.is_some() => last_used.get(id),
+            None if actor.member().is_none() => last_used.get(DeclaredCredential::id_of(&self.name).as_str()),
+            _ => None,
+        };
+        self.last_used_at = last_used_at.copied().map(moment);
+        self
+    }
+
     /// A key of the store, as `sight` shows it.
     pub(super) fn stored(listed: &ListedCredential, sight: &Sight, names: &Names, now: i64) -> Self {
         let credential = &listed.credential;
@@ -173,6 +188,7 @@ impl KeyView {
             source: "store",
             created_at: whole.then(|| moment(listed.created_at)),
             value_since: whole.then(|| moment(listed.value_since)),
+            last_used_at: None,
             expires_at: credential.expires.map(moment),
             expired: credential.expires.is_some_and(|at| at <= now),
             rotation_due_at: state::due(listed).filter(|_| whole).map(moment),
@@ -198,6 +214,7 @@ impl KeyView {
             source: "declared",
             created_at: None,
             value_since: None,
+            last_used_at: None,
             expires_at: None,
             expired: false,
             rotation_due_at: None,
