@@ -32,6 +32,7 @@ pub mod operations; // what administrators do: keys, callers, users
 pub mod pipeline; // the straight line of a request
 
 // Floor 5: doors.
+pub mod admin; // the API for administrators and the console
 pub mod listen; // accepting connections and telling the doors apart
 
 // The roof.

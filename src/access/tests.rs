@@ -305,7 +305,7 @@ fn no_rules_admit_everything_and_empty_rules_nothing() {
 
 fn bounds(rules: &[&str], read_only: bool) -> Bounds {
     let allow = rules.iter().map(|rule| Rule::parse(rule).unwrap()).collect::<Vec<_>>();
-    Bounds { allow: (!allow.is_empty()).then_some(allow), read_only, rate: None }
+    Bounds { allow: (!allow.is_empty()).then_some(allow), read_only, ..Bounds::default() }
 }
 
 /// A key that is shared in these ways, each with what it may be used for.

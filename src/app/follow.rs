@@ -24,6 +24,8 @@ const STORE: Duration = Duration::from_millis(250);
 
 /// How often it is written down when callers were last seen.
 const SIGHTINGS: Duration = Duration::from_secs(60);
+/// How often it is written down what was used of quotas: as much may be used again after a crash.
+const QUOTAS: Duration = Duration::from_secs(5);
 
 /// Starts the control thread.
 pub(super) fn start(
@@ -68,7 +70,7 @@ impl Follower {
     ) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         self.parts.metrics.config_loaded(SystemClock.wall());
-        let mut sightings = tokio::time::interval(SIGHTINGS);
+        let (mut sightings, mut quotas) = (tokio::time::interval(SIGHTINGS), tokio::time::interval(QUOTAS));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -81,6 +83,7 @@ impl Follower {
                     self.reload(&watch, Commands::Changed);
                 }
                 _ = sightings.tick() => self.parts.note_callers(),
+                _ = quotas.tick() => self.parts.note_quotas(),
                 () = tokio::time::sleep(STORE) => self.look_at_store(),
             }
         }
@@ -94,7 +97,7 @@ impl Follower {
                 if counter != self.seen {
                     self.refresh(Commands::Changed);
                 }
-                self.upkeep.look(&self.parts, &self.loaded.config);
+                self.upkeep.look(&self.parts);
             }
             Err(error) => {
                 self.parts.line.set_unready(Some(format!("the store cannot be read: {error}")));

@@ -34,6 +34,8 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     /// What administrators do; it follows the configuration as the line does.
     pub(super) operations: Arc<Operations>,
+    /// The way on which keys are tried.
+    pub(super) probe: Arc<Probe>,
     pub(super) observer: Observer,
     gates: Gates,
     sightings: Sightings,
@@ -55,6 +57,8 @@ impl Parts {
         let acts = Acts::sharing(config, Arc::clone(&audit));
         let operations = Arc::new(Operations::new(first, Arc::clone(&vault), acts, Arc::new(SystemClock)));
         let metrics = Arc::new(Metrics::new(cores, SystemClock.wall()));
+        let (probing, trusted) = outward(config, own.clone())?;
+        let probe = Arc::new(Probe::new(probing, trusted));
         let (upstream, tls) = outward(config, own)?;
         let (gates, sightings) = (Gates::default(), Sightings::default());
         let (first, _) = Snapshot::build(Sources {
@@ -69,7 +73,8 @@ impl Parts {
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
         let (observer, declared) = (Observer::open(&config.data), DeclaredKeys::default());
-        let parts = Self { line, vault, audit, metrics, operations, observer, gates, sightings, tls, declared };
+        let parts = Self { line, vault, audit, metrics, operations, probe, observer, gates, sightings, tls, declared };
+        parts.gates.shares().resume(parts.vault.quota_uses().context("the store cannot be read")?);
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
@@ -101,9 +106,9 @@ impl Parts {
         self.line.swap(snapshot);
         self.observer.webhook.follow(&config, environment, &self.tls);
         self.tls.forget_unused();
-        self.gates.forget_unused();
+        self.gates.shares().forget_unused();
         self.metrics.forget_unused();
-        self.operations.follow(Arc::new(config));
+        self.operations.follow(&config).context("the store cannot be read")?;
         Ok(counter)
     }
 
@@ -116,6 +121,16 @@ impl Parts {
         self.metrics.upstream_connections().set(counted(upstream::GAUGES.open.load(Ordering::Relaxed)));
         self.metrics.upstream_idle().set(counted(upstream::GAUGES.idle.load(Ordering::Relaxed)));
         self.metrics.encode(format)
+    }
+
+    /// Writes into the store what was used of quotas.
+    pub(super) fn note_quotas(&self) {
+        let uses = self.gates.shares().collect();
+        if !uses.is_empty()
+            && let Err(error) = self.vault.note_quota_uses(&uses)
+        {
+            tracing::warn!(error = %error, "what was used of quotas could not be noted");
+        }
     }
 
     /// Writes into the store when callers were last seen.
@@ -132,6 +147,7 @@ impl Parts {
     pub(super) fn close(&self) {
         self.observer.end(&self.metrics, &self.audit);
         self.note_callers();
+        self.note_quotas();
         if let Err(error) = self.audit.close() {
             tracing::error!(%error, "the last audit entries could not be written");
         }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::domain::{Clock, SystemClock};
 use crate::metrics::{KEY_STATES, Metrics};
 use crate::operations::{Actor, KeyFilter, KeyRef, KeyState, KeyView, OperationError, Operations, Probe};
 
-use super::parts::{self, Parts};
+use super::parts::Parts;
 
 /// How often it is looked whether something is due.
 const EVERY: Duration = Duration::from_secs(60);
@@ -29,21 +28,21 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     /// Does what is due. Costs a comparison when nothing is.
-    pub(super) fn look(&mut self, parts: &Parts, config: &Config) {
+    pub(super) fn look(&mut self, parts: &Parts) {
         let now = SystemClock.wall();
         if self.last.is_some_and(|last| now.abs_diff(last) < EVERY) {
             return;
         }
         self.last = Some(now);
         destroy_deleted(&parts.operations);
-        self.try_due(&parts.operations, config);
+        self.try_due(&parts.operations, &parts.probe);
         if let Err(error) = self.remind(&parts.operations, &parts.metrics, now) {
             tracing::error!(%error, "it could not be looked which keys need somebody");
         }
     }
 
     /// Tries the keys that are due, on a thread of its own, one after the other.
-    fn try_due(&mut self, operations: &Arc<Operations>, config: &Config) {
+    fn try_due(&mut self, operations: &Arc<Operations>, probe: &Arc<Probe>) {
         if self.trying.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
@@ -52,11 +51,8 @@ impl Upkeep {
             Ok(due) => due,
             Err(error) => return tracing::error!(%error, "it could not be looked which keys are to be tried"),
         };
-        let (operations, config) = (Arc::clone(operations), config.clone());
-        let work = move || match parts::probe(&config) {
-            Ok(probe) => due.iter().for_each(|key| try_one(&operations, key, &probe)),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "no key could be tried"),
-        };
+        let (operations, probe) = (Arc::clone(operations), Arc::clone(probe));
+        let work = move || due.iter().for_each(|key| try_one(&operations, key, &probe));
         match std::thread::Builder::new().name("verify".to_owned()).spawn(work) {
             Ok(thread) => self.trying = Some(thread),
             Err(error) => tracing::error!(%error, "no thread could be started to try keys"),

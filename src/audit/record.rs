@@ -165,6 +165,8 @@ pub struct Filter {
     pub since: Option<Duration>,
     /// Before this moment, since the Unix epoch.
     pub until: Option<Duration>,
+    /// Of a lower number than this.
+    pub before: Option<u64>,
 }
 
 impl Filter {
@@ -175,6 +177,7 @@ impl Filter {
             && self.code.is_none()
             && self.since.is_none()
             && self.until.is_none()
+            && self.before.is_none()
     }
 
     /// Whether `record` fits.
@@ -183,6 +186,7 @@ impl Filter {
         let in_time =
             self.since.is_none_or(|since| time >= micros(since)) && self.until.is_none_or(|until| time < micros(until));
         in_time
+            && self.before.is_none_or(|before| record.seq < before)
             && match &record.line {
                 Recorded::Request(request) => {
                     fits(self.service.as_deref(), request.service.as_deref())

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    audit, backup, caller, check, completions, demo, explain, key, man, master, restore, serve, service, team, up,
-    usage, user,
+    audit, backup, caller, check, completions, demo, explain, key, login, man, master, restore, serve, service, team,
+    token, up, usage, user,
 };
 
 const END: &str = "\
@@ -77,6 +77,9 @@ pub(super) enum Command {
     User(user::Command),
     #[command(subcommand)]
     Team(team::Command),
+    Login(login::Arguments),
+    #[command(subcommand)]
+    Token(token::Command),
     Explain(explain::Arguments),
     Usage(usage::Arguments),
     #[command(subcommand)]

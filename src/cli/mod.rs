@@ -25,12 +25,14 @@ mod completions;
 mod demo;
 mod explain;
 mod key;
+mod login;
 mod man;
 mod master;
 mod restore;
 mod serve;
 mod service;
 mod team;
+mod token;
 mod up;
 mod usage;
 mod user;
@@ -78,6 +80,8 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Caller(command) => caller::run(command, session),
         Command::User(command) => user::run(command, session),
         Command::Team(command) => team::run(command, session),
+        Command::Login(args) => login::run(&args, session),
+        Command::Token(command) => token::run(command, session),
         Command::Explain(args) => explain::run(&args, session),
         Command::Usage(args) => usage::run(&args, session),
         Command::Master(command) => master::run(command, session),

@@ -50,9 +50,10 @@ pub(super) fn without_values(error: Error, arguments: &[OsString]) -> Error {
     }
 }
 
-/// Whether the command is one that takes a key's value on some other way.
+/// Whether the command is one that takes a key's value on some other way, or describes where a key goes.
 fn touches_values(arguments: &[OsString]) -> bool {
-    arguments.iter().any(|argument| argument == "key")
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    has("key") || has("service") && ["add", "edit", "import"].into_iter().any(has)
 }
 
 fn refusal(text: &str) -> Error {

@@ -11,9 +11,10 @@ use crate::app::Running;
 use crate::config::{CallersMode, Config, ListenAddress, MasterKey};
 use crate::domain::Service;
 
+use super::opened::Opened;
 use super::session::{Screen, Session};
 use super::table::show_facts;
-use super::{logging, serve, ways};
+use super::{logging, login, serve, ways};
 
 /// How long a proxy that runs already may take to say so.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -28,8 +29,9 @@ Examples:
 
 /// Start the proxy and make what is missing
 ///
-/// Creates the data folder, the store and the master key when they are not there, serves, and prints the proxy's address, how
-/// to add a key, and how to call a service. Running it twice is harmless: the second one says that a proxy runs already.
+/// Creates the data folder, the store and the master key when they are not there, serves, and prints the proxy's address, the
+/// console's with a one-time login link, how to add a key, and how to call a service. Running it twice is harmless: the
+/// second one says that a proxy runs already.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -42,6 +44,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let config = session.load()?.config;
     if let Some(address) = running_already(&config) {
         session.screen.say(format!("A proxy is running already on {address}; nothing was started."))?;
+        if let Some(console) = console_of(&config) {
+            let link = login_link(&console, session)?;
+            show_facts(&[("console", link)], &mut session.screen)?;
+        }
         session.screen.say("")?;
         return introduce(&config, &mut session.screen);
     }
@@ -51,11 +57,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         if arguments.quiet {
             return Ok(());
         }
+        let console = running.console().map(|address| login_link(address, session)).transpose()?;
         let screen = &mut session.screen;
         let title = screen.bold("sidekey is up.");
         screen.say(title)?;
         screen.say("")?;
-        show_facts(&addresses(running, &config, &missing), screen)?;
+        show_facts(&addresses(running, console, &config, &missing), screen)?;
         screen.say("")?;
         introduce(&config, screen)?;
         screen.say("")?;
@@ -78,11 +85,18 @@ fn missing(config: &Config) -> Vec<String> {
     paths
 }
 
-fn addresses(running: &Running, config: &Config, missing: &[String]) -> Vec<(&'static str, String)> {
+fn addresses(
+    running: &Running,
+    console: Option<String>,
+    config: &Config,
+    missing: &[String],
+) -> Vec<(&'static str, String)> {
     let shown =
         |address: &String| if address.starts_with("unix:") { address.clone() } else { format!("http://{address}") };
     let mut facts = vec![("proxy", running.addresses().iter().map(shown).collect::<Vec<_>>().join("\n"))];
-    facts.extend(running.console().map(|address| ("metrics", format!("http://{address}/metrics"))));
+    facts.extend(console.map(|link| ("console", link)));
+    let tcp = running.console().filter(|address| !address.starts_with("unix:"));
+    facts.extend(tcp.map(|address| ("metrics", format!("http://{address}/metrics"))));
     if !missing.is_empty() {
         facts.push(("made", missing.join("\n")));
     }
@@ -90,6 +104,22 @@ fn addresses(running: &Running, config: &Config, missing: &[String]) -> Vec<(&'s
         facts.push(("callers", "prove who they are by a token: sidekey caller add NAME".to_owned()));
     }
     facts
+}
+
+/// Where a person logs in to the console at `address`: a link with a one-time code, or the code beside a socket.
+fn login_link(address: &str, session: &Session) -> anyhow::Result<String> {
+    let opened = Opened::or_make(session)?;
+    let shown = opened.operations.add_code(&opened.actor, None)?;
+    let code = shown.token.reveal();
+    Ok(if address.starts_with("unix:") { format!("{address}  {code}") } else { login::linked(address, code) })
+}
+
+/// The console's address as it is configured; none when only the running process knows its port.
+fn console_of(config: &Config) -> Option<String> {
+    config.listen.console.as_ref().and_then(|address| match address {
+        ListenAddress::Tcp(address) if address.port() == 0 => None,
+        address => Some(address.to_string()),
+    })
 }
 
 /// How to add a key, and the two ways to use it.

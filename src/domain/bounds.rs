@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Rate, Rule};
+use super::{Quota, Rate, Rule};
 
 /// What a share may be used for. Nothing set: everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Bounds {
     pub read_only: bool,
     /// How often, on top of the service's own limit.
     pub rate: Option<Rate>,
+    /// How much in a day or a month.
+    pub quota: Option<Quota>,
 }
 
 impl Bounds {
@@ -34,13 +36,14 @@ impl Bounds {
     }
 }
 
-/// As people read it: `read-only, GET /v1/**, 10/s`.
+/// As people read it: `read-only, GET /v1/**, 10/s, 1000/day`.
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(self.read_only.then(|| "read-only".to_owned()));
         parts.extend(self.allow.iter().flatten().map(ToString::to_string));
         parts.extend(self.rate.map(|rate| rate.to_string()));
+        parts.extend(self.quota.map(|quota| quota.to_string()));
         f.write_str(&parts.join(", "))
     }
 }

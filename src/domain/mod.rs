@@ -12,6 +12,7 @@ mod ids;
 mod limits;
 mod peer;
 mod placement;
+mod quota;
 mod request_id;
 mod rule;
 mod secret;
@@ -30,6 +31,7 @@ pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, User
 pub use limits::{Limits, Rate, Retry, Timeouts};
 pub use peer::{Peer, Perimeter, PerimeterError};
 pub use placement::Placement;
+pub use quota::{Period, Quota, QuotaUse};
 pub use request_id::RequestId;
 pub use rule::{Rule, RuleError};
 pub use secret::{Fields, Sealed, Secret};

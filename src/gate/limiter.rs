@@ -2,7 +2,6 @@
 //! Waiting happens before the request's body is read, so a queued upload costs no memory.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,9 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::{CredentialId, Limits, Rate, ServiceName, Share};
+use crate::domain::{Limits, Rate, ServiceName};
+
+use super::ShareGates;
 
 /// How many requests may wait in front of one gate.
 const MOST_WAITERS: u32 = 1_000;
@@ -181,35 +182,24 @@ fn quota(rate: Rate, burst: Option<NonZeroU32>) -> Quota {
 #[derive(Debug, Default)]
 pub struct Gates {
     services: Mutex<HashMap<ServiceName, Arc<Gate>>>,
-    shares: Mutex<HashMap<(CredentialId, Share), Arc<Gate>>>,
+    shares: ShareGates,
 }
 
 impl Gates {
     /// The gate of `service` for `limits`.
     pub fn of(&self, service: &ServiceName, limits: Limits) -> Option<Arc<Gate>> {
-        Some(kept(&self.services, service.clone(), Gate::new(limits, LimitOf::Service)?))
+        let fresh = Gate::new(limits, LimitOf::Service)?;
+        let mut gates = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = gates.get(service).filter(|gate| gate.limits == limits).map(Arc::clone);
+        Some(kept.unwrap_or_else(|| {
+            let gate = Arc::new(fresh);
+            gates.insert(service.clone(), Arc::clone(&gate));
+            gate
+        }))
     }
 
-    /// The gate of a share for its `rate`.
-    pub fn of_share(&self, key: &CredentialId, share: &Share, rate: Option<Rate>) -> Option<Arc<Gate>> {
-        let limits = Limits { rate, ..Limits::default() };
-        Some(kept(&self.shares, (key.clone(), share.clone()), Gate::new(limits, LimitOf::Share)?))
+    /// The gates of shares.
+    pub fn shares(&self) -> &ShareGates {
+        &self.shares
     }
-
-    /// Forgets the gates of shares that ended.
-    pub fn forget_unused(&self) {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.retain(|_, gate| Arc::strong_count(gate) > 1);
-    }
-}
-
-/// The gate that is there already when its limits are those of `fresh`, else `fresh`, which takes its place.
-fn kept<K: Eq + Hash>(gates: &Mutex<HashMap<K, Arc<Gate>>>, key: K, fresh: Gate) -> Arc<Gate> {
-    let mut gates = gates.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(gate) = gates.get(&key).filter(|gate| gate.limits == fresh.limits) {
-        return Arc::clone(gate);
-    }
-    let gate = Arc::new(fresh);
-    gates.insert(key, Arc::clone(&gate));
-    gate
 }

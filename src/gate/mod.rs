@@ -4,9 +4,11 @@
 
 mod limiter;
 mod permit;
+mod share;
 
 pub use limiter::{Gate, Gates, LimitOf, Refused};
 pub use permit::{Permit, admit};
+pub use share::{ShareGate, ShareGates};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::{Candidate, Grant};
 
-use super::{Gate, Refused};
+use super::{Gate, Refused, ShareGate};
 
 /// Admission of one request. Freed on drop, so it is kept until the answer's last byte.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl<C: Candidate> Permit<C> {
 /// # Errors
 /// At once, when the wait would outlast the patience or too many wait already.
 pub async fn admit<C: Candidate>(
-    share: Option<&Arc<Gate>>,
+    share: Option<&Arc<ShareGate>>,
     service: Option<&Arc<Gate>>,
     grant: Grant<C>,
     patience: Option<Duration>,
@@ -61,15 +61,20 @@ pub async fn admit<C: Candidate>(
 
 /// The share first: who waits for its own limit must not hold a place that others could use.
 async fn pass_both(
-    share: Option<&Arc<Gate>>,
+    share: Option<&Arc<ShareGate>>,
     service: Option<&Arc<Gate>>,
     patience: Option<Duration>,
 ) -> Result<(Option<OwnedSemaphorePermit>, Duration), Refused> {
     let waited = match share {
-        Some(gate) => gate.pass(patience).await?.1,
+        Some(gate) => gate.pass(patience).await?,
         None => Duration::ZERO,
     };
-    let Some(gate) = service else { return Ok((None, waited)) };
-    let patience = patience.map(|patience| patience.saturating_sub(waited));
-    gate.pass(patience).await.map(|(slot, more)| (slot, waited + more))
+    let (slot, more) = match service {
+        Some(gate) => gate.pass(patience.map(|patience| patience.saturating_sub(waited))).await?,
+        None => (None, Duration::ZERO),
+    };
+    if let Some(gate) = share {
+        gate.count()?;
+    }
+    Ok((slot, waited + more))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{CredentialId, Limits, Name, Rate, Share, TeamId};
+use crate::domain::{Limits, Name, Rate};
 
 fn limits(rate: Option<(u32, u64)>, burst: Option<u32>, concurrency: Option<u32>, max_wait_ms: u64) -> Limits {
     Limits {
@@ -64,22 +64,4 @@ fn a_gate_outlives_a_reload_that_leaves_its_limits() {
     assert!(Arc::ptr_eq(&first, &gates.of(&name, same).unwrap()));
     let other = limits(Some((6, 1)), None, None, 1_000);
     assert!(!Arc::ptr_eq(&first, &gates.of(&name, other).unwrap()));
-}
-
-#[test]
-fn a_share_has_a_gate_of_its_own_that_is_forgotten_with_it() {
-    let gates = Gates::default();
-    let (key, data) = (CredentialId::new("c1"), Share::Team(TeamId::new("data")));
-    let rate = |count| Some(Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_secs(1) });
-    assert!(gates.of_share(&key, &data, None).is_none());
-    let first = gates.of_share(&key, &data, rate(5)).unwrap();
-    assert!(Arc::ptr_eq(&first, &gates.of_share(&key, &data, rate(5)).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &gates.of_share(&key, &Share::Everyone, rate(5)).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &gates.of_share(&key, &data, rate(6)).unwrap()), "another rate is another gate");
-    drop(first);
-    let last = gates.of_share(&key, &data, rate(6)).unwrap();
-    let known = Arc::downgrade(&gates.of_share(&key, &Share::Everyone, rate(5)).unwrap());
-    gates.forget_unused();
-    assert!(known.upgrade().is_none());
-    assert!(Arc::ptr_eq(&last, &gates.of_share(&key, &data, rate(6)).unwrap()));
 }

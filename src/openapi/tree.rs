@@ -16,7 +16,7 @@ const DEEPEST: usize = 96;
 /// How deep it is kept: nothing of use stands deeper, and each level that is kept takes some room on the stack.
 const KEPT: usize = 24;
 /// How much memory a tree may take, about, in bytes.
-const MOST: usize = 256 << 20;
+const MOST: usize = 96 << 20;
 /// How many aliases a YAML document may use, and how many nodes they may expand to in all.
 const MOST_ALIASES: usize = 10_000;
 const MOST_EXPANDED: usize = 500_000;
@@ -53,9 +53,7 @@ fn json(text: &str) -> Result<Tree, ReadError> {
     let root = Node::root(&state).deserialize(&mut deserializer);
     let root = root.and_then(|root| deserializer.end().map(|()| root)).map_err(|error| {
         let (line, column) = (error.line() as u64, error.column() as u64);
-        let text = error.to_string();
-        let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
-        ReadError::Syntax { format: "JSON", line, column, problem }
+        ReadError::Syntax { format: "JSON", line, column, problem: without_place(&error.to_string()) }
     })?;
     Ok(Tree { root, repeated: state.repeated.into_inner() })
 }
@@ -91,9 +89,14 @@ fn yaml(text: &str) -> Result<Tree, ReadError> {
     let root = root.map_err(|error| {
         let place = error.location();
         let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
-        ReadError::Syntax { format: "YAML", line, column, problem: error.to_string() }
+        ReadError::Syntax { format: "YAML", line, column, problem: without_place(&error.to_string()) }
     })?;
     Ok(Tree { root, repeated: state.repeated.into_inner() })
+}
+
+/// What a parser says, without the place that stands beside it anyway.
+fn without_place(message: &str) -> String {
+    super::walk::visible(message.split(" at line ").next().unwrap_or_default())
 }
 
 /// What all nodes of a document share while it is read.
@@ -147,33 +150,46 @@ enum Spot {
 }
 
 impl Spot {
-    /// What becomes of the member `key`; none when nothing below it is of use.
+    /// What becomes of the member `key`; none when nothing below it is of use. That it was there is kept in any case.
     fn below(self, key: &str) -> Option<Self> {
         match (self, key) {
             (Self::Root, "paths") | (Self::Components, "pathItems") => Some(Self::Paths),
             (Self::Root, "components") => Some(Self::Components),
             (Self::Root | Self::Components, "responses") => Some(Self::AllResponses),
-            (Self::Root, "definitions" | "webhooks")
-            | (
-                Self::Components,
-                "schemas" | "examples" | "requestBodies" | "callbacks" | "links" | "mediaTypes" | "headers",
-            )
-            | (Self::Operation, "requestBody" | "callbacks" | "description" | "externalDocs")
-            | (Self::PathItem, "summary" | "description") => None,
-            (Self::Root | Self::Components | Self::Operation, key) if key.starts_with("x-") => None,
+            (Self::Root, key) => ROOT.contains(&key).then_some(Self::Whole),
+            (Self::Components, key) => COMPONENTS.contains(&key).then_some(Self::Whole),
             (Self::Paths, _) => Some(Self::PathItem),
             (Self::PathItem, "parameters" | "servers" | "$ref") | (Self::Response, "headers" | "$ref") => {
                 Some(Self::Whole)
             }
             (Self::PathItem, "additionalOperations") => Some(Self::Operations),
+            (Self::PathItem, "summary" | "description") => None,
             (Self::PathItem | Self::Operations, _) => Some(Self::Operation),
             (Self::Operation, "responses") => Some(Self::Responses),
-            (Self::Responses, "429" | "4XX" | "4xx" | "default") | (Self::AllResponses, _) => Some(Self::Response),
+            (Self::Operation, key) => OPERATION.contains(&key).then_some(Self::Whole),
+            (Self::Responses, "429") | (Self::AllResponses, _) => Some(Self::Response),
             (Self::Responses | Self::Response, _) => None,
-            (Self::Root | Self::Components | Self::Operation | Self::Whole, _) => Some(Self::Whole),
+            (Self::Whole, _) => Some(Self::Whole),
         }
     }
 }
+
+/// What is kept of the document, of its components and of an operation, besides what the match above names.
+const ROOT: [&str; 11] = [
+    "openapi",
+    "swagger",
+    "info",
+    "servers",
+    "host",
+    "basePath",
+    "schemes",
+    "security",
+    "securityDefinitions",
+    "parameters",
+    "externalDocs",
+];
+const COMPONENTS: [&str; 2] = ["securitySchemes", "parameters"];
+const OPERATION: [&str; 6] = ["operationId", "tags", "parameters", "security", "servers", "deprecated"];
 
 /// One node to be read.
 struct Node<'s, 'p> {

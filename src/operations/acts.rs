@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use crate::audit::{Act, Log};
+use crate::audit::{self, Act, Filter, Log, Record};
 use crate::config::Config;
 use crate::store::Receipt;
 
@@ -55,6 +55,21 @@ pub(super) struct Pen<'a> {
 }
 
 impl Operations {
+    /// The newest `most` entries of the audit log that fit, the newest first.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the log cannot be read.
+    pub fn audit(&self, actor: &Actor, most: usize, filter: Filter) -> Result<Vec<Record>, OperationError> {
+        actor.must_administer()?;
+        let folder = self.acts.folder();
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let (mut records, _) = audit::tail(folder, most, filter)?;
+        records.reverse();
+        Ok(records)
+    }
+
     /// Opens the log for an act of `actor`. To be called before something is changed.
     pub(super) fn pen<'a>(&'a self, actor: &'a Actor) -> Result<Pen<'a>, OperationError> {
         Ok(Pen { log: self.acts.open()?, actor, operations: self })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Environment, Name, Perimeter};
 use crate::store::{CallerEdit, ListedCaller};
@@ -26,7 +27,7 @@ pub struct NewCaller {
 }
 
 /// A caller as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallerView {
     /// Its name.
     pub name: Name,

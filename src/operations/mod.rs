@@ -14,13 +14,14 @@ mod keys;
 mod master;
 mod names;
 mod party;
+mod passes;
 mod services;
 mod teams;
 mod usage;
 mod users;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -28,7 +29,8 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::vault::Vault;
 
-pub use crate::store::CallerEdit;
+pub use crate::store::{CallerEdit, PassKind};
+pub use crate::vault::SESSION_LIFE;
 pub use actor::{Actor, system_user};
 pub use acts::{Acts, audit_folder};
 pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
@@ -41,7 +43,10 @@ pub use keys::{
 pub use master::MasterRotated;
 pub use names::Names;
 pub use party::{Party, PartyError};
-pub use services::{ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange};
+pub use passes::{PassShown, PassView};
+pub use services::{
+    ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange, ServiceDetail, ServiceView, VariableView,
+};
 pub use teams::TeamView;
 pub use usage::{
     EndpointView, UsageBy, UsageEvent, UsageItem, UsageItems, UsageMoment, UsageQuery, UsageReport, UsageSums,
@@ -52,6 +57,8 @@ pub use users::UserView;
 /// an `Arc`; safe to use from any thread.
 pub struct Operations {
     config: ArcSwap<Config>,
+    /// Held while services are looked up anew, so that what was read first is not what stays.
+    looking: Mutex<()>,
     vault: Arc<Vault>,
     acts: Acts,
     clock: Arc<dyn Clock>,
@@ -66,12 +73,17 @@ impl std::fmt::Debug for Operations {
 impl Operations {
     /// Works on these parts: a command's own, or those of the running process.
     pub fn new(config: Arc<Config>, vault: Arc<Vault>, acts: Acts, clock: Arc<dyn Clock>) -> Self {
-        Self { config: ArcSwap::new(config), vault, acts, clock }
+        Self { config: ArcSwap::new(config), looking: Mutex::new(()), vault, acts, clock }
     }
 
-    /// Goes on with another configuration: services and declared keys are looked up there from now on.
-    pub fn follow(&self, config: Arc<Config>) {
-        self.config.store(config);
+    /// Goes on with another configuration: declared keys are looked up there from now on, services there and in the store as
+    /// it is now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn follow(&self, config: &Config) -> Result<(), OperationError> {
+        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lay_services_over(config)
     }
 
     /// Makes sure that acts can be recorded, for whoever has questions to ask a person first.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Name, Share};
 use crate::store::{CredentialFilter, ListedTeam};
@@ -11,7 +12,7 @@ use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
 /// A team as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TeamView {
     /// Its name.
     pub name: Name,

@@ -320,7 +320,10 @@ fn users_and_teams_are_for_administrators_to_change_and_for_all_to_know() {
     assert_eq!(operations.add_members(&admin, &data, std::slice::from_ref(&eve)).unwrap().members, ["bob", "eve"]);
     assert_eq!(operations.remove_members(&admin, &data, &[name("bob")]).unwrap().members, ["eve"]);
     operations.delete_team(&admin, &data).unwrap();
+    let eve_id = operations.user_named(&eve).unwrap().id;
+    assert!(matches!(operations.actor(&eve_id).unwrap(), Actor::Admin(user) if user.name == eve));
     operations.delete_user(&admin, &eve, Some(&name("bob"))).unwrap();
+    assert_eq!(code(operations.actor(&eve_id)), ErrorCode::NotFound);
     assert_eq!(
         house.acts(),
         [

@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::domain::{Name, Role, User};
+use crate::domain::{Name, Role, User, UserId};
 use crate::store::{CredentialFilter, LOCAL, ListedCaller, ListedCredential, ListedUser};
 
 use super::names::Names;
@@ -12,7 +13,7 @@ use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
 /// A user as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UserView {
     /// Its name.
     pub name: Name,
@@ -102,6 +103,17 @@ impl Operations {
         let receipt = self.vault.delete_user(&user.id, heir.as_ref().map(|heir| &heir.id))?;
         let given: Vec<_> = heir.iter().map(|heir| ("given_to", heir.name.as_str())).collect();
         pen.record("user.delete", &receipt, &given)
+    }
+
+    /// The user with this identifier as one who acts, with the role and the teams of this moment: to be asked anew for each
+    /// act of a session.
+    ///
+    /// # Errors
+    /// When there is no such user any more, or the store fails.
+    pub fn actor(&self, id: &UserId) -> Result<Actor, OperationError> {
+        let mut users = self.vault.users()?.into_iter().map(|listed| listed.user);
+        let found = users.find(|user| user.id == *id);
+        found.map(Actor::of).ok_or_else(|| OperationError::unknown("user", id.as_str()))
     }
 
     /// The users, by name.

@@ -2,6 +2,7 @@
 //! decides stands in the step's own module. Nothing is dialled before admission, and every request leaves one audit entry.
 
 mod error;
+pub mod explain;
 mod fallback;
 mod inbound;
 pub mod judge;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::access::{Callers, Candidate, Credentials};
 use crate::domain::{Bounds, Credential, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared};
-use crate::gate::{Gate, Gates};
+use crate::gate::{Gate, Gates, ShareGate};
 use crate::inject::{Plan, PlanError};
 use crate::metrics::{Metrics, ServiceMetrics};
 use crate::route::{Routes, RoutesBuilder};
@@ -48,7 +48,7 @@ pub struct Bounded {
     /// What for.
     pub bounds: Arc<Bounds>,
     /// Its own limits at work; none when it has none.
-    pub gate: Option<Arc<Gate>>,
+    pub gate: Option<Arc<ShareGate>>,
 }
 
 impl AsRef<Bounds> for Bounded {
@@ -218,7 +218,7 @@ fn bounded(credential: &Credential, gates: &Gates) -> Box<[Option<Arc<Bounded>>]
     }
     let one = |shared: &Shared| {
         let bounds = Arc::clone(shared.bounds.as_ref()?);
-        let gate = gates.of_share(&credential.id, &shared.with, bounds.rate);
+        let gate = gates.shares().of(&credential.id, &shared.with, &bounds);
         Some(Arc::new(Bounded { with: shared.with.clone(), bounds, gate }))
     };
     credential.shares.iter().map(one).collect()

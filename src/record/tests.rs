@@ -74,10 +74,22 @@ fn rates_are_a_count_and_a_period() {
         let rate = rate(text).unwrap();
         assert_eq!((rate.count.get(), rate.period), (count, Duration::from_secs(seconds)), "{text}");
     }
-    assert_eq!(rate("0/s"), Err(UnitError::ZeroRate));
+    assert_eq!(rate("0/s"), Err(UnitError::Zero));
     assert_eq!(rate("5000000000/s"), Err(UnitError::TooLarge));
     for bad in ["", "100", "/s", "100/", "100/w", "x/s", "1ms/s", "100/s/s"] {
         assert_eq!(rate(bad), Err(UnitError::Rate), "{bad}");
+    }
+}
+
+#[test]
+fn quotas_are_a_count_and_a_day_or_a_month() {
+    for (text, shown) in [("1000/day", "1000/day"), ("5 / d", "5/day"), ("50000/month", "50000/month")] {
+        assert_eq!(quota(text).unwrap().to_string(), shown);
+    }
+    assert_eq!(quota("0/day"), Err(UnitError::Zero));
+    assert_eq!(quota("5000000000/day"), Err(UnitError::TooLarge));
+    for bad in ["", "100", "/day", "100/", "100/s", "100/m", "x/day", "1/day/day"] {
+        assert_eq!(quota(bad), Err(UnitError::Quota), "{bad}");
     }
 }
 
@@ -378,7 +390,7 @@ proptest! {
     fn garbage_never_panics(text in "\\PC{0,40}") {
         let _ = duration(&text);
         let _ = bytes(&text);
-        let _ = rate(&text);
+        let _ = (rate(&text), quota(&text));
         let _ = host_and_port(&text);
         let _ = nearest(&text, ["header", "query"]);
         let some = || Some(text.clone());

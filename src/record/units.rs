@@ -1,10 +1,10 @@
-//! Quantities as people write them: durations, sizes, rates, and a host with a port. An error says what was expected and
+//! Quantities as people write them: durations, sizes, rates, quotas, and a host with a port. An error says what was expected and
 //! never repeats the text.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::Rate;
+use crate::domain::{Period, Quota, Rate};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -20,9 +20,12 @@ pub enum UnitError {
     /// Not `COUNT/PERIOD`.
     #[error("expected a rate: a count and a period, such as `100/s`, `60/min`, `1000/h` or `10000/d`")]
     Rate,
-    /// A rate of nothing at all.
-    #[error("expected a rate of at least 1 in its period")]
-    ZeroRate,
+    /// Not `COUNT/day` or `COUNT/month`.
+    #[error("expected a quota: a count and `day` or `month`, such as `1000/day` or `50000/month`")]
+    Quota,
+    /// A rate or a quota of nothing at all.
+    #[error("expected at least 1 in the period")]
+    Zero,
     /// The number does not fit.
     #[error("the number is too large")]
     TooLarge,
@@ -93,8 +96,24 @@ pub fn rate(text: &str) -> Result<Rate, UnitError> {
         _ => return Err(UnitError::Rate),
     };
     let count = u32::try_from(count?).map_err(|_| UnitError::TooLarge)?;
-    let count = NonZeroU32::new(count).ok_or(UnitError::ZeroRate)?;
+    let count = NonZeroU32::new(count).ok_or(UnitError::Zero)?;
     Ok(Rate { count, period: Duration::from_secs(seconds) })
+}
+
+/// Parses a quota: `1000/day` (or `/d`), `50000/month`.
+///
+/// # Errors
+/// When the text has another form, or a count that is not in 1..=4294967295.
+pub fn quota(text: &str) -> Result<Quota, UnitError> {
+    let (count, period) = text.split_once('/').ok_or(UnitError::Quota)?;
+    let Some((count, "")) = number(count) else { return Err(UnitError::Quota) };
+    let per = match period.trim() {
+        "d" | "day" => Period::Day,
+        "month" => Period::Month,
+        _ => return Err(UnitError::Quota),
+    };
+    let count = u32::try_from(count?).map_err(|_| UnitError::TooLarge)?;
+    Ok(Quota { count: NonZeroU32::new(count).ok_or(UnitError::Zero)?, per })
 }
 
 /// Splits `host`, `host:port`, `[::1]`, `[::1]:port` or a bare IPv6 address into the host's text, with its brackets, and

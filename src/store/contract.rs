@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Bounds, FormerToken, Name, Perimeter, Rate, Rule, Source};
+use crate::domain::{Bounds, FormerToken, Name, Perimeter, Period, Quota, Rate, Rule, Source};
 
 pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -273,7 +273,8 @@ pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Stor
     store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, 1).unwrap();
     let rules = ["GET /v1/**", "* /v1/*/x"].map(|rule| Rule::parse(rule).unwrap());
     let rate = Rate { count: 10.try_into().unwrap(), period: Duration::from_secs(60) };
-    let narrow = Bounds { allow: Some(rules.into()), read_only: true, rate: Some(rate) };
+    let quota = Quota { count: 1000.try_into().unwrap(), per: Period::Month };
+    let narrow = Bounds { allow: Some(rules.into()), read_only: true, rate: Some(rate), quota: Some(quota) };
     let share = |bounds: Option<Bounds>| {
         let shared = Shared { with: Share::Everyone, bounds: bounds.map(Arc::new) };
         store.share(&id("c1"), &shared, 2).unwrap();
@@ -287,6 +288,24 @@ pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Stor
     let shares = vec![Shared { with: Share::Everyone, bounds: Some(Arc::new(narrow)) }];
     store.add_credential(&Credential { shares: shares.clone(), ..credential("c2", "other", LOCAL) }, 4).unwrap();
     assert_eq!(store.credential(&id("c2")).unwrap().listed.credential.shares, shares);
+}
+
+pub(super) fn what_was_used_of_a_quota_is_kept_as_long_as_its_share(store: &dyn Store) {
+    adopt(store);
+    store.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
+    let counter = store.change_counter().unwrap();
+    let of = |share: Share, period, used| QuotaUse { credential: id("c1"), share, period, used };
+    let nobody = of(Share::User(UserId::new("u9")), 1, 1);
+    store.note_quota_uses(&[of(Share::Everyone, 20_000, 7), nobody]).unwrap();
+    assert_eq!(store.quota_uses().unwrap(), [of(Share::Everyone, 20_000, 7)]);
+    store.note_quota_uses(&[of(Share::Everyone, 20_001, 1)]).unwrap();
+    assert_eq!(store.quota_uses().unwrap(), [of(Share::Everyone, 20_001, 1)]);
+    assert_eq!(store.change_counter().unwrap(), counter);
+    store.share(&id("c1"), &Share::Everyone.into(), 2).unwrap();
+    assert_eq!(store.quota_uses().unwrap().len(), 1, "sharing again is no end");
+    store.unshare(&id("c1"), &Share::Everyone, 3).unwrap();
+    assert!(store.quota_uses().unwrap().is_empty());
+    store.check_integrity().unwrap();
 }
 
 pub(super) fn callers_come_and_go_with_their_tokens(store: &dyn Store) {
@@ -470,9 +489,12 @@ pub(super) fn services_come_and_go_as_they_were_given(store: &dyn Store) {
     assert_eq!(found.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["archive", "billing"]);
     let expected = StoredService { created_at: 10, updated_at: 12, ..service("billing", "title = \"Ü\"", 2) };
     assert_eq!(found[1], expected);
-    let receipt = store.delete_service(&name("billing"), 14).unwrap();
+    let receipt = store.delete_service(&name("billing"), InUse::Refuse, 14).unwrap();
     assert_eq!((receipt.act, receipt.version), (Act::ServiceDeleted, Some(2)));
-    for gone in [store.delete_service(&name("billing"), 15), store.change_service(&service("billing", "x", 2), 15)] {
+    for gone in [
+        store.delete_service(&name("billing"), InUse::Refuse, 15),
+        store.change_service(&service("billing", "x", 2), 15),
+    ] {
         assert!(matches!(gone, Err(StoreError::Unknown { what: "stored service", .. })), "{gone:?}");
     }
     store.add_service(&service("billing", "", 0), 16).unwrap();
@@ -495,7 +517,7 @@ pub(super) fn a_services_proof_comes_and_goes_with_its_record(store: &dyn Store)
     store.change_service(&next, 3).unwrap();
     assert_eq!(store.services().unwrap()[0].proof, next.proof);
     assert_eq!(store.sealed_contents().unwrap().labelled, next.proof.into_iter().collect::<Vec<_>>());
-    store.delete_service(&name("billing"), 4).unwrap();
+    store.delete_service(&name("billing"), InUse::Refuse, 4).unwrap();
     assert!(store.sealed_contents().unwrap().labelled.is_empty());
 }
 
@@ -504,14 +526,53 @@ pub(super) fn a_service_stays_while_a_living_key_is_for_it(store: &dyn Store) {
     let stripe = name("stripe");
     store.add_service(&service("stripe", "", 0), 1).unwrap();
     store.add_credential(&credential("c1", "main", LOCAL), 2).unwrap();
-    match store.delete_service(&stripe, 3).unwrap_err() {
+    match store.delete_service(&stripe, InUse::Refuse, 3).unwrap_err() {
         StoreError::InUse { service, keys } => {
             assert_eq!((service.as_str(), keys), ("stripe", vec!["main".to_owned()]));
         }
         other => panic!("{other}"),
     }
+    store.delete_service(&stripe, InUse::Accept, 3).unwrap();
+    store.add_service(&service("stripe", "", 0), 3).unwrap();
     store.delete_credential(&id("c1"), 4).unwrap();
-    store.delete_service(&stripe, 5).unwrap();
+    store.delete_service(&stripe, InUse::Refuse, 5).unwrap();
+}
+
+pub(super) fn passes_come_and_go_with_their_users(store: &dyn Store) {
+    let pass = |id: &str, kind, called: &str, fill, expires_at| Pass {
+        id: id.to_owned(),
+        kind,
+        name: name(called),
+        user: UserId::new("u1"),
+        digest: [fill; 32],
+        created_at: 10,
+        expires_at,
+    };
+    let token = pass("p1", PassKind::Token, "ci", 1, None);
+    assert!(matches!(store.add_pass(&token), Err(StoreError::Unknown { what: "user", .. })));
+    store.add_user(&user("u1", "ada"), 1).unwrap();
+    let receipt = store.add_pass(&token).unwrap();
+    assert_eq!((receipt.name.as_str(), receipt.owner), ("ci", Some(UserId::new("u1"))));
+    let again = store.add_pass(&pass("p2", PassKind::Token, "ci", 2, None)).unwrap_err();
+    assert!(matches!(again, StoreError::NameTaken { what: "token", .. }), "{again}");
+    let code = pass("p3", PassKind::Code, "ci", 3, Some(20));
+    store.add_pass(&code).unwrap();
+    assert_eq!(store.passes(19).unwrap(), [token.clone(), code.clone()]);
+    assert_eq!(store.passes(20).unwrap(), std::slice::from_ref(&token), "what has expired is not there");
+    let session = |at| Pass { created_at: at, user: UserId::new(LOCAL), ..pass("p4", PassKind::Session, "s", 4, None) };
+    assert!(store.redeem_code(&[1; 32], &session(15)).is_err(), "a token is no code");
+    assert!(store.redeem_code(&[3; 32], &session(20)).is_err(), "too late");
+    store.redeem_code(&[3; 32], &session(15)).unwrap();
+    assert!(store.redeem_code(&[3; 32], &session(15)).is_err(), "it works once");
+    let found = store.passes(15).unwrap();
+    assert_eq!(
+        found.iter().map(|pass| (&*pass.id, pass.user.as_str())).collect::<Vec<_>>(),
+        [("p1", "u1"), ("p4", "u1")]
+    );
+    store.end_pass("p4", 16).unwrap();
+    assert!(matches!(store.end_pass("p4", 16), Err(StoreError::Unknown { what: "pass", .. })));
+    store.delete_user(&UserId::new("u1"), None, 17).unwrap();
+    assert!(store.passes(17).unwrap().is_empty(), "a pass does not outlive its user");
 }
 
 pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
@@ -565,7 +626,7 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     moved("add service");
     store.change_service(&service("billing", "x", 1), 9).unwrap();
     moved("change service");
-    store.delete_service(&name("billing"), 9).unwrap();
+    store.delete_service(&name("billing"), InUse::Refuse, 9).unwrap();
     moved("delete service");
 }
 

@@ -5,6 +5,7 @@
 //! Invariant: an operation that returned is on disk and whole; one that failed has changed nothing.
 
 mod error;
+mod passes;
 mod rows;
 mod sqlite;
 
@@ -12,12 +13,14 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, QuotaUse, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User,
+    UserId,
 };
 
 pub use error::StoreError;
+pub use passes::{Pass, PassKind};
 pub use rows::{
-    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Former, Inheritance, Inventory,
+    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Former, InUse, Inheritance, Inventory,
     LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents,
     SealedVersion, StoredService, Verified, VersionRow,
 };
@@ -110,6 +113,12 @@ pub trait Store: Send + Sync + Debug {
     /// Ends a share. Fails with [`StoreError::Unknown`] when there was none.
     fn unshare(&self, id: &CredentialId, with: &Share, at: i64) -> Result<Receipt, StoreError>;
 
+    /// Notes what was used of the quotas of shares; one that ended is left out. Not a change that others follow.
+    fn note_quota_uses(&self, uses: &[QuotaUse]) -> Result<(), StoreError>;
+
+    /// What was used of the quotas of all shares.
+    fn quota_uses(&self) -> Result<Vec<QuotaUse>, StoreError>;
+
     /// The credentials that `filter` lets through, by name.
     fn credentials(&self, filter: &CredentialFilter) -> Result<Vec<ListedCredential>, StoreError>;
 
@@ -179,12 +188,26 @@ pub trait Store: Send + Sync + Debug {
     /// [`StoreError::Moved`]. Fails with [`StoreError::Unknown`].
     fn change_service(&self, service: &StoredService, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Ends a service. Fails with [`StoreError::Unknown`], and [`StoreError::InUse`] while there are living keys for it: the
-    /// name could come back as something else, and they would be sent there.
-    fn delete_service(&self, name: &ServiceName, at: i64) -> Result<Receipt, StoreError>;
+    /// Ends a service. Fails with [`StoreError::Unknown`], and, unless that is accepted, with [`StoreError::InUse`] while
+    /// there are living keys for it: the name could come back as something else, and they would be sent there.
+    fn delete_service(&self, name: &ServiceName, in_use: InUse, at: i64) -> Result<Receipt, StoreError>;
 
     /// The services by name.
     fn services(&self) -> Result<Vec<StoredService>, StoreError>;
+
+    /// Keeps a pass of a living user; those that have expired at its making go. Fails with [`StoreError::NameTaken`] for a
+    /// token, and [`StoreError::Unknown`] for its user.
+    fn add_pass(&self, pass: &Pass) -> Result<Receipt, StoreError>;
+
+    /// Ends the code with this digest and keeps `session` in its place, for the code's user whatever `session` says. Fails
+    /// with [`StoreError::Unknown`] when there is no such code or it has expired at the session's making.
+    fn redeem_code(&self, code: &[u8; 32], session: &Pass) -> Result<Receipt, StoreError>;
+
+    /// Ends a pass. Fails with [`StoreError::Unknown`].
+    fn end_pass(&self, id: &str, at: i64) -> Result<Receipt, StoreError>;
+
+    /// The passes of living users that have not expired at `at`, in the order of their making.
+    fn passes(&self, at: i64) -> Result<Vec<Pass>, StoreError>;
 
     /// Reads every page and index. Fails with [`StoreError::Corrupt`]. Takes seconds on a large store.
     fn check_integrity(&self) -> Result<(), StoreError>;

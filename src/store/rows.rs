@@ -57,6 +57,10 @@ pub enum Act {
     ServiceChanged,
     /// A service was deleted.
     ServiceDeleted,
+    /// A user was given a token, a code or a session of the admin API.
+    PassAdded,
+    /// A token or session of the admin API was ended.
+    PassEnded,
     /// Every value was put under another master key.
     MasterRotated,
     /// Everything was copied into a backup.
@@ -92,6 +96,8 @@ impl Act {
             Self::ServiceAdded => "service.added",
             Self::ServiceChanged => "service.changed",
             Self::ServiceDeleted => "service.deleted",
+            Self::PassAdded => "pass.added",
+            Self::PassEnded => "pass.ended",
             Self::MasterRotated => "master.rotated",
             Self::BackedUp => "backup.made",
         }
@@ -172,6 +178,15 @@ pub struct StoredService {
     pub created_at: i64,
     /// When it was changed last.
     pub updated_at: i64,
+}
+
+/// What a deletion does when living keys are for the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InUse {
+    /// It is refused.
+    Refuse,
+    /// The keys stay, for what has the name then.
+    Accept,
 }
 
 impl StoredService {

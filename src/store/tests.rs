@@ -38,6 +38,7 @@ contract_for_sqlite!(
     lists_follow_every_filter,
     shares_are_kept_once_and_ended,
     what_a_share_may_be_used_for_is_kept_and_replaced,
+    what_was_used_of_a_quota_is_kept_as_long_as_its_share,
     callers_come_and_go_with_their_tokens,
     a_former_token_is_kept_for_its_overlap_and_only_one,
     a_caller_gets_another_environment_and_perimeter,
@@ -49,6 +50,7 @@ contract_for_sqlite!(
     services_come_and_go_as_they_were_given,
     a_services_proof_comes_and_goes_with_its_record,
     a_service_stays_while_a_living_key_is_for_it,
+    passes_come_and_go_with_their_users,
     every_change_moves_the_counter,
     the_first_master_key_stays_until_everything_is_under_the_next,
 );

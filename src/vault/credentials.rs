@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    Credential, CredentialId, Environment, Fields, Name, Sealed, ServiceName, Share, Shared, Source, UserId,
+    Credential, CredentialId, Environment, Fields, Name, QuotaUse, Sealed, ServiceName, Share, Shared, Source, UserId,
 };
 use crate::seal::{self, SealContext};
 use crate::store::{CredentialEdit, CredentialFilter, CredentialHistory, ListedCredential, Receipt, StoreError};
@@ -155,6 +155,22 @@ impl Vault {
     /// When there is none such, or the store fails.
     pub fn unshare(&self, id: &CredentialId, with: &Share) -> Result<Receipt, VaultError> {
         Ok(self.store.unshare(id, with, self.now())?)
+    }
+
+    /// Notes what was used of the quotas of shares.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn note_quota_uses(&self, uses: &[QuotaUse]) -> Result<(), VaultError> {
+        Ok(self.store.note_quota_uses(uses)?)
+    }
+
+    /// What was used of the quotas of all shares.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn quota_uses(&self) -> Result<Vec<QuotaUse>, VaultError> {
+        Ok(self.store.quota_uses()?)
     }
 
     /// The credentials that `filter` lets through, by name.

@@ -9,6 +9,7 @@ mod credentials;
 pub mod declared;
 mod error;
 mod master;
+mod passes;
 mod people;
 mod services;
 mod token;
@@ -29,6 +30,7 @@ use crate::store::{Inventory, LabelledValue, SealedVersion, Store};
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
 pub use error::VaultError;
+pub use passes::{CODE_LIFE, SESSION_LIFE};
 pub use services::ProvenServices;
 pub use token::{PREFIX as TOKEN_PREFIX, Token};
 

@@ -6,7 +6,7 @@
 
 use crate::crypto::digest::sha256;
 use crate::domain::{Secret, ServiceName};
-use crate::store::{LabelledValue, Receipt, StoreError, StoredService};
+use crate::store::{InUse, LabelledValue, Receipt, StoreError, StoredService};
 
 use super::{Vault, VaultError};
 
@@ -39,9 +39,9 @@ impl Vault {
     /// Ends a service.
     ///
     /// # Errors
-    /// When there is no such service, living keys are for it, or the store fails.
-    pub fn delete_service(&self, name: &ServiceName) -> Result<Receipt, VaultError> {
-        Ok(self.store.delete_service(name, self.now())?)
+    /// When there is no such service, living keys are for it and that is not accepted, or the store fails.
+    pub fn delete_service(&self, name: &ServiceName, in_use: InUse) -> Result<Receipt, VaultError> {
+        Ok(self.store.delete_service(name, in_use, self.now())?)
     }
 
     /// The services of the store.

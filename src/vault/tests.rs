@@ -18,7 +18,7 @@ use super::*;
 use crate::domain::{CredentialId, Name, Perimeter, Role, Source, SystemClock, UserId};
 use crate::keys::KeyError;
 use crate::seal::SealError;
-use crate::store::{LOCAL, Sqlite, StoreError};
+use crate::store::{InUse, LOCAL, Sqlite, StoreError};
 
 /// A clock that stands still until it is moved.
 struct Still(Mutex<Duration>);
@@ -442,7 +442,7 @@ fn a_service_that_was_not_written_with_the_master_key_does_not_count() {
         assert_eq!(told_apart(&vault), (vec!["billing".to_owned(), "other".to_owned()], vec![]));
         tamper(&world, sql);
         assert_eq!(told_apart(&vault), (vec!["other".to_owned()], vec!["billing".to_owned()]), "{sql}");
-        vault.delete_service(&Name::new("billing").unwrap()).unwrap();
+        vault.delete_service(&Name::new("billing").unwrap(), InUse::Refuse).unwrap();
         vault.add_service(&Name::new("billing").unwrap(), "title = \"again\"").unwrap();
         assert_eq!(told_apart(&vault).1, Vec::<String>::new());
     }

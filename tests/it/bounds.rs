@@ -149,6 +149,26 @@ fn a_share_has_a_rate_of_its_own() {
 }
 
 #[test]
+fn a_quota_is_used_up_and_outlives_a_restart() {
+    let mut stage = stage(&["--quota", "3/month", "--allow", "GET /v1/**"]);
+    assert_eq!(stage.outcome(&stage.other, "POST", "/billing/v1"), "not_allowed", "what is refused is not counted");
+    for _ in 0..2 {
+        assert_eq!(stage.outcome(&stage.other, "GET", "/billing/v1"), "200");
+    }
+    stage.world.stop();
+    stage.world.start(&[]);
+    assert_eq!(stage.outcome(&stage.other, "GET", "/billing/v1"), "200");
+    let refused = stage.ask(&stage.other, "GET", "/billing/v1");
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    assert!(refused.json()["detail"].as_str().unwrap().contains("The limit 3/month of the share"), "{refused:?}");
+    assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/v1"), "200");
+    assert!(sidekey(&stage.world, "key show billing").contains("user:bob (GET /v1/**, 3/month)"));
+    share(&stage.world, &["--quota", "4/month"]);
+    eventually("one more is allowed", || stage.outcome(&stage.other, "GET", "/billing/v1") == "200");
+    assert_eq!(stage.outcome(&stage.other, "GET", "/billing/v1"), "rate_limited", "what was used before counts");
+}
+
+#[test]
 fn bounds_that_cannot_be_are_refused() {
     let stage = stage(&[]);
     let line = |more: &[&str]| {
@@ -160,6 +180,7 @@ fn bounds_that_cannot_be_are_refused() {
     line(&["--allow", "GET /v1/cha*"]);
     line(&["--rate", "10"]);
     line(&["--rate", "0/s"]);
+    line(&["--quota", "1000/week"]);
     let keys: Value = serde_json::from_str(&sidekey(&stage.world, "key list --json")).unwrap();
     assert_eq!(keys["items"][0]["shared_with"], serde_json::json!(["user:bob"]), "nothing was changed");
 }

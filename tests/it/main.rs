@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests are their own clock and environment")]
 #![allow(clippy::format_push_string, clippy::assigning_clones, reason = "reads better, and no test is short of time")]
 
+mod admin;
 mod backup;
 mod bounds;
 mod callers;

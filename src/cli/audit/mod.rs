@@ -73,6 +73,7 @@ impl Wanted {
             code: self.code,
             since: moment(&self.since)?,
             until: moment(&self.until)?,
+            before: None,
         })
     }
 }

@@ -1,15 +1,13 @@
 //! `sidekey explain`: what would become of a request, and why. It asks the same tables as the proxy, in the same order, and
 //! sends nothing, opens no key and runs no command.
 
-mod candidates;
-mod decide;
 mod show;
-mod target;
 mod view;
 
 use clap::Args;
 
 use crate::domain::Name;
+use crate::pipeline::explain;
 
 use super::failure::wrong_use;
 use super::opened::Opened;
@@ -49,12 +47,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let method = arguments.method.to_ascii_uppercase();
-    let asked = target::read(&method, &arguments.url).map_err(wrong_use)?;
+    let asked = explain::read(&method, &arguments.url).map_err(wrong_use)?;
     let opened = Opened::or_make(session)?;
     let (view, dry) = view::build(&opened, &session.environment)?;
     let known = view::caller(&view, &opened.config, arguments.caller.as_ref())?;
     let wanted = arguments.credential.as_ref().map(Name::as_str);
-    let finding = decide::decide(&view, &known, &asked, wanted, session.now());
+    let finding = explain::decide(&view, &known, &asked, wanted, session.now());
     let names = opened.operations.names()?;
     let shown = show::Shown { asked: &asked, known: &known, finding: &finding, names: &names, dry: &dry };
     if arguments.json {

@@ -9,11 +9,9 @@ use crate::cli::table::{List, show_facts};
 use crate::cli::ways;
 use crate::domain::{ConnectTo, Http2, Name, Origin, Placement, Scheme, Service, Source};
 use crate::operations::Names;
+use crate::pipeline::explain::{Asked, Considering, Fate, Finding, Outcome};
 use crate::route::Door;
 
-use super::candidates::{Considering, Fate};
-use super::decide::{Finding, Outcome};
-use super::target::Asked;
 use super::view::Dry;
 
 /// What there is to show.

@@ -5,15 +5,15 @@ use clap::Args;
 use super::Which;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
-use crate::domain::{Bounds, Rate, Rule};
+use crate::domain::{Bounds, Quota, Rate, Rule};
 use crate::operations::{KeyView, Party};
-use crate::record::rate;
+use crate::record::{quota, rate};
 
 const SHARE_EXAMPLES: &str = "\
 Examples:
   sidekey key share stripe --with caller:etl
   sidekey key share stripe --with team:data --with user:ada
-  sidekey key share weather --with everyone --read-only --rate 10/s
+  sidekey key share weather --with everyone --read-only --rate 10/s --quota 1000/day
   sidekey key share stripe --with caller:report --allow 'GET /v1/charges/**' --allow 'GET /v1/balance'";
 
 const UNSHARE_EXAMPLES: &str = "\
@@ -43,6 +43,9 @@ pub(in crate::cli) struct Share {
     /// At most so often, such as 10/s or 1000/h, on top of the service's own limit
     #[arg(long, value_name = "RATE", value_parser = read_rate, help_heading = "What they may use it for")]
     rate: Option<Rate>,
+    /// At most so much in a day or a month (UTC), such as 1000/day or 50000/month
+    #[arg(long, value_name = "QUOTA", value_parser = read_quota, help_heading = "What they may use it for")]
+    quota: Option<Quota>,
 }
 
 /// Let others use a key no more
@@ -64,6 +67,7 @@ pub(super) fn share(arguments: &Share, session: &mut Session) -> anyhow::Result<
         allow: (!arguments.allow.is_empty()).then(|| arguments.allow.clone()),
         read_only: arguments.read_only,
         rate: arguments.rate,
+        quota: arguments.quota,
     };
     let key = operations.share_key(&actor, &arguments.which.reference(), &arguments.parties, &bounds)?;
     say(&key, session)
@@ -81,6 +85,10 @@ fn rule(text: &str) -> Result<Rule, String> {
 
 fn read_rate(text: &str) -> Result<Rate, String> {
     rate(text).map_err(|error| error.to_string())
+}
+
+fn read_quota(text: &str) -> Result<Quota, String> {
+    quota(text).map_err(|error| error.to_string())
 }
 
 fn say(key: &KeyView, session: &mut Session) -> anyhow::Result<()> {

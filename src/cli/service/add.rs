@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::flags::Described;
+use super::flags::{Described, holes};
 use super::keep::{Asking, Way, announce, keep};
 use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
@@ -94,5 +94,7 @@ fn asked(name: &Name, session: &mut Session) -> anyhow::Result<ServiceRecord> {
         _ => {}
     }
     let auth = (location.trim() != "none").then_some(AuthList::One(auth));
-    Ok(ServiceRecord { base_url: Some(base_url.trim().to_owned()), auth, ..ServiceRecord::default() })
+    let base_url = base_url.trim().to_owned();
+    let vars = Some(holes([&base_url])).filter(|vars| !vars.is_empty());
+    Ok(ServiceRecord { base_url: Some(base_url), auth, vars, ..ServiceRecord::default() })
 }

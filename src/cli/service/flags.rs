@@ -145,12 +145,7 @@ impl Described {
 
     /// The variables: those that `--var` names, and every hole of the address and the hosts.
     fn vars(&self) -> anyhow::Result<Option<BTreeMap<String, VariableRecord>>> {
-        let mut vars = BTreeMap::new();
-        for text in self.base_url.iter().chain(&self.host) {
-            // What is no template is the compiler's to refuse, with its place.
-            let holes = Template::parse(text).into_iter().flat_map(|t| t.holes().cloned().collect::<Vec<_>>());
-            vars.extend(holes.map(|name| (name.to_string(), VariableRecord::default())));
-        }
+        let mut vars = holes(self.base_url.iter().chain(&self.host));
         for text in &self.var {
             let (name, default) = text.split_once('=').map_or((text.as_str(), None), |(name, v)| (name, Some(v)));
             if name.is_empty() {
@@ -161,6 +156,13 @@ impl Described {
         }
         Ok(Some(vars).filter(|vars| !vars.is_empty()))
     }
+}
+
+/// A variable for each hole of addresses and hosts. What is no template is the compiler's to refuse, with its place.
+pub(super) fn holes<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, VariableRecord> {
+    let templates = texts.into_iter().filter_map(|text| Template::parse(text).ok());
+    let names = templates.flat_map(|template| template.holes().map(ToString::to_string).collect::<Vec<_>>());
+    names.map(|name| (name, VariableRecord::default())).collect()
 }
 
 /// `GET /me`, or the path alone.

@@ -1,6 +1,6 @@
 //! Services by the command line: what flags make, what is asked, and what a person reads before they agree.
 
-use super::Stage;
+use super::{CANARY, Stage, refusal};
 
 const OPENAPI: &str = r#"{
     "openapi": "3.1.0", "info": { "title": "Blue Bikes" }, "servers": [{ "url": "https://api.bikes.example/v2" }],
@@ -111,7 +111,7 @@ fn a_person_at_a_terminal_is_asked_for_what_is_needed() {
     assert!(asked.contains("Where is billing") && asked.contains("[bearer]"), "{asked}");
     for (answers, place) in [
         (["https://a.example.com", "", ""], "Authorization: Bearer …"),
-        (["https://a.example.com", "query", "k"], "?k=…"),
+        (["https://{tenant}.example.com", "query", "k"], "?k=…"),
         (["https://a.example.com", "path", "/bot{key}"], "/bot… before the path"),
         (["https://a.example.com", "none", ""], "takes no key"),
     ] {
@@ -233,7 +233,7 @@ fn keys_that_a_change_concerns_are_named_and_asked_about() {
     let mut stage = Stage::answering(["n", "y"]);
     stage.does(&["service", "add", "billing", "--base-url", "https://a.example.com", "--bearer"]);
     let file = stage.session.environment.folder().join("key");
-    std::fs::write(&file, super::CANARY).unwrap();
+    std::fs::write(&file, CANARY).unwrap();
     stage.does(&["key", "add", "billing", "--from-file", "key"]);
     let moved = ["service", "edit", "billing", "--base-url", "https://b.example.com"];
     assert_eq!(stage.run(&moved), 1);
@@ -244,4 +244,18 @@ fn keys_that_a_change_concerns_are_named_and_asked_about() {
     assert_eq!(stage.run(&["service", "delete", "billing", "--yes"]), 1, "a key is for it");
     assert!(stage.error.text().contains("in use by billing"));
     assert!(!stage.said().contains("C4nary"));
+}
+
+#[test]
+fn a_keys_value_beside_the_place_where_it_goes_is_not_repeated() {
+    let lines: [&[&str]; 3] = [
+        &["service", "add", "billing", "--bearer", CANARY],
+        &["service", "edit", "billing", "--header", "X-API-Key", CANARY],
+        &["service", "add", CANARY],
+    ];
+    for line in lines {
+        let (said, code) = refusal(line);
+        assert!(code == 2 && !said.contains("C4nary"), "{said}");
+    }
+    assert!(refusal(&["service", "add", "Billing", "--bearer"]).0.contains("Billing"));
 }

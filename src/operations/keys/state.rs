@@ -2,6 +2,7 @@
 //! date takes a key out of use.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::ListedCredential;
 
@@ -11,7 +12,7 @@ use super::Verdict;
 const SOON: i64 = 14 * 24 * 60 * 60;
 
 /// What a key needs. Where several hold, the most urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// Nothing.

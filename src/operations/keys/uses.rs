@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::audit::{self, Filter, Recorded};
 use crate::domain::CredentialId;
@@ -15,7 +16,7 @@ use crate::usage::ledger::Ledger;
 use super::KeyRef;
 
 /// How one caller used a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KeyUse {
     /// Its name.
     pub caller: String,

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::DeclaredCredential;
 use crate::domain::{Credential, Fields, Name, Service, Timeouts, Verify};
@@ -38,7 +39,7 @@ pub struct Probe {
 }
 
 /// What a call said of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The service takes it.
@@ -67,7 +68,7 @@ impl Verdict {
 }
 
 /// A call and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Verification {
     /// What it means.
     pub verdict: Verdict,

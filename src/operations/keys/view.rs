@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::DeclaredCredential;
 use crate::domain::{Bounds, CredentialId, Environment, Name, ServiceName, Shared};
@@ -16,7 +17,7 @@ use crate::store::{LOCAL, ListedCredential, Verified, VersionRow};
 use super::{KeyRef, KeyState, Sight, state};
 
 /// A key as lists show it. What only its owner needs is absent where somebody else looks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KeyView {
     /// Its name.
     pub name: Name,
@@ -73,7 +74,7 @@ pub struct KeyView {
 }
 
 /// What the last try of a key said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastTry {
     /// When.
     pub at: Timestamp,
@@ -84,7 +85,7 @@ pub struct LastTry {
 }
 
 /// With whom a key is shared, and what for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ShareView {
     /// `user:NAME`, `team:NAME`, `caller:NAME` or `everyone`.
     pub with: String,
@@ -96,6 +97,9 @@ pub struct ShareView {
     /// How often, such as `10/s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
+    /// How much in a day or a month, such as `1000/day`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
     /// All of that in words; empty: for everything.
     #[serde(skip)]
     pub bounds: String,
@@ -110,6 +114,7 @@ impl ShareView {
             allow: bounds.allow.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
             read_only: bounds.read_only,
             rate: bounds.rate.map(|rate| rate.to_string()),
+            quota: bounds.quota.map(|quota| quota.to_string()),
             bounds: bounds.to_string(),
         }
     }
@@ -123,7 +128,7 @@ impl fmt::Display for ShareView {
 }
 
 /// A key with the versions of its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KeyDetail {
     /// The key.
     #[serde(flatten)]
@@ -134,7 +139,7 @@ pub struct KeyDetail {
 }
 
 /// One version of a key's value, without the value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct VersionView {
     /// Its number, from 1.
     pub number: u32,

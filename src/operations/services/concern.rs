@@ -3,13 +3,16 @@
 
 use std::fmt;
 
-use crate::domain::{Name, Service};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Name, Service, ServiceName};
 use crate::inject::Plan;
 use crate::operations::{OperationError, Operations};
 use crate::store::{CredentialFilter, ListedCredential};
 
 /// A living key that a change of its service concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ConcernedKey {
     /// Its name.
     pub key: Name,
@@ -33,16 +36,37 @@ impl Operations {
         before: Option<&Service>,
     ) -> Result<Vec<ConcernedKey>, OperationError> {
         let alike = before.is_some_and(|before| before.keeps_keys_alike(service));
-        let filter = CredentialFilter { service: Some(service.name.clone()), ..CredentialFilter::default() };
+        self.told(&service.name, |listed| unfit(listed, service).or_else(|| (!alike).then(|| goes(listed, service))))
+    }
+
+    /// The living keys for the service `name`, which is then as `left`, or not there at all.
+    pub(super) fn left_behind(
+        &self,
+        name: &ServiceName,
+        left: Option<&Service>,
+    ) -> Result<Vec<ConcernedKey>, OperationError> {
+        self.told(name, |listed| match left {
+            Some(left) => unfit(listed, left).or_else(|| Some(goes(listed, left))),
+            None => Some("has no service then".to_owned()),
+        })
+    }
+
+    /// The living keys for the service `name` of which `why` has something to say.
+    fn told(
+        &self,
+        name: &ServiceName,
+        why: impl Fn(&ListedCredential) -> Option<String>,
+    ) -> Result<Vec<ConcernedKey>, OperationError> {
+        let filter = CredentialFilter { service: Some(name.clone()), ..CredentialFilter::default() };
         let listed = self.vault.list(&filter)?;
         if listed.is_empty() {
             return Ok(Vec::new());
         }
         let names = self.names()?;
         let concerned = listed.iter().filter_map(|listed| {
-            let why = unfit(listed, service).or_else(|| (!alike).then(|| goes(listed, service)))?;
             let credential = &listed.credential;
-            Some(ConcernedKey { key: credential.name.clone(), owner: names.user(&credential.owner), why })
+            let (key, owner) = (credential.name.clone(), names.user(&credential.owner));
+            Some(ConcernedKey { key, owner, why: why(listed)? })
         });
         Ok(concerned.collect())
     }

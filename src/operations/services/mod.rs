@@ -6,18 +6,20 @@
 
 mod concern;
 mod tell;
+mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::config::{Config, ServiceEntry, WhyLeftOut};
 use crate::domain::{Name, Service, ServiceName};
 use crate::record::{self, ServiceRecord, nearest};
-use crate::store::{CredentialFilter, StoreError};
+use crate::store::{InUse, StoreError};
 use crate::upstream::{Approach, TlsConfigs};
 
 use super::{Actor, OperationError, Operations};
 
 pub use concern::ConcernedKey;
+pub use view::{ServiceDetail, ServiceView, VariableView};
 
 /// The longest name that a message repeats: a text as long as a key may be one, typed in the wrong place.
 const LONGEST_SHOWN: usize = 20;
@@ -171,29 +173,32 @@ impl Operations {
     /// Ends a service of the store; a built-in one is again as it is built in.
     ///
     /// # Errors
-    /// When `actor` does not administer, the store has no such service, living keys are for it, or the change cannot be kept
-    /// or recorded.
-    pub fn delete_service(&self, actor: &Actor, name: &ServiceName) -> Result<(), OperationError> {
-        self.deletable_service(actor, name)?;
+    /// As [`Self::weigh_deletion`]; when living keys are concerned and consent is absent, or the change cannot be kept or
+    /// recorded.
+    pub fn delete_service(&self, actor: &Actor, name: &ServiceName, consent: Consent) -> Result<(), OperationError> {
+        let concerned = self.weigh_deletion(actor, name)?;
+        refuse_without(consent, name, &concerned)?;
         let pen = self.pen(actor)?;
-        let receipt = self.vault.delete_service(name)?;
+        let in_use = if concerned.is_empty() { InUse::Refuse } else { InUse::Accept };
+        let receipt = self.vault.delete_service(name, in_use)?;
         pen.record("service.delete", &receipt, &[])?;
         self.look_at_services()
     }
 
-    /// Whether [`Self::delete_service`] would be refused, to be asked before a person is.
+    /// The living keys that deleting the service concerns. Nothing is changed.
     ///
     /// # Errors
-    /// As there.
-    pub fn deletable_service(&self, actor: &Actor, name: &ServiceName) -> Result<(), OperationError> {
+    /// When `actor` does not administer, the store has no such service, or living keys are for it; those of a record that is
+    /// not trusted are named instead, since nobody can say for which place they are.
+    pub fn weigh_deletion(&self, actor: &Actor, name: &ServiceName) -> Result<Vec<ConcernedKey>, OperationError> {
         actor.must_administer()?;
         self.refuse_unkept(name)?;
-        let filter = CredentialFilter { service: Some(name.clone()), ..CredentialFilter::default() };
-        let keys: Vec<String> =
-            self.vault.list(&filter)?.iter().map(|listed| listed.credential.name.to_string()).collect();
-        if keys.is_empty() {
-            return Ok(());
+        let left = self.config.load().with_stored(&[], &[]).0.service(name.as_str()).map(|entry| entry.service.clone());
+        let keys = self.left_behind(name, left.as_ref())?;
+        if keys.is_empty() || self.vault.services()?.forged.contains(name) {
+            return Ok(keys);
         }
+        let keys = keys.into_iter().map(|concerned| concerned.key.to_string()).collect();
         Err(StoreError::InUse { service: name.to_string(), keys }.into())
     }
 
@@ -206,10 +211,7 @@ impl Operations {
         consent: Consent,
     ) -> Result<ServiceChange, OperationError> {
         let change = self.weigh_service(actor, name, record)?;
-        if consent == Consent::Absent && !change.concerned.is_empty() {
-            let keys = change.concerned.iter().map(ToString::to_string).collect();
-            return Err(OperationError::ConcernsKeys { service: name.clone(), keys });
-        }
+        refuse_without(consent, name, &change.concerned)?;
         Ok(change)
     }
 
@@ -229,11 +231,27 @@ impl Operations {
 
     /// Looks services up in the store as it is now.
     fn look_at_services(&self) -> Result<(), OperationError> {
+        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lay_services_over(&self.config.load())
+    }
+
+    pub(super) fn lay_services_over(&self, config: &Config) -> Result<(), OperationError> {
         let services = self.vault.services()?;
-        let (config, _) = self.config.load().with_stored(&services.genuine, &services.forged);
+        let (config, _) = config.with_stored(&services.genuine, &services.forged);
         self.config.store(Arc::new(config));
         Ok(())
     }
+}
+
+/// Refuses what concerns keys when nobody agreed to it.
+fn refuse_without(consent: Consent, name: &ServiceName, concerned: &[ConcernedKey]) -> Result<(), OperationError> {
+    if consent == Consent::Given || concerned.is_empty() {
+        return Ok(());
+    }
+    Err(OperationError::ConcernsKeys {
+        service: name.clone(),
+        keys: concerned.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Whether the service's hosts can be approached: a file of certificate authorities is named by its whole path, and readable.

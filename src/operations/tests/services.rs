@@ -42,10 +42,10 @@ fn a_service_is_added_changed_and_deleted_and_keys_can_be_added_at_once() {
     let narrow = ServiceRecord { allow: Some(vec!["GET /**".into()]), ..billing() };
     assert!(house.edit_service("billing", &narrow, Consent::Absent).unwrap().is_empty(), "no key goes elsewhere");
     assert_eq!(house.operations.kept_record(&name("billing")).unwrap().unwrap().record, narrow);
-    let refused = house.operations.delete_service(&house.operator, &name("billing")).unwrap_err();
+    let refused = house.operations.delete_service(&house.operator, &name("billing"), Consent::Absent).unwrap_err();
     assert!(refused.to_string().contains("in use by main") && refused.code() == ErrorCode::Conflict, "{refused}");
     house.operations.delete_key(&house.operator, &by_name("main")).unwrap();
-    house.operations.delete_service(&house.operator, &name("billing")).unwrap();
+    house.operations.delete_service(&house.operator, &name("billing"), Consent::Absent).unwrap();
     assert_eq!(code(house.operations.service(&name("billing"))), ErrorCode::NotFound);
     let acts = house.acts();
     let services: Vec<&str> = acts.iter().map(String::as_str).filter(|act| act.contains(" service.")).collect();
@@ -65,7 +65,7 @@ fn only_administrators_change_services() {
         code(operations.change_service(&ada, &name("billing"), 1, &moved, Consent::Given)),
         ErrorCode::Forbidden
     );
-    assert_eq!(code(operations.delete_service(&ada, &name("billing"))), ErrorCode::Forbidden);
+    assert_eq!(code(operations.delete_service(&ada, &name("billing"), Consent::Absent)), ErrorCode::Forbidden);
     assert_eq!(
         operations.service(&name("billing")).unwrap().base.host.literal().as_deref(),
         Some("billing.example.com")
@@ -126,9 +126,12 @@ fn keys_of_a_built_in_service_are_not_moved_by_a_record_of_its_name_without_cons
     assert!(refused.to_string().contains("pay (of local): goes to evil.example.com"), "{refused}");
     let tells = house.add_service("stripe", &record("allow = [\"GET /**\"]")).unwrap();
     assert!(tells[0].contains("`stripe` is built in"), "{tells:?}");
-    let refused = house.operations.delete_service(&house.operator, &name("stripe")).unwrap_err();
+    let refused = house.operations.delete_service(&house.operator, &name("stripe"), Consent::Absent).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Conflict);
-    assert_eq!(code(house.operations.delete_service(&house.operator, &name("github"))), ErrorCode::Conflict);
+    assert_eq!(
+        code(house.operations.delete_service(&house.operator, &name("github"), Consent::Absent)),
+        ErrorCode::Conflict
+    );
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn a_record_of_another_version_is_kept_and_can_only_be_deleted() {
     house.operations.vault.add_service(&name("newer"), "base_url = \"https://a.example.com\"\nquantum = true").unwrap();
     assert_eq!(code(house.operations.kept_record(&name("newer"))), ErrorCode::Invalid);
     assert_eq!(code(house.add_service("newer", &billing())), ErrorCode::NameTaken);
-    house.operations.delete_service(&house.operator, &name("newer")).unwrap();
+    house.operations.delete_service(&house.operator, &name("newer"), Consent::Absent).unwrap();
 }
 
 #[test]
@@ -212,7 +215,9 @@ fn a_forged_record_is_not_used_and_can_only_be_deleted() {
     assert_eq!(code(house.operations.service(&name("stripe"))), ErrorCode::NotFound, "no key goes anywhere by it");
     let error = house.operations.kept_record(&name("stripe")).unwrap_err();
     assert!(error.to_string().contains("not written by sidekey"), "{error}");
-    house.operations.delete_key(&house.operator, &by_name("pay")).unwrap();
-    house.operations.delete_service(&house.operator, &name("stripe")).unwrap();
-    assert!(house.operations.service(&name("stripe")).unwrap().built_in);
+    let (operations, operator, stripe) = (&house.operations, &house.operator, name("stripe"));
+    let told = operations.delete_service(operator, &stripe, Consent::Absent).unwrap_err().to_string();
+    assert!(told.contains("pay (of local): goes to api.stripe.com"), "{told}");
+    operations.delete_service(operator, &stripe, Consent::Given).unwrap();
+    assert!(operations.service(&stripe).unwrap().built_in);
 }

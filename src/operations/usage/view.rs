@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::UsageBy;
 use crate::operations::view::moment;
@@ -11,7 +12,7 @@ use crate::usage::ledger::{EndpointRow, EventRow, PairRow};
 use crate::usage::{CLASSES, Counts};
 
 /// An answer to a question about usage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageReport {
     /// Since when calls are in it.
     pub since: Timestamp,
@@ -22,6 +23,7 @@ pub struct UsageReport {
     /// All calls together.
     pub total: UsageSums,
     /// The list.
+    #[schema(value_type = Vec<Object>)]
     pub items: UsageItems,
     /// The calls in each minute, hour or day.
     pub timeline: Vec<UsageMoment>,
@@ -40,19 +42,22 @@ pub enum UsageItems {
 }
 
 /// The sums of one service, key, caller, hour or day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageItem {
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The service; `null` when none was found.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub service: Option<Option<String>>,
     /// The key; `null` when none was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<Option<String>>,
     /// The caller; `null` when it was not recognised.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub caller: Option<Option<String>>,
     /// When it was last called, or called last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,11 +68,12 @@ pub struct UsageItem {
 }
 
 /// The sums over some calls.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct UsageSums {
     /// All calls.
     pub calls: u64,
     /// The upstream's answers by class; `none` for clients that left before.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub answered: Classes,
     /// Calls without an answer that could be passed on, and answers of the class 5xx.
     pub errors: u64,
@@ -106,7 +112,7 @@ impl Serialize for Classes {
 }
 
 /// The calls in one step of a timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageMoment {
     /// When it began.
     pub at: Timestamp,
@@ -136,7 +142,7 @@ pub struct EndpointView {
 }
 
 /// Something that somebody should look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageEvent {
     /// The kind.
     pub kind: &'static str,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Bounds, CallerId, CredentialId, Name, Rate, Rule, Sealed, Share, Shared, TeamId, UserId};
+use crate::domain::{
+    Bounds, CallerId, CredentialId, Name, Period, Quota, Rate, Rule, Sealed, Share, Shared, TeamId, UserId,
+};
 
 use super::super::StoreError;
 
@@ -102,7 +104,7 @@ pub(super) fn share_to_columns(share: &Share) -> (&'static str, &str) {
     }
 }
 
-fn share(kind: &str, target: &str) -> Result<Share, StoreError> {
+pub(super) fn share(kind: &str, target: &str) -> Result<Share, StoreError> {
     match kind {
         "user" => Ok(Share::User(UserId::new(target))),
         "team" => Ok(Share::Team(TeamId::new(target))),
@@ -123,22 +125,28 @@ struct BoundsColumn {
     /// How many in how many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<(NonZeroU32, u64)>,
+    /// How many in which period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<(NonZeroU32, String)>,
 }
 
 pub(super) fn bounds_to_text(bounds: &Bounds) -> Result<String, StoreError> {
-    let Bounds { allow, read_only, rate } = bounds;
+    let Bounds { allow, read_only, rate, quota } = bounds;
     let allow = allow.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect());
     let rate = rate.map(|rate| (rate.count, rate.period.as_secs()));
-    serde_json::to_string(&BoundsColumn { allow, read_only: *read_only, rate }).map_err(|_| damaged("share"))
+    let quota = quota.map(|quota| (quota.count, quota.per.as_str().to_owned()));
+    serde_json::to_string(&BoundsColumn { allow, read_only: *read_only, rate, quota }).map_err(|_| damaged("share"))
 }
 
 pub(super) fn bounds(text: &str) -> Result<Bounds, StoreError> {
-    let BoundsColumn { allow, read_only, rate } = serde_json::from_str(text).map_err(|_| damaged("share"))?;
+    let BoundsColumn { allow, read_only, rate, quota } = serde_json::from_str(text).map_err(|_| damaged("share"))?;
     let rules = |texts: Vec<String>| texts.iter().map(|text| Rule::parse(text)).collect::<Result<_, _>>();
+    let period = |quota: Option<Quota>| quota.ok_or_else(|| damaged("share"));
     Ok(Bounds {
         allow: allow.map(rules).transpose().map_err(|_| damaged("share"))?,
         read_only,
         rate: rate.map(|(count, seconds)| Rate { count, period: Duration::from_secs(seconds) }),
+        quota: quota.map(|(count, per)| Some(Quota { count, per: Period::parse(&per)? })).map(period).transpose()?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Changing credentials: each function is the body of one transaction and returns its receipt.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::domain::{Credential, CredentialId, Sealed, Share, Shared, UserId};
+use crate::domain::{Credential, CredentialId, QuotaUse, Sealed, Share, Shared, UserId};
 
 use super::super::{Act, CredentialEdit, Receipt, StoreError, Verified};
 use super::{codec, master, people};
@@ -176,6 +176,31 @@ pub(super) fn unshare(
         return Err(StoreError::Unknown { what: "share", which: format!("{} with {}", row.name, written(with)) });
     }
     Ok(Receipt { with: Some(written(with)), ..row.receipt(Act::CredentialUnshared, at) })
+}
+
+pub(super) fn note_quota_uses(transaction: &Transaction<'_>, uses: &[QuotaUse]) -> Result<(), StoreError> {
+    // A share may have ended since.
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO quota_uses (credential, kind, target, period, used)
+         SELECT credential, kind, target, ?4, ?5 FROM shares WHERE credential = ?1 AND kind = ?2 AND target = ?3
+         ON CONFLICT DO UPDATE SET period = excluded.period, used = excluded.used",
+    )?;
+    for QuotaUse { credential, share, period, used } in uses {
+        let (kind, target) = codec::share_to_columns(share);
+        statement.execute(params![credential.as_str(), kind, target, period, used])?;
+    }
+    Ok(())
+}
+
+pub(super) fn quota_uses(connection: &Connection) -> Result<Vec<QuotaUse>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT credential, kind, target, period, used FROM quota_uses")?;
+    statement
+        .query_and_then([], |row| {
+            let share = codec::share(codec::text(row, 1)?, codec::text(row, 2)?)?;
+            let (period, used) = (codec::number(row.get(3)?)?, codec::number(row.get(4)?)?);
+            Ok(QuotaUse { credential: codec::credential_id(row, 0)?, share, period, used })
+        })?
+        .collect()
 }
 
 /// As the audit writes it.

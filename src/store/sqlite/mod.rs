@@ -9,10 +9,12 @@ mod connect;
 mod credentials;
 mod inventory;
 mod master;
+mod passes;
 mod people;
 mod place;
 mod schema;
 mod services;
+mod worker;
 
 #[cfg(test)]
 pub(super) use codec::fields;
@@ -25,24 +27,26 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+#[cfg(test)]
+use rusqlite::Connection;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, QuotaUse, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User,
+    UserId,
 };
 
 use super::{
-    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Inheritance, Inventory, LabelledValue,
-    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents, Store, StoreError,
-    StoredService, Verified,
+    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, InUse, Inheritance, Inventory, LabelledValue,
+    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Pass, Receipt, SealedContents, Store,
+    StoreError, StoredService, Verified,
 };
+
+use worker::Job;
 
 /// Earlier versions can corrupt a WAL database that several connections use.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Work that may stand in the queue before askers wait for a place in it.
 const QUEUE: usize = 64;
-
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl Sqlite {
         let (jobs, work) = mpsc::sync_channel::<Job>(QUEUE);
         let thread = thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(connection, &work))
+            .spawn(move || worker::serve(connection, &work))
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
     }
@@ -95,67 +99,6 @@ impl Sqlite {
         };
         self.read(set).unwrap();
     }
-
-    /// Runs `work` on the store's thread and waits for what it returns.
-    fn read<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            // Nobody waits any more only when the asker's thread ended; the work itself is done.
-            let _ = reply.send(work(connection));
-        });
-        self.jobs.as_ref().ok_or(StoreError::Stopped)?.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.recv().map_err(|_| StoreError::Stopped)?
-    }
-
-    /// Runs `work` in one transaction that others will follow.
-    fn write<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.write_unannounced(move |transaction| {
-            let done = work(transaction)?;
-            transaction.prepare_cached("UPDATE changes SET counter = counter + 1")?.execute([])?;
-            Ok(done)
-        })
-    }
-
-    /// Runs `work` in one transaction that nobody needs to follow.
-    fn write_unannounced<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.read(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Dropped without a commit, a transaction is rolled back.
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-    }
-}
-
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
-            // Only a panic makes this an error, and that was printed by the thread itself.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut connection: Connection, work: &mpsc::Receiver<Job>) {
-    while let Ok(job) = work.recv() {
-        job(&mut connection);
-    }
-    // Closing the last connection copies the WAL into the database; a failure leaves it for the next opening.
-    let _ = connection.close();
 }
 
 impl Store for Sqlite {
@@ -257,6 +200,15 @@ impl Store for Sqlite {
         self.write(move |transaction| credentials::unshare(transaction, &id, &with, at))
     }
 
+    fn note_quota_uses(&self, uses: &[QuotaUse]) -> Result<(), StoreError> {
+        let uses = uses.to_vec();
+        self.write_unannounced(move |transaction| credentials::note_quota_uses(transaction, &uses))
+    }
+
+    fn quota_uses(&self) -> Result<Vec<QuotaUse>, StoreError> {
+        self.read(|connection| credentials::quota_uses(connection))
+    }
+
     fn credentials(&self, filter: &CredentialFilter) -> Result<Vec<ListedCredential>, StoreError> {
         let filter = filter.clone();
         self.read(move |connection| inventory::credentials(connection, &filter))
@@ -355,13 +307,32 @@ impl Store for Sqlite {
         self.write(move |transaction| services::change(transaction, &service, at))
     }
 
-    fn delete_service(&self, name: &ServiceName, at: i64) -> Result<Receipt, StoreError> {
+    fn delete_service(&self, name: &ServiceName, in_use: InUse, at: i64) -> Result<Receipt, StoreError> {
         let name = name.clone();
-        self.write(move |transaction| services::delete(transaction, &name, at))
+        self.write(move |transaction| services::delete(transaction, &name, in_use, at))
     }
 
     fn services(&self) -> Result<Vec<StoredService>, StoreError> {
         self.read(|connection| services::services(connection))
+    }
+
+    fn add_pass(&self, pass: &Pass) -> Result<Receipt, StoreError> {
+        let pass = pass.clone();
+        self.write_unannounced(move |transaction| passes::add(transaction, &pass))
+    }
+
+    fn redeem_code(&self, code: &[u8; 32], session: &Pass) -> Result<Receipt, StoreError> {
+        let (code, session) = (*code, session.clone());
+        self.write_unannounced(move |transaction| passes::redeem(transaction, code, session))
+    }
+
+    fn end_pass(&self, id: &str, at: i64) -> Result<Receipt, StoreError> {
+        let id = id.to_owned();
+        self.write_unannounced(move |transaction| passes::end(transaction, &id, at))
+    }
+
+    fn passes(&self, at: i64) -> Result<Vec<Pass>, StoreError> {
+        self.read(move |connection| passes::list(connection, at))
     }
 
     fn copy_to(&self, path: &Path) -> Result<(), StoreError> {

@@ -10,8 +10,14 @@ use super::super::StoreError;
 /// Marks the file as ours, so that another program's database is not taken for an empty store ("skey").
 pub(super) const APPLICATION: i64 = 0x736b_6579;
 
-const STEPS: [&str; 4] =
-    [include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql"), include_str!("0004.sql")];
+const STEPS: [&str; 6] = [
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+    include_str!("0004.sql"),
+    include_str!("0005.sql"),
+    include_str!("0006.sql"),
+];
 
 /// The newest shape that this program knows.
 #[allow(clippy::cast_possible_wrap, reason = "a handful")]

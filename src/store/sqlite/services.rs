@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::domain::ServiceName;
 
-use super::super::{Act, LabelledValue, Receipt, StoreError, StoredService};
+use super::super::{Act, InUse, LabelledValue, Receipt, StoreError, StoredService};
 use super::{codec, master};
 
 pub(super) fn services(connection: &Connection) -> Result<Vec<StoredService>, StoreError> {
@@ -64,12 +64,17 @@ fn drop_proof(transaction: &Transaction<'_>, name: &ServiceName) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn delete(transaction: &Transaction<'_>, name: &ServiceName, at: i64) -> Result<Receipt, StoreError> {
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    name: &ServiceName,
+    in_use: InUse,
+    at: i64,
+) -> Result<Receipt, StoreError> {
     let found = revision(transaction, name)?.ok_or_else(|| unknown(name))?;
     let sql = "SELECT name FROM credentials WHERE service = ?1 AND deleted_at IS NULL ORDER BY name";
     let keys: Vec<String> =
         transaction.prepare(sql)?.query_map([name.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    if !keys.is_empty() {
+    if in_use == InUse::Refuse && !keys.is_empty() {
         return Err(StoreError::InUse { service: name.to_string(), keys });
     }
     transaction.execute("DELETE FROM services WHERE name = ?1", [name.as_str()])?;

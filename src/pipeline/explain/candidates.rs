@@ -9,20 +9,21 @@ use crate::domain::CredentialId;
 use crate::pipeline::{Bounded, Held, Snapshot};
 
 /// One key, as it is open to the caller in one way.
-pub(super) struct Considering {
+#[derive(Debug)]
+pub struct Considering {
     /// The key.
-    pub(super) held: Arc<Held>,
+    pub held: Arc<Held>,
     /// On which step; none when it is not open to the caller.
-    pub(super) step: Option<Step>,
+    pub step: Option<Step>,
     /// What the share may be used for; none: everything.
-    pub(super) bounded: Option<Arc<Bounded>>,
+    pub bounded: Option<Arc<Bounded>>,
     /// Why it is used or not.
-    pub(super) fate: Fate,
+    pub fate: Fate,
 }
 
 /// Why a key is used or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// It is the one.
     Chosen,
     /// It stands beside others on the step that decides.
@@ -39,7 +40,7 @@ pub(super) enum Fate {
 
 impl Fate {
     /// The word for programs and the text for people.
-    pub(super) const fn told(self) -> (&'static str, &'static str) {
+    pub const fn told(self) -> (&'static str, &'static str) {
         match self {
             Self::Chosen => ("eligible", "may be used, and is"),
             Self::Equal => ("eligible", "may be used, as others of this step"),

@@ -7,23 +7,26 @@ use crate::route::{Door, Target};
 
 /// A request to explain.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) method: Method,
+pub struct Asked {
+    /// The method.
+    pub method: Method,
     /// As it was written, without a query.
-    pub(super) shown: String,
-    pub(super) door: Door,
-    pub(super) target: Target,
+    pub shown: String,
+    /// At which door it would arrive.
+    pub door: Door,
+    /// Where it would go.
+    pub target: Target,
     /// The path as the client would send it, without the query.
-    pub(super) path: String,
+    pub path: String,
     /// The URL begins with `https://`: as it stands, a client sends it through a tunnel that sidekey does not open.
-    pub(super) is_tunnelled: bool,
+    pub is_tunnelled: bool,
 }
 
 /// Reads it.
 ///
 /// # Errors
 /// In words, when it is no request that a door would take.
-pub(super) fn read(method: &str, url: &str) -> Result<Asked, String> {
+pub fn read(method: &str, url: &str) -> Result<Asked, String> {
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| "the method has a character that no method has")?;
     if matches!(method, Method::CONNECT | Method::TRACE) {
         return Err(format!("{method} cannot be explained: ask about the request inside, such as GET"));

@@ -1,35 +1,43 @@
-//! The decision, step by step in the proxy's own order: service, key, rule, place, destination. What it finds is facts; how
-//! they are shown is next door.
+//! The decision on a request without the request: step by step in the line's own order, service, key, rule, place,
+//! destination. What it finds is facts; how they are shown is for whoever asked. Nothing is admitted, opened or sent.
+
+mod asked;
+mod candidates;
 
 use std::sync::Arc;
 
 use crate::access::{Grant, Known, Unauthorized};
 use crate::domain::{Code, Origin};
-use crate::pipeline::judge::{self, Question};
-use crate::pipeline::{CallerFault, Entry, Held, Problem, ProxyError, Snapshot, Unmatched};
 use crate::route::Target;
 
-use super::candidates::{Considering, consider};
-use super::target::Asked;
+use super::judge::{self, Question};
+use super::{CallerFault, Entry, Held, Problem, ProxyError, Snapshot, Unmatched};
+
+use candidates::consider;
+
+pub use asked::{Asked, read};
+pub use candidates::{Considering, Fate};
 
 /// What was found.
-pub(super) struct Finding {
+#[derive(Debug)]
+pub struct Finding {
     /// The service, when the target belongs to one.
-    pub(super) service: Option<Arc<Entry>>,
+    pub service: Option<Arc<Entry>>,
     /// Every key of the service: those that are open to the caller in selection order, then the others.
-    pub(super) candidates: Vec<Considering>,
+    pub candidates: Vec<Considering>,
     /// The key that would be used, and through which shares.
-    pub(super) chosen: Option<Grant<Held>>,
+    pub chosen: Option<Grant<Held>>,
     /// Whether the service's rules admit the request; none when they were not asked.
-    pub(super) rules_admit: Option<bool>,
+    pub rules_admit: Option<bool>,
     /// Where the request would go, and the path without the key's own segments.
-    pub(super) sent: Option<(Origin, String)>,
+    pub sent: Option<(Origin, String)>,
     /// What would come of it.
-    pub(super) outcome: Outcome,
+    pub outcome: Outcome,
 }
 
 /// What would come of the request.
-pub(super) enum Outcome {
+#[derive(Debug)]
+pub enum Outcome {
     /// It would be sent.
     Sent,
     /// It would be passed on without a key.
@@ -52,7 +60,7 @@ impl Outcome {
 }
 
 /// Decides.
-pub(super) fn decide(view: &Snapshot, known: &Arc<Known>, asked: &Asked, named: Option<&str>, now: i64) -> Finding {
+pub fn decide(view: &Snapshot, known: &Arc<Known>, asked: &Asked, named: Option<&str>, now: i64) -> Finding {
     let target = &asked.target;
     let question = Question { target, method: asked.method.as_str(), path: &asked.path, named, now };
     let mut finding = Finding {

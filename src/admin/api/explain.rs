@@ -1,0 +1,152 @@
+//! What would become of a request: service, rule, key, and why. Nothing is sent.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::Known;
+use crate::admin::Admin;
+use crate::admin::answer::{Answer, Shown};
+use crate::admin::ask::{Named, Told};
+use crate::admin::problem::Problem;
+use crate::admin::who::Who;
+use crate::domain::{Environment, Name, ServiceName};
+use crate::operations::Actor;
+use crate::pipeline::Snapshot;
+use crate::pipeline::explain::{self, Asked, Considering, Finding, Outcome};
+
+use super::Shared;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new().routes(routes!(explain_request))
+}
+
+const LONGEST_METHOD: usize = 32;
+const LONGEST_URL: usize = 8192;
+
+/// A request to explain.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    /// Its method.
+    #[schema(example = "GET", max_length = 32)]
+    method: String,
+    /// Its URL, or its path at the proxy.
+    #[schema(example = "https://api.stripe.com/v1/charges", max_length = 8192)]
+    url: String,
+    /// The caller that would send it; the one without proof unless given, which is for administrators.
+    #[schema(value_type = Option<Name>)]
+    caller: Option<Named>,
+    /// The key that it would name by the header `Sidekey-Credential`.
+    #[schema(value_type = Option<Name>)]
+    credential: Option<Named>,
+}
+
+/// What would become of it.
+#[derive(Serialize, ToSchema)]
+struct Explanation {
+    /// `sent`, `passed` (to a host of no service, without a key) or `refused`.
+    outcome: &'static str,
+    /// The code of the refusal.
+    code: Option<&'static str>,
+    /// Why, and what to do.
+    why: Option<String>,
+    /// At which door it would arrive.
+    door: &'static str,
+    /// The caller.
+    caller: Name,
+    /// Its owner.
+    owner: Name,
+    /// Its environment.
+    environment: Option<Environment>,
+    /// The service.
+    service: Option<ServiceName>,
+    /// The key that would be used.
+    key: Option<Name>,
+    /// On which step of the selection it stands.
+    step: Option<&'static str>,
+    /// The keys that are open to the caller, in the order of the selection.
+    candidates: Vec<CandidateView>,
+    /// Where it would be sent.
+    upstream: Option<String>,
+}
+
+/// A key that is open to the caller.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Candidate)]
+struct CandidateView {
+    /// Its name.
+    key: Name,
+    /// The step of the selection.
+    step: &'static str,
+    /// `eligible`, or what keeps it from being used.
+    verdict: &'static str,
+}
+
+/// Explain a request
+///
+/// Decides as the proxy would and sends nothing. It looks at what the running proxy has taken up, which is everything that
+/// was changed up to a second ago.
+#[utoipa::path(post, path = "/explain", tag = "explain", request_body = Question,
+    responses((status = 200, description = "What would become of it", body = Explanation)))]
+async fn explain_request(admin: Shared, who: Who, Told(question): Told<Question>) -> Answer<Explanation> {
+    if question.method.len() > LONGEST_METHOD || question.url.len() > LONGEST_URL {
+        let text = format!("`method` has at most {LONGEST_METHOD} characters and `url` {LONGEST_URL}");
+        return Err(Problem::invalid(text));
+    }
+    let asked = explain::read(&question.method.to_ascii_uppercase(), &question.url).map_err(Problem::invalid)?;
+    let caller = question.caller.map(|caller| caller.0);
+    if let Some(name) = caller.clone() {
+        admin.act(&who, move |operations, actor| operations.caller(actor, &name)).await?;
+    }
+    let view = admin.line.view();
+    let known = known(&view, &who.actor, caller.as_ref())?;
+    let named = question.credential.as_ref().map(|name| name.0.as_str());
+    let finding = explain::decide(&view, &known, &asked, named, admin.now());
+    Ok(Shown::found(shown(&asked, &known, finding)))
+}
+
+/// Who is taken to ask.
+fn known(view: &Snapshot, actor: &Actor, caller: Option<&Name>) -> Result<Arc<Known>, Problem> {
+    let found = match (caller, actor) {
+        (Some(name), _) => view.callers.named(name.as_str()),
+        (None, Actor::Member(_)) => None,
+        (None, _) => view.callers.unproven(),
+    };
+    found.map(Arc::clone).ok_or_else(|| match caller {
+        Some(name) => Problem::not_found(format!("the running proxy knows no caller `{name}`")),
+        None => Problem::invalid("`caller`: say which of your callers would send it"),
+    })
+}
+
+fn shown(asked: &Asked, known: &Known, finding: Finding) -> Explanation {
+    let (outcome, code, why) = match finding.outcome {
+        Outcome::Sent => ("sent", None, None),
+        Outcome::Passed => ("passed", None, None),
+        Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why)),
+    };
+    // What is not open to the caller is as if it did not exist: its owner, who may ask here, may know nothing of it.
+    let candidate = |found: &Considering| {
+        let (key, (verdict, _)) = (found.held.credential.name.clone(), found.fate.told());
+        Some(CandidateView { key, step: found.step?.describe(), verdict })
+    };
+    Explanation {
+        outcome,
+        code,
+        why,
+        door: asked.door.as_str(),
+        caller: known.caller.name.clone(),
+        owner: known.owner.name.clone(),
+        environment: known.caller.environment.clone(),
+        service: finding.service.as_ref().map(|entry| entry.service.name.clone()),
+        key: finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.clone()),
+        step: finding.chosen.as_ref().map(|grant| grant.step().describe()),
+        candidates: finding.candidates.iter().filter_map(candidate).collect(),
+        upstream: finding
+            .sent
+            .map(|(origin, path)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority())),
+    }
+}

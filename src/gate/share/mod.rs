@@ -1,0 +1,163 @@
+//! The limits of one share: its rate, and its quota for the day or the month. What was used of a quota is kept over reloads
+//! here and over restarts by the control plane.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::{Bounds, Clock, CredentialId, Limits, Quota, QuotaUse, Share, SystemClock};
+
+use super::limiter::{Gate, LimitOf, Refused};
+
+/// Which share of which credential.
+type Which = (CredentialId, Share);
+
+/// The limits of one share at work.
+#[derive(Debug)]
+pub struct ShareGate {
+    rate: Option<Gate>,
+    quota: Option<(Quota, Arc<Tally>)>,
+}
+
+/// How much of a quota was used: the number of the period in the upper half, the count in the lower.
+#[derive(Debug, Default)]
+struct Tally(AtomicU64);
+
+impl Tally {
+    fn read(&self) -> (u32, u32) {
+        halves(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is room in the period of `now`.
+    ///
+    /// # Errors
+    /// When there is none: with the time until the next period.
+    fn look(&self, quota: Quota, now: i64) -> Result<(), Refused> {
+        let (period, used) = self.read();
+        if period == quota.per.number(now) && used >= quota.count.get() { Err(refusal(quota, now)) } else { Ok(()) }
+    }
+
+    /// Uses one up.
+    ///
+    /// # Errors
+    /// As [`Tally::look`].
+    fn take(&self, quota: Quota, now: i64) -> Result<(), Refused> {
+        let current = quota.per.number(now);
+        let next = |state| {
+            let (period, used) = halves(state);
+            let used = if period == current { used } else { 0 };
+            (used < quota.count.get()).then(|| whole(current, used + 1))
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map(drop).map_err(|_| refusal(quota, now))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "each half is taken by itself")]
+const fn halves(state: u64) -> (u32, u32) {
+    ((state >> 32) as u32, state as u32)
+}
+
+const fn whole(period: u32, used: u32) -> u64 {
+    (period as u64) << 32 | used as u64
+}
+
+fn refusal(quota: Quota, now: i64) -> Refused {
+    let left = u64::try_from(quota.per.end(now).saturating_sub(now)).unwrap_or(1);
+    Refused::Limit { policy: quota.to_string(), wait: Duration::from_secs(left.max(1)), of: LimitOf::Share }
+}
+
+impl ShareGate {
+    /// Waits for the rate. Refuses at once when the quota is used up.
+    pub(super) async fn pass(&self, patience: Option<Duration>) -> Result<Duration, Refused> {
+        if let Some((quota, tally)) = &self.quota {
+            tally.look(*quota, now())?;
+        }
+        match &self.rate {
+            Some(gate) => gate.pass(patience).await.map(|(_, waited)| waited),
+            None => Ok(Duration::ZERO),
+        }
+    }
+
+    /// Uses one up of the quota: last, so that what another limit refuses is not counted.
+    pub(super) fn count(&self) -> Result<(), Refused> {
+        self.quota.as_ref().map_or(Ok(()), |(quota, tally)| tally.take(*quota, now()))
+    }
+
+    fn keeps(&self, bounds: &Bounds) -> bool {
+        self.rate.as_ref().and_then(|gate| gate.limits().rate) == bounds.rate
+            && self.quota.as_ref().map(|(quota, _)| *quota) == bounds.quota
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemClock.wall().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The gates of all shares; a gate lives on over a reload as long as its limits stay the same, and what was used of a quota
+/// even when they change.
+#[derive(Debug, Default)]
+pub struct ShareGates(Mutex<Shares>);
+
+#[derive(Debug, Default)]
+struct Shares {
+    gates: HashMap<Which, Arc<ShareGate>>,
+    tallies: HashMap<Which, (Arc<Tally>, u64)>,
+}
+
+impl ShareGates {
+    /// The gate of a share; none when `bounds` limit no number.
+    pub fn of(&self, key: &CredentialId, share: &Share, bounds: &Bounds) -> Option<Arc<ShareGate>> {
+        if bounds.rate.is_none() && bounds.quota.is_none() {
+            return None;
+        }
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let which = (key.clone(), share.clone());
+        if let Some(gate) = shares.gates.get(&which).filter(|gate| gate.keeps(bounds)) {
+            return Some(Arc::clone(gate));
+        }
+        let limits = Limits { rate: bounds.rate, ..Limits::default() };
+        let quota = bounds.quota.map(|quota| {
+            let (tally, _) = shares.tallies.entry(which.clone()).or_default();
+            (quota, Arc::clone(tally))
+        });
+        let gate = Arc::new(ShareGate { rate: Gate::new(limits, LimitOf::Share), quota });
+        shares.gates.insert(which, Arc::clone(&gate));
+        Some(gate)
+    }
+
+    /// Goes on where a former process ended.
+    pub fn resume(&self, uses: Vec<QuotaUse>) {
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for QuotaUse { credential, share, period, used } in uses {
+            let state = whole(period, used);
+            shares.tallies.insert((credential, share), (Arc::new(Tally(AtomicU64::new(state))), state));
+        }
+    }
+
+    /// What was used and not collected yet.
+    pub fn collect(&self) -> Vec<QuotaUse> {
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh = Vec::new();
+        for ((credential, share), (tally, collected)) in &mut shares.tallies {
+            let state = tally.0.load(Ordering::Relaxed);
+            if state != *collected {
+                *collected = state;
+                let (period, used) = halves(state);
+                fresh.push(QuotaUse { credential: credential.clone(), share: share.clone(), period, used });
+            }
+        }
+        fresh
+    }
+
+    /// Forgets shares that ended.
+    pub fn forget_unused(&self) {
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shares { gates, tallies } = &mut *shares;
+        gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+        tallies.retain(|_, (tally, _)| Arc::strong_count(tally) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;
