@@ -84,7 +84,7 @@ impl Corridor {
         };
         let services = (0..SERVICES).map(service).map(|service| {
             let approach = approach(&service);
-            (service, approach)
+            (Arc::new(service), approach)
         });
         let (view, unusable) = Snapshot::build(Sources {
             services: services.collect(),

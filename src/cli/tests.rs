@@ -166,7 +166,7 @@ fn refusal(line: &[&str]) -> (String, i32) {
 
 fn service(name: &str) -> Service {
     let loaded = Stage::nobody().session.load().unwrap();
-    loaded.config.service(name).unwrap().service.clone()
+    (*loaded.config.service(name).unwrap().service).clone()
 }
 
 #[derive(Parser)]

@@ -124,8 +124,8 @@ fn console_of(config: &Config) -> Option<String> {
 
 /// How to add a key, and the two ways to use it.
 fn introduce(config: &Config, screen: &mut Screen) -> anyhow::Result<()> {
-    let own = config.services.iter().map(|entry| &entry.service).find(|service| service.declared || !service.built_in);
-    let service: Option<&Service> = own.or_else(|| config.service(EXAMPLE).map(|entry| &entry.service));
+    let own = config.services.iter().map(|entry| &*entry.service).find(|service| service.declared || !service.built_in);
+    let service: Option<&Service> = own.or_else(|| config.service(EXAMPLE).map(|entry| &*entry.service));
     let Some(service) = service else { return Ok(()) };
     let (name, none) = (&service.name, std::collections::BTreeMap::new());
     screen.say("Add a key (its value is asked for, sealed, and never shown again):")?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{ConfigErrors, Environment};
 
 /// The largest file that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 
 /// The name of the file.
 const NAME: &str = "proxy.toml";
@@ -60,7 +60,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file has more than 1 MiB"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file has more than 64 MiB"));
     }
     Ok(bytes)
 }

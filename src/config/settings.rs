@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::domain::{Credential, CredentialId, EventKind, Name, Origin, Service, ServiceName, Share, Source, UserId};
 use crate::record::ServiceRecord;
@@ -165,7 +166,7 @@ impl fmt::Debug for Webhook {
 #[derive(Clone)]
 pub struct ServiceEntry {
     /// The service; `built_in` and `declared` are set.
-    pub service: Service,
+    pub service: Arc<Service>,
     /// The whole record: the catalogue's with the file's table laid over it.
     pub record: ServiceRecord,
 }

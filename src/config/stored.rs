@@ -72,7 +72,7 @@ impl Config {
         if pinned && original.is_none_or(|original| !original.keeps_keys_alike(&service)) {
             return Err(WhyLeftOut::Pinned);
         }
-        Ok(ServiceEntry { service, record: whole })
+        Ok(ServiceEntry { service: service.into(), record: whole })
     }
 }
 
@@ -135,7 +135,7 @@ fn bring_back(config: &mut Config, built_in: &impl BuiltIn) {
         }
         let Some(record) = built_in.record(&name) else { continue };
         if let Ok(service) = record::compile(&name, &record) {
-            put(config, ServiceEntry { service: Service { built_in: true, ..service }, record });
+            put(config, ServiceEntry { service: Service { built_in: true, ..service }.into(), record });
         }
     }
 }

@@ -19,8 +19,8 @@ use super::fallback::Former;
 /// A service with what is kept beside it.
 #[derive(Debug)]
 pub struct Entry {
-    /// The service.
-    pub service: Service,
+    /// The service, shared with the configuration.
+    pub service: Arc<Service>,
     /// Its limits at work; none when it has none.
     pub gate: Option<Arc<Gate>>,
     /// Its counters.
@@ -141,7 +141,7 @@ pub struct Snapshot {
 /// What a snapshot is built from, besides what must live on from one to the next.
 pub struct Sources<'a> {
     /// Every service, in the order of precedence where two claim a host.
-    pub services: Vec<(Service, Approach)>,
+    pub services: Vec<(Arc<Service>, Approach)>,
     /// Who may ask.
     pub callers: Callers,
     /// Every credential.

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let config = opened::with_stored(session)?;
-    let services = config.services.iter().map(|entry| &entry.service);
+    let services = config.services.iter().map(|entry| &*entry.service);
     let own = |service: &&Service| service.declared || service.stored || !service.built_in;
     let wanted = services.filter(|service| !arguments.custom || own(service));
     let empty = if arguments.custom {

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let config = opened::with_stored(session)?;
     let words = words(&arguments.words);
     let mut found: Vec<(usize, &Service)> =
-        config.services.iter().filter_map(|entry| Some((distance(&entry.service, &words)?, &entry.service))).collect();
+        config.services.iter().filter_map(|entry| Some((distance(&entry.service, &words)?, &*entry.service))).collect();
     found.sort_by_key(|(distance, service)| (*distance, service.name.clone()));
     let known = config.services.iter().map(|entry| entry.service.name.as_str());
     let meant = words.first().and_then(|word| nearest(word, known));

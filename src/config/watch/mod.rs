@@ -17,13 +17,12 @@ use zeroize::Zeroizing;
 use crate::crypto::digest::{LEN, sha256};
 
 use super::Loaded;
+use super::locate::LARGEST;
 
 /// How long further events are gathered after the first.
 const GATHERING: Duration = Duration::from_millis(200);
 /// How often everything is looked at without an event.
 const POLL: Duration = Duration::from_secs(5);
-/// How much of a file is read; larger ones count by their beginning.
-const LARGEST: u64 = 1 << 20;
 /// How many notices may wait to be taken.
 const WAITING: usize = 16;
 
@@ -236,7 +235,7 @@ fn folders_of(path: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The digest of a regular file; none when it cannot be read.
+/// The digest of a regular file; none when it cannot be read. What is larger than any proxy.toml counts by its beginning.
 fn digest(path: &Path) -> Digest {
     // Opening a pipe would wait for a writer.
     if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {

@@ -78,7 +78,7 @@ impl Operations {
     pub fn service(&self, name: &Name) -> Result<Service, OperationError> {
         let config = self.config.load();
         let entry = config.service(name.as_str()).ok_or_else(|| OperationError::no_service(&config, name))?;
-        Ok(entry.service.clone())
+        Ok((*entry.service).clone())
     }
 
     /// The store's record of the service `name`, for who is about to change it; none when the store has none.
@@ -124,7 +124,7 @@ impl Operations {
             return Err(OperationError::Invalid(text));
         }
         reachable(&entry.service)?;
-        let before = config.service(name.as_str()).map(|entry| &entry.service);
+        let before = config.service(name.as_str()).map(|entry| &*entry.service);
         let concerned = self.concerned(&entry.service, before)?;
         let tells = tell::of(&config, &entry.service);
         Ok(ServiceChange { entry, tells, concerned })
@@ -194,7 +194,7 @@ impl Operations {
         actor.must_administer()?;
         self.refuse_unkept(name)?;
         let left = self.config.load().with_stored(&[], &[]).0.service(name.as_str()).map(|entry| entry.service.clone());
-        let keys = self.left_behind(name, left.as_ref())?;
+        let keys = self.left_behind(name, left.as_deref())?;
         if keys.is_empty() || self.vault.services()?.forged.contains(name) {
             return Ok(keys);
         }
