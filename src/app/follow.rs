@@ -14,6 +14,7 @@ use crate::config::{Changed, Config, Environment, Loaded, Watch};
 use crate::domain::{Clock, SystemClock};
 use crate::listen::Bound;
 
+use super::apart::apart;
 use super::declared::Commands;
 use super::parts::Parts;
 use super::upkeep::Upkeep;
@@ -106,7 +107,7 @@ impl Follower {
     }
 
     fn refresh(&mut self, commands: Commands) {
-        match self.parts.refresh(&self.loaded.config, &self.environment, commands) {
+        match apart(|| self.parts.refresh(&self.loaded.config, &self.environment, commands)) {
             Ok(counter) => {
                 self.seen = counter;
                 self.failed = None;
@@ -125,9 +126,14 @@ impl Follower {
     /// old one stays.
     fn reload(&mut self, watch: &Watch, commands: Commands) {
         let Some(path) = &self.loaded.path else { return self.refresh(commands) };
-        let taken_up = Config::load(Some(path), &self.environment)
-            .map_err(|errors| errors.render(false))
-            .and_then(|loaded| self.take_up(loaded, commands).map_err(|error| format!("{error:#}")));
+        let path = path.clone();
+        let taken_up = apart(|| {
+            let loaded = Config::load(Some(&path), &self.environment);
+            Ok(loaded
+                .map_err(|errors| errors.render(false))
+                .and_then(|loaded| self.take_up(loaded, commands).map_err(|error| format!("{error:#}"))))
+        });
+        let taken_up = taken_up.unwrap_or_else(|error| Err(format!("{error:#}")));
         match taken_up {
             Ok(()) => {
                 self.parts.metrics.config_loaded(SystemClock.wall());

@@ -3,7 +3,13 @@
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
-/// Asks for all of it. What the kernel refuses is logged and does not stop the proxy.
+/// Asks for small pages, before anything else: the allocator asks for huge ones, which make half-used buffers resident by
+/// two megabytes, and what is mapped once stays. A kernel that knows no such wish has no huge pages either.
+pub fn prefer_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Asks for the rest of it. What the kernel refuses is logged and does not stop the proxy.
 pub fn harden() {
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
@@ -12,10 +18,6 @@ pub fn harden() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core files could not be switched off");
-    }
-    // The allocator asks for huge pages, which make every idle connection's half-used buffers resident.
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(%error, "huge pages could not be switched off: more memory is resident");
     }
     let files = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum }) {

@@ -1,6 +1,7 @@
 //! The roof: the only place that knows how the concrete parts fit together. From a configuration to a running proxy, and
 //! back to a clean end. It carries no request itself.
 
+mod apart;
 mod console;
 mod cores;
 mod declared;
@@ -23,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Environment, ListenAddress, Loaded, Watch};
 use crate::listen::Bound;
 
+pub use apart::apart;
 pub use declared::{declared_value, look_at_declared};
-pub use harden::harden;
+pub use harden::{harden, prefer_small_pages};
 pub use parts::{master_key_source, open_vault, probe};
 pub use tables::{Beside, tables};
 

@@ -48,6 +48,7 @@ use session::Session;
 /// Runs the command that the process was started with and returns its exit code: 0 done, 1 failed, 2 wrong use or wrong
 /// configuration.
 pub fn main() -> ExitCode {
+    crate::app::prefer_small_pages();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut session = Session::of_process();
     let parsed = arguments::command()

@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, Running};
+use crate::config::Config;
 
 use super::logging;
 use super::session::Session;
@@ -42,10 +43,14 @@ pub(super) fn serve(
     welcome: impl FnOnce(&Running, &mut Session) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     app::harden();
-    let loaded = session.load()?;
     let ends = Ends::listen()?;
-    let file = loaded.path.as_ref().map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
-    let running = Running::start(loaded, &session.environment)?;
+    let Session { config, environment, .. } = &*session;
+    let (running, file) = app::apart(|| {
+        let loaded = Config::load(config.as_deref(), environment)?;
+        let file =
+            loaded.path.as_ref().map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
+        anyhow::Ok((Running::start(loaded, environment)?, file))
+    })?;
     tracing::info!(proxy = running.addresses().join(" "), console = running.console(), configuration = file, "serving");
     ends.then_stop(running.stopper())?;
     let welcomed = welcome(&running, session);

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::domain::{Host, Name, Service, Template, Variable};
-use crate::record::{self, Faults, KeyPath, ServiceRecord, nearest};
+use crate::record::{self, Faults, KeyPath, RecordText, ServiceRecord, nearest};
 
 use super::compile::{Context, exactly_one, file_path, program, variable};
 use super::settings::{DeclaredCredential, ServiceEntry, ValueSource};
@@ -22,17 +23,15 @@ pub(super) fn services(
     file: &FileRecord,
     context: &Context<'_>,
     faults: &mut Faults,
-) -> (Vec<ServiceEntry>, BTreeSet<Name>) {
+) -> (Vec<Arc<ServiceEntry>>, BTreeSet<Name>) {
     let mut names: BTreeSet<Name> = context.catalogue.keys().cloned().collect();
     let mut out = Vec::new();
     for (name, record) in context.catalogue {
         if !file.service.contains_key(name.as_str()) {
             // A record without a base URL waits for a table that gives one; that others compile is the catalogue's test.
             if let Ok(service) = record::compile(name, record) {
-                out.push(ServiceEntry {
-                    service: Service { built_in: true, ..service }.into(),
-                    record: record.clone(),
-                });
+                let service = Service { built_in: true, ..service }.into();
+                out.push(Arc::new(ServiceEntry { service, record: RecordText::of(record) }));
             }
         }
     }
@@ -43,7 +42,7 @@ pub(super) fn services(
             continue;
         };
         names.insert(name.clone());
-        out.extend(declared(&name, table, &at, context, faults));
+        out.extend(declared(&name, table, &at, context, faults).map(Arc::new));
     }
     names.extend(cut_names(context));
     out.sort_by(|a, b| a.service.name.cmp(&b.service.name));
@@ -83,7 +82,7 @@ fn declared(
     match record::compile(name, &record) {
         Ok(service) => {
             let service = Service { built_in: below.is_some(), declared: true, ..service };
-            Some(ServiceEntry { service: service.into(), record })
+            Some(ServiceEntry { service: service.into(), record: RecordText::of(&record) })
         }
         Err(errors) => {
             for error in errors.into_vec() {
@@ -105,7 +104,7 @@ fn with_absolute_ca(mut record: ServiceRecord, folder: &Path) -> ServiceRecord {
 /// Compiles every declared credential, by name.
 pub(super) fn credentials(
     file: &FileRecord,
-    services: &[ServiceEntry],
+    services: &[Arc<ServiceEntry>],
     names: &BTreeSet<Name>,
     context: &Context<'_>,
     faults: &mut Faults,

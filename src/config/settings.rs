@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::{Credential, CredentialId, EventKind, Name, Origin, Service, ServiceName, Share, Source, UserId};
-use crate::record::ServiceRecord;
+use crate::record::RecordText;
 use crate::store::LOCAL;
 
 /// A whole configuration.
@@ -28,8 +28,9 @@ pub struct Config {
     pub unmatched: Unmatched,
     /// Where events are posted; nowhere when there is none.
     pub webhook: Option<Webhook>,
-    /// Every service of the catalogue, with the file's tables laid over them, and the custom ones; by name.
-    pub services: Vec<ServiceEntry>,
+    /// Every service of the catalogue, with the file's tables laid over them, and the custom ones; by name. Shared by all
+    /// configurations that were made of one another.
+    pub services: Vec<Arc<ServiceEntry>>,
     /// The keys that the file declares; by name.
     pub credentials: Vec<DeclaredCredential>,
     /// The proxies that sidekey itself goes through.
@@ -40,7 +41,7 @@ impl Config {
     /// The service called `name`.
     pub fn service(&self, name: &str) -> Option<&ServiceEntry> {
         let at = self.services.binary_search_by(|entry| entry.service.name.as_str().cmp(name)).ok()?;
-        self.services.get(at)
+        self.services.get(at).map(|entry| &**entry)
     }
 
     /// The files besides proxy.toml whose content matters: those of declared credentials and more certificate authorities.
@@ -168,7 +169,7 @@ pub struct ServiceEntry {
     /// The service; `built_in` and `declared` are set.
     pub service: Arc<Service>,
     /// The whole record: the catalogue's with the file's table laid over it.
-    pub record: ServiceRecord,
+    pub record: RecordText,
 }
 
 impl fmt::Debug for ServiceEntry {

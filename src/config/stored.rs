@@ -5,9 +5,11 @@
 //! Invariants: a stored record that cannot be used is left out with its reason, and everything else works on; no key goes to
 //! another place because of it, nor because it is left out.
 
+use std::sync::Arc;
+
 use crate::catalogue;
 use crate::domain::{Name, Service};
-use crate::record::{self, RecordErrors, ServiceRecord, TextError};
+use crate::record::{self, RecordErrors, RecordText, ServiceRecord, TextError};
 use crate::store::StoredService;
 
 use super::settings::{Config, ServiceEntry};
@@ -72,7 +74,7 @@ impl Config {
         if pinned && original.is_none_or(|original| !original.keeps_keys_alike(&service)) {
             return Err(WhyLeftOut::Pinned);
         }
-        Ok(ServiceEntry { service: service.into(), record: whole })
+        Ok(ServiceEntry { service: service.into(), record: RecordText::of(&whole) })
     }
 }
 
@@ -135,7 +137,8 @@ fn bring_back(config: &mut Config, built_in: &impl BuiltIn) {
         }
         let Some(record) = built_in.record(&name) else { continue };
         if let Ok(service) = record::compile(&name, &record) {
-            put(config, ServiceEntry { service: Service { built_in: true, ..service }.into(), record });
+            let service = Service { built_in: true, ..service }.into();
+            put(config, ServiceEntry { service, record: RecordText::of(&record) });
         }
     }
 }
@@ -145,10 +148,10 @@ fn put(config: &mut Config, entry: ServiceEntry) {
     match config.services.binary_search_by(|other| other.service.name.cmp(&entry.service.name)) {
         Ok(at) => {
             if let Some(place) = config.services.get_mut(at) {
-                *place = entry;
+                *place = Arc::new(entry);
             }
         }
-        Err(at) => config.services.insert(at, entry),
+        Err(at) => config.services.insert(at, Arc::new(entry)),
     }
 }
 

@@ -17,7 +17,7 @@ pub use compile::compile;
 pub(crate) use error::Faults;
 pub use error::{KeyPath, RecordError, RecordErrors, Step};
 pub use nearest::nearest;
-pub use text::{TextError, from_toml, to_table, to_toml};
+pub use text::{RecordText, TextError, from_toml, to_table, to_toml};
 pub use units::{UnitError, bytes, duration, host_and_port, quota, rate};
 pub use wire::{
     Auth, AuthList, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord, UpstreamRecord,

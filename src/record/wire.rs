@@ -12,47 +12,68 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct ServiceRecord {
     /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Other names to find it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub aliases: Option<Vec<String>>,
     /// What kind of service it is, for example `payments`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     /// Where its documentation is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
     /// Where a person gets a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_url: Option<String>,
     /// How a person gets a key, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_help: Option<String>,
     /// Environment variables from which its SDKs read a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
     /// Where requests go: scheme, host, optional port and path. `{name}` stands for a tenant variable.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// What belongs to it at the forward and intercept doors: `host`, `*.suffix`, `{tenant}.suffix`, each with an
     /// optional `:port`. Default: the base URL's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
     /// When several services share a host: only paths with one of these prefixes belong to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
     /// Where the key goes; a list places several at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthList>,
     /// Fixed headers, added when the caller sent none of that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
     /// Least privilege: `METHOD /pattern`; `*` is one segment, `**` any number. Absent = everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
     /// Preventive limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateRecord>,
     /// How often a request may be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryRecord>,
     /// How long each stage may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<TimeoutsRecord>,
     /// How to reach it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRecord>,
     /// A key may go over plain HTTP to a host that is not loopback. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_plaintext: Option<bool>,
     /// Tenant variables: parts of the host, the path or a fixed header that each credential pins.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vars: Option<BTreeMap<String, VariableRecord>>,
     /// A harmless call that tells whether a key works.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyRecord>,
     /// What is known of its rate limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsRecord>,
 }
 

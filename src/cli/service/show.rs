@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let entry = opened::service(&config, &arguments.service)?;
     let service = &entry.service;
     if arguments.toml {
-        return Ok(session.screen.say(to_table(&service.name, &entry.record).trim_end())?);
+        return Ok(session.screen.say(to_table(&service.name, &entry.record.record()).trim_end())?);
     }
     if arguments.json {
         return Ok(show_items(&[super::item(service)], &mut session.screen)?);

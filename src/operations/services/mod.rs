@@ -268,7 +268,7 @@ fn reachable(service: &Service) -> Result<(), OperationError> {
 
 /// The base URL as it is written.
 fn base_url(entry: &ServiceEntry) -> String {
-    entry.record.base_url.clone().unwrap_or_default()
+    entry.record.record().base_url.unwrap_or_default()
 }
 
 /// The keys that a record sets, for the audit.

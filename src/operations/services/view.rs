@@ -1,5 +1,7 @@
 //! Services as lists and the API show them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -83,7 +85,7 @@ impl ServiceView {
             name: service.name.clone(),
             title: service.title.clone(),
             category: service.category.clone(),
-            base_url: entry.record.base_url.clone(),
+            base_url: entry.record.record().base_url,
             auth: service.auth.iter().map(Placement::describe).collect(),
             fields: service.fields().into_iter().cloned().collect(),
             variables: service.variables.iter().map(variable).collect(),
@@ -106,12 +108,12 @@ impl Operations {
     /// The services whose name, title, category or address has every word, by name.
     pub fn services(&self, _actor: &Actor, words: &str) -> Vec<ServiceView> {
         let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
-        let also = |entry: &&ServiceEntry| {
+        let also = |entry: &&Arc<ServiceEntry>| {
             let called = |word: &String| entry.service.aliases.iter().any(|alias| alias.to_lowercase().contains(word));
             let view = ServiceView::of(entry);
             words.iter().all(|word| view.has(word) || called(word))
         };
-        self.config.load().services.iter().filter(also).map(ServiceView::of).collect()
+        self.config.load().services.iter().filter(also).map(|entry| ServiceView::of(entry)).collect()
     }
 
     /// The service called `name` with its record.
@@ -121,7 +123,7 @@ impl Operations {
     pub fn service_detail(&self, _actor: &Actor, name: &ServiceName) -> Result<ServiceDetail, OperationError> {
         let config = self.config.load();
         let entry = config.service(name.as_str()).ok_or_else(|| OperationError::no_service(&config, name))?;
-        let record: toml::Table = to_toml(&entry.record).parse().unwrap_or_default();
+        let record: toml::Table = to_toml(&entry.record.record()).parse().unwrap_or_default();
         let record = serde_json::to_value(record).unwrap_or_default();
         let kept = self.vault.services()?.genuine.into_iter().find(|service| service.name == *name);
         let revision = kept.map(|kept| kept.revision);
