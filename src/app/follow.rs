@@ -61,6 +61,8 @@ pub(super) struct Follower {
     pub(super) upkeep: Upkeep,
     /// Why the last change could not be taken up: said once, though it is tried again and again.
     pub(super) failed: Option<String>,
+    /// Whether something that was done could not be recorded the last time.
+    pub(super) unrecorded: bool,
 }
 
 impl Follower {
@@ -98,12 +100,22 @@ impl Follower {
                 if counter != self.seen {
                     self.refresh(Commands::Changed);
                 }
+                self.record_left();
                 self.upkeep.look(&self.parts);
             }
             Err(error) => {
                 self.parts.line.set_unready(Some(format!("the store cannot be read: {error}")));
             }
         }
+    }
+
+    /// Records what a command that was killed did and could not record.
+    fn record_left(&mut self) {
+        let failed = self.parts.operations.record_left().err();
+        if let Some(error) = failed.as_ref().filter(|_| !self.unrecorded) {
+            tracing::error!(%error, "what was done cannot be recorded; it is tried until it can");
+        }
+        self.unrecorded = failed.is_some();
     }
 
     fn refresh(&mut self, commands: Commands) {

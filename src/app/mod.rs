@@ -72,6 +72,7 @@ impl Running {
             seen,
             upkeep,
             failed: None,
+            unrecorded: false,
         };
         let control = follow::start(follower, watch, console, &stop)?;
         Ok(Self { addresses, console: console_address, stop, threads, control: Some(control), parts })

@@ -233,6 +233,7 @@ fn record(told: &Told, audit: &audit::Log) {
     ];
     let given: Vec<(&'static str, &str)> = details.into_iter().filter(|(_, text)| !text.is_empty()).collect();
     let act = Act {
+        id: None,
         time: SystemClock.wall(),
         actor: "sidekey",
         act: event.kind.act(),

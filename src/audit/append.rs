@@ -24,6 +24,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(2);
 /// The most bytes of a torn line that its note quotes.
 const FRAGMENT_LIMIT: usize = 1024;
 
+/// A place in the chain's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of a segment.
+    pub segment: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
+}
+
 /// The end of the chain, and the right to add to it.
 #[derive(Debug)]
 pub(super) struct Chain {
@@ -72,6 +81,30 @@ impl Chain {
                 chain.roll()?;
             }
             chain.write_batch(parts, entries)
+        })
+    }
+
+    /// Where the chain ends, as far as this process knows: nothing that is appended from now on stands before it.
+    pub(super) fn end(&self) -> Place {
+        Place { segment: self.number, offset: self.len }
+    }
+
+    /// Appends those of `lines` whose act is not in the chain yet. None of them stands before `from`. The lock is held from the
+    /// looking to the end, so that of several processes with one act exactly one writes it.
+    pub(super) fn append_missing(&mut self, lines: &[(&str, Vec<u8>)], from: Place) -> Result<(), AuditError> {
+        self.locked(|chain| {
+            chain.refresh()?;
+            let there = segment::acts_since(&chain.dir, from)?;
+            let missing = lines.iter().filter(|(id, _)| !there.contains(*id));
+            let parts: Vec<&[u8]> = missing.map(|(_, line)| line.as_slice()).collect();
+            if parts.is_empty() {
+                return Ok(());
+            }
+            if chain.len >= chain.segment_size {
+                chain.roll()?;
+            }
+            let entries = u64::try_from(parts.len()).unwrap_or(0);
+            chain.write_batch(&parts, entries)
         })
     }
 

@@ -156,24 +156,29 @@ impl Entry<'_> {
 /// One administrative act, as it is recorded before it is acknowledged.
 #[derive(Debug, Clone, Copy)]
 pub struct Act<'a> {
+    /// What tells a change of the store from every other; none for an act that changes nothing there.
+    pub id: Option<&'a str>,
     /// When, since the Unix epoch; kept in microseconds.
     pub time: Duration,
     /// Who: the user at the console, or the operating system's user at the command line.
     pub actor: &'a str,
     /// What: `key.add`, `key.rotate`, `caller.delete`, …
-    pub act: &'static str,
+    pub act: &'a str,
     /// The name of what it was done to.
     pub object: &'a str,
     /// Its identifier, when it has one that outlives the name.
     pub object_id: Option<&'a str>,
     /// What else a reader needs, such as the service or with whom a key was shared. Never a value that is secret.
-    pub details: &'a [(&'static str, &'a str)],
+    pub details: &'a [(&'a str, &'a str)],
 }
 
 impl Act<'_> {
     /// Appends the act as one line of JSON.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut line = Line::begin(out, "act", self.act);
+        let mut line = Line::begin_with(out, "act", self.act);
+        if let Some(id) = self.id {
+            line.text("id", id);
+        }
         line.number("time", micros(self.time));
         line.clipped("actor", self.actor, WORD_LIMIT);
         line.clipped("object", self.object, WORD_LIMIT);

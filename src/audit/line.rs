@@ -26,6 +26,15 @@ impl<'a> Line<'a> {
         Self { out }
     }
 
+    /// As [`Line::begin`], with any text.
+    pub(super) fn begin_with(out: &'a mut Vec<u8>, kind: &'static str, value: &str) -> Self {
+        out.extend_from_slice(b"{\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\":");
+        text(out, value);
+        Self { out }
+    }
+
     /// A text that needs no escaping by what it is: a literal, or a name.
     #[inline(always)]
     pub(super) fn plain(&mut self, key: &'static str, value: &str) {
@@ -60,7 +69,7 @@ impl<'a> Line<'a> {
     }
 
     /// An object of texts.
-    pub(super) fn object(&mut self, key: &'static str, members: &[(&'static str, &str)]) {
+    pub(super) fn object(&mut self, key: &'static str, members: &[(&str, &str)]) {
         self.key(key);
         for (i, (name, value)) in members.iter().enumerate() {
             self.out.push(if i == 0 { b'{' } else { b',' });

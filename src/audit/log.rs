@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::append::Chain;
+use super::append::{Chain, Place};
 use super::entry::{Act, Entry};
 use super::error::AuditError;
 use super::queue::{Call, Queue, Slot, locked};
@@ -98,6 +98,28 @@ impl Log {
         act.write(&mut line);
         let mut chain = locked(&self.chain);
         chain.append(&[&line], 1)?;
+        chain.sync()
+    }
+
+    /// Where the log ends, as far as this process knows: what is recorded from now on does not stand before it.
+    pub fn end(&self) -> Place {
+        locked(&self.chain).end()
+    }
+
+    /// Records those of `acts` that are not in the log yet, which none is before `from`, however many processes try the same.
+    /// Acts without an identifier are none for this. Blocks as [`Log::append_act`] does.
+    ///
+    /// # Errors
+    /// When they could not be written or synced: some may stand in the log then, and the next try finds them.
+    pub fn append_missing(&self, acts: &[Act<'_>], from: Place) -> Result<(), AuditError> {
+        let line = |act: &Act<'_>| {
+            let mut line = Vec::with_capacity(512);
+            act.write(&mut line);
+            line
+        };
+        let lines: Vec<_> = acts.iter().filter_map(|act| Some((act.id?, line(act)))).collect();
+        let mut chain = locked(&self.chain);
+        chain.append_missing(&lines, from)?;
         chain.sync()
     }
 

@@ -32,6 +32,7 @@ mod segment;
 mod verify;
 mod writer;
 
+pub use append::Place;
 pub use copy::copy;
 pub use entry::{Act, Entry, HOST_LIMIT, Outcome, PATH_LIMIT, WORD_LIMIT};
 pub use error::AuditError;

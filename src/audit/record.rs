@@ -90,6 +90,8 @@ fn complete() -> String {
 #[allow(missing_docs, reason = "each member is documented at Act")]
 pub struct ActRecord {
     pub act: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Microseconds since the Unix epoch.
     pub time: u64,
     pub actor: String,

@@ -7,12 +7,16 @@
 //!   audit-00000001.jsonl    0600  header, then batches, each followed by its seal
 //! ```
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::Deserialize;
+
+use super::append::Place;
 use super::chain::{HEAD_FILE_LEN, Head, SEAL_START};
 use super::error::AuditError;
 
@@ -159,6 +163,26 @@ impl Lines {
         let whole = self.buffer.ends_with(b"\n");
         Ok(Some(if whole { Piece::Line(&self.buffer) } else { Piece::Torn(&self.buffer) }))
     }
+}
+
+/// The identifiers of the acts that stand after `from`, which may lie in the middle of a line.
+pub(super) fn acts_since(dir: &Path, from: Place) -> Result<HashSet<String>, AuditError> {
+    #[derive(Deserialize)]
+    struct Act {
+        id: Option<String>,
+    }
+    let mut found = HashSet::new();
+    for segment in list(dir)?.into_iter().filter(|segment| segment.number >= from.segment) {
+        let offset = if segment.number == from.segment { from.offset } else { 0 };
+        let mut lines = Lines::open(&segment, offset)?;
+        while let Some(Piece::Line(line)) = lines.next()? {
+            if line.starts_with(b"{\"act\":") {
+                let act: Option<Act> = serde_json::from_slice(line).ok();
+                found.extend(act.and_then(|act| act.id));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What a segment begins with and where its last seal ends.

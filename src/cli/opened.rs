@@ -32,6 +32,8 @@ impl Opened {
         let config = Arc::new(config);
         let acts = Acts::of(&config);
         let operations = Operations::new(Arc::clone(&config), vault, acts, Arc::new(SystemClock));
+        // What fails here fails again, and loudly, where this command has an act of its own to record.
+        let _ = operations.record_left();
         Ok(Self { config, operations, actor: Actor::operator() })
     }
 

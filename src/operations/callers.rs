@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{Environment, Name, Perimeter};
 use crate::store::{CallerEdit, ListedCaller};
-use crate::vault::Token;
+use crate::vault::{Token, Vault};
 
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
@@ -87,11 +87,11 @@ impl Operations {
         let pen = self.pen(actor)?;
         let owner = self.owner_for(actor, new.owner.as_ref())?;
         let NewCaller { name, environment, perimeter, .. } = new.clone();
-        let (caller, token, receipt) = self.vault.add_caller(&name, &owner.id, environment, perimeter)?;
-        let perimeter = caller.perimeter.to_string();
+        let in_words = perimeter.to_string();
         let mut details = vec![("owner", owner.name.as_str())];
-        details.extend((!perimeter.is_empty()).then_some(("perimeter", perimeter.as_str())));
-        pen.record("caller.add", &receipt, &details)?;
+        details.extend((!in_words.is_empty()).then_some(("perimeter", in_words.as_str())));
+        let add = |vault: &Vault| vault.add_caller(&name, &owner.id, environment, perimeter);
+        let (_, token, _) = pen.act("caller.add", &details, add)?;
         Ok(TokenShown { caller: self.caller(actor, &name)?, token })
     }
 
@@ -109,12 +109,13 @@ impl Operations {
         let pen = self.pen(actor)?;
         let listed = self.find_caller(actor, name)?;
         let seconds = overlap.map(|overlap| i64::try_from(overlap.as_secs()).unwrap_or(i64::MAX));
-        let (token, receipt) = self.vault.rotate_caller(&listed.caller.id, seconds.filter(|seconds| *seconds > 0))?;
-        let caller = self.caller(actor, name)?;
-        let until = caller.former_token_until.map(|until| until.to_string());
-        let details: Vec<_> = until.iter().map(|until| ("former_until", until.as_str())).collect();
-        pen.record("caller.rotate", &receipt, &details)?;
-        Ok(TokenShown { caller, token })
+        // Only a token can go on, and a caller may have none.
+        let seconds = seconds.filter(|seconds| *seconds > 0 && listed.caller.token_digest.is_some());
+        let until = seconds.map(|seconds| self.now().saturating_add(seconds));
+        let in_words = until.map(|until| moment(until).to_string());
+        let details: Vec<_> = in_words.iter().map(|until| ("former_until", until.as_str())).collect();
+        let (token, _) = pen.act("caller.rotate", &details, |vault| vault.rotate_caller(&listed.caller.id, until))?;
+        Ok(TokenShown { caller: self.caller(actor, name)?, token })
     }
 
     /// Changes a caller's environment or perimeter; its token stays.
@@ -124,14 +125,13 @@ impl Operations {
     pub fn edit_caller(&self, actor: &Actor, name: &Name, edit: &CallerEdit) -> Result<CallerView, OperationError> {
         let pen = self.pen(actor)?;
         let listed = self.find_caller(actor, name)?;
-        let receipt = self.vault.edit_caller(&listed.caller.id, edit)?;
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         let environment = edit.environment.as_ref().map(|env| env.as_ref().map(Name::to_string).unwrap_or_default());
         let perimeter = edit.perimeter.as_ref().map(ToString::to_string);
         let changes = [("environment", environment), ("perimeter", perimeter)];
         let changes: Vec<_> = changes.into_iter().filter_map(|(what, text)| Some((what, or_none(text?)))).collect();
         let details: Vec<_> = changes.iter().map(|(what, text)| (*what, text.as_str())).collect();
-        pen.record("caller.edit", &receipt, &details)?;
+        pen.act("caller.edit", &details, |vault| vault.edit_caller(&listed.caller.id, edit))?;
         self.caller(actor, name)
     }
 
@@ -142,8 +142,7 @@ impl Operations {
     pub fn delete_caller(&self, actor: &Actor, name: &Name) -> Result<(), OperationError> {
         let pen = self.pen(actor)?;
         let listed = self.find_caller(actor, name)?;
-        let receipt = self.vault.delete_caller(&listed.caller.id)?;
-        pen.record("caller.delete", &receipt, &[])
+        pen.act("caller.delete", &[], |vault| vault.delete_caller(&listed.caller.id)).map(drop)
     }
 
     /// The callers that `actor` may see, by name: a member its own, everybody else all.

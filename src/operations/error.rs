@@ -124,12 +124,14 @@ pub enum OperationError {
     #[error("the audit log cannot be written, so nothing was changed")]
     Unwritable(#[source] AuditError),
     /// It was done, and that could not be written down.
-    #[error("`{object}` was done ({act}), but the audit log could not be written")]
+    #[error(
+        "`{object}` was done ({act}), but the audit log could not be written; the next command or the running proxy does it"
+    )]
     Unrecorded {
         /// The name of what it was done to.
         object: String,
         /// What was done.
-        act: &'static str,
+        act: String,
         /// Why it could not be written.
         source: AuditError,
     },

@@ -21,8 +21,7 @@ impl Operations {
     pub fn rotate_master(&self, actor: &Actor, next: &MasterKeySource) -> Result<MasterRotated, OperationError> {
         actor.must_administer()?;
         let pen = self.pen(actor)?;
-        let receipt = self.vault.rotate_master(next)?;
-        pen.record("master.rotate", &receipt, &[("source", next.kind())])?;
+        let receipt = pen.act("master.rotate", &[("source", next.kind())], |vault| vault.rotate_master(next))?;
         Ok(MasterRotated { number: receipt.version.unwrap_or_default() })
     }
 }

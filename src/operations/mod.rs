@@ -32,7 +32,7 @@ use crate::vault::Vault;
 pub use crate::store::{CallerEdit, PassKind};
 pub use crate::vault::SESSION_LIFE;
 pub use actor::{Actor, system_user};
-pub use acts::{Acts, audit_folder};
+pub use acts::{Acts, audit_folder, record_left};
 pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
 pub use callers::{CallerView, NewCaller, TokenShown};
 pub use error::{ErrorCode, OperationError};

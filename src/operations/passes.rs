@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{Name, User};
 use crate::store::{Pass, PassKind};
-use crate::vault::{CODE_LIFE, Token};
+use crate::vault::{CODE_LIFE, Token, Vault};
 
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
@@ -67,8 +67,8 @@ impl Operations {
             return Err(OperationError::Invalid("the expiry lies in the past".to_owned()));
         }
         let user = self.owner_for(actor, owner)?;
-        let (pass, token, receipt) = self.vault.add_pass(PassKind::Token, name, &user.id, expires)?;
-        pen.record("token.add", &receipt, &[("user", user.name.as_str())])?;
+        let add = |vault: &Vault| vault.add_pass(PassKind::Token, name, &user.id, expires);
+        let (pass, token, _) = pen.act("token.add", &[("user", user.name.as_str())], add)?;
         Ok(PassShown { pass: PassView::of(&pass, &user), token })
     }
 
@@ -81,8 +81,8 @@ impl Operations {
         let pen = self.pen(actor)?;
         let user = self.owner_for(actor, owner)?;
         let expires = Some(self.now().saturating_add(CODE_LIFE));
-        let (pass, token, receipt) = self.vault.add_pass(PassKind::Code, &user.name, &user.id, expires)?;
-        pen.record("code.add", &receipt, &[("user", user.name.as_str())])?;
+        let add = |vault: &Vault| vault.add_pass(PassKind::Code, &user.name, &user.id, expires);
+        let (pass, token, _) = pen.act("code.add", &[("user", user.name.as_str())], add)?;
         Ok(PassShown { pass: PassView::of(&pass, &user), token })
     }
 
@@ -95,8 +95,8 @@ impl Operations {
         let text = "the code is not valid: it works once, for ten minutes; `sidekey login` makes another";
         let found = self.vault.pass_shown(PassKind::Code, code)?.ok_or(OperationError::Forbidden(text))?;
         let user = self.user_with(&found)?;
-        let (pass, token, receipt) = self.vault.redeem_code(code, &user.name)?;
-        self.pen(&Actor::of(user.clone()))?.record("session.open", &receipt, &[])?;
+        let redeem = |vault: &Vault| vault.redeem_code(code, &user.name);
+        let (pass, token, _) = self.pen(&Actor::of(user.clone()))?.act("session.open", &[], redeem)?;
         Ok(PassShown { pass: PassView::of(&pass, &user), token })
     }
 
@@ -135,9 +135,8 @@ impl Operations {
         let found = self.passes(actor, kind)?.into_iter().find(is_meant);
         let what = if kind == PassKind::Token { "token" } else { "session" };
         let found = found.ok_or_else(|| OperationError::unknown(what, which))?;
-        let receipt = self.vault.end_pass(&found.id)?;
         let act = if kind == PassKind::Token { "token.revoke" } else { "session.end" };
-        pen.record(act, &receipt, &[("user", found.user.as_str())])?;
+        pen.act(act, &[("user", found.user.as_str())], |vault| vault.end_pass(&found.id))?;
         Ok(found)
     }
 

@@ -46,8 +46,7 @@ impl Operations {
         for member in members {
             self.user_named(member)?;
         }
-        let (_, receipt) = self.vault.add_team(name)?;
-        pen.record("team.add", &receipt, &[])?;
+        pen.act("team.add", &[], |vault| vault.add_team(name))?;
         self.add_members(actor, name, members)
     }
 
@@ -58,8 +57,8 @@ impl Operations {
     pub fn delete_team(&self, actor: &Actor, name: &Name) -> Result<(), OperationError> {
         actor.must_administer()?;
         let pen = self.pen(actor)?;
-        let receipt = self.vault.delete_team(&self.vault.team_named(name)?.team.id)?;
-        pen.record("team.delete", &receipt, &[])
+        let id = self.vault.team_named(name)?.team.id;
+        pen.act("team.delete", &[], |vault| vault.delete_team(&id)).map(drop)
     }
 
     /// Makes users members of a team; again is no error.
@@ -72,8 +71,8 @@ impl Operations {
         let pen = self.pen(actor)?;
         let id = self.vault.team_named(team)?.team.id;
         for member in members {
-            let receipt = self.vault.add_member(&id, &self.user_named(member)?.id)?;
-            pen.record("team.add_member", &receipt, &[("user", member.as_str())])?;
+            let user = self.user_named(member)?.id;
+            pen.act("team.add_member", &[("user", member.as_str())], |vault| vault.add_member(&id, &user))?;
         }
         self.team(actor, team)
     }
@@ -88,8 +87,8 @@ impl Operations {
         let pen = self.pen(actor)?;
         let id = self.vault.team_named(team)?.team.id;
         for member in members {
-            let receipt = self.vault.remove_member(&id, &self.user_named(member)?.id)?;
-            pen.record("team.remove_member", &receipt, &[("user", member.as_str())])?;
+            let user = self.user_named(member)?.id;
+            pen.act("team.remove_member", &[("user", member.as_str())], |vault| vault.remove_member(&id, &user))?;
         }
         self.team(actor, team)
     }

@@ -422,3 +422,23 @@ fn the_actor_is_found_in_the_user_database() {
     assert_eq!(actor::name_of(1000, database).as_deref(), Some("nina"));
     assert_eq!(actor::name_of(7, database), None);
 }
+
+#[test]
+fn what_was_done_and_could_not_be_recorded_is_recorded_later_and_once() {
+    let house = House::new("");
+    let key = house.key(&house.operator, "stripe", "main").unwrap();
+    let (audit, aside) = (house.folder.path().join("data/audit"), house.folder.path().join("data/aside"));
+    std::fs::rename(&audit, &aside).unwrap();
+    std::fs::write(&audit, "no folder").unwrap();
+    let refused = house.operations.rotate_key(&house.operator, &key.reference(), &value()).unwrap_err();
+    assert!(matches!(refused, OperationError::Unrecorded { .. }), "{refused}");
+    assert!(house.operations.record_left().is_err());
+    std::fs::remove_file(&audit).unwrap();
+    std::fs::rename(&aside, &audit).unwrap();
+    assert_eq!(house.acts(), ["nina key.add main"]);
+    house.operations.record_left().unwrap();
+    house.operations.record_left().unwrap();
+    house.operations.delete_key(&house.operator, &key.reference()).unwrap();
+    assert_eq!(house.acts(), ["nina key.add main", "nina key.rotate main", "nina key.delete main"]);
+    assert!(house.operations.vault.store().unrecorded().unwrap().is_empty());
+}

@@ -66,8 +66,7 @@ impl Operations {
     pub fn add_user(&self, actor: &Actor, name: &Name, role: Role) -> Result<UserView, OperationError> {
         actor.must_administer()?;
         let pen = self.pen(actor)?;
-        let (user, receipt) = self.vault.add_user(name, role)?;
-        pen.record("user.add", &receipt, &[("role", role.as_str())])?;
+        let (user, _) = pen.act("user.add", &[("role", role.as_str())], |vault| vault.add_user(name, role))?;
         self.user_view(actor, &user.name)
     }
 
@@ -81,8 +80,7 @@ impl Operations {
         let pen = self.pen(actor)?;
         let user = self.user_named(name)?;
         actor.must_not_be(&user)?;
-        let receipt = self.vault.set_role(&user.id, role)?;
-        pen.record("user.role", &receipt, &[("role", role.as_str())])?;
+        pen.act("user.role", &[("role", role.as_str())], |vault| vault.set_role(&user.id, role))?;
         self.user_view(actor, name)
     }
 
@@ -100,9 +98,9 @@ impl Operations {
         if heir.as_ref().is_some_and(|heir| heir.id == user.id) {
             return Err(OperationError::Invalid(format!("`{name}` cannot get what it leaves itself")));
         }
-        let receipt = self.vault.delete_user(&user.id, heir.as_ref().map(|heir| &heir.id))?;
         let given: Vec<_> = heir.iter().map(|heir| ("given_to", heir.name.as_str())).collect();
-        pen.record("user.delete", &receipt, &given)
+        let heir = heir.as_ref().map(|heir| &heir.id);
+        pen.act("user.delete", &given, |vault| vault.delete_user(&user.id, heir)).map(drop)
     }
 
     /// The user with this identifier as one who acts, with the role and the teams of this moment: to be asked anew for each

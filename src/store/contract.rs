@@ -87,7 +87,7 @@ pub(super) fn a_fresh_store_knows_local_and_nothing_else(store: &dyn Store) {
 pub(super) fn a_credential_comes_back_as_it_was_added(store: &dyn Store) {
     adopt(store);
     let given = credential("c1", "main", LOCAL);
-    let receipt = store.add_credential(&given, 10).unwrap();
+    let receipt = store.add_credential(&given, None, 10).unwrap();
     let owner = Some(UserId::new(LOCAL));
     let expected = Receipt {
         act: Act::CredentialAdded,
@@ -96,6 +96,7 @@ pub(super) fn a_credential_comes_back_as_it_was_added(store: &dyn Store) {
         owner,
         version: Some(1),
         with: None,
+        details: Vec::new(),
         at: 10,
     };
     assert_eq!(receipt, expected);
@@ -112,12 +113,12 @@ pub(super) fn a_credential_comes_back_as_it_was_added(store: &dyn Store) {
 pub(super) fn names_are_unique_per_owner_among_the_living(store: &dyn Store) {
     adopt(store);
     store.add_user(&user("u2", "ada"), 1).unwrap();
-    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
-    store.add_credential(&credential("c2", "main", "u2"), 10).unwrap();
-    let again = store.add_credential(&credential("c3", "main", LOCAL), 11).unwrap_err();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
+    store.add_credential(&credential("c2", "main", "u2"), None, 10).unwrap();
+    let again = store.add_credential(&credential("c3", "main", LOCAL), None, 11).unwrap_err();
     assert!(matches!(again, StoreError::NameTaken { what: "credential", .. }), "{again}");
     store.delete_credential(&id("c1"), 12).unwrap();
-    store.add_credential(&credential("c3", "main", LOCAL), 13).unwrap();
+    store.add_credential(&credential("c3", "main", LOCAL), None, 13).unwrap();
     let back = store.restore_credential(&id("c1"), 14).unwrap_err();
     assert!(matches!(back, StoreError::NameTaken { .. }), "{back}");
     assert!(matches!(store.add_user(&user("u3", "ada"), 1).unwrap_err(), StoreError::NameTaken { what: "user", .. }));
@@ -130,10 +131,10 @@ pub(super) fn what_refers_to_nothing_is_refused_and_changes_nothing(store: &dyn 
         StoreError::Unknown { what, .. } => assert_eq!(what, wanted),
         other => panic!("{other}"),
     };
-    unknown(store.add_credential(&credential("c1", "main", "nobody"), 1).unwrap_err(), "user");
+    unknown(store.add_credential(&credential("c1", "main", "nobody"), None, 1).unwrap_err(), "user");
     let mut shared = credential("c1", "main", LOCAL);
     shared.shares = vec![Share::Caller(CallerId::new("nobody")).into()];
-    unknown(store.add_credential(&shared, 1).unwrap_err(), "caller");
+    unknown(store.add_credential(&shared, None, 1).unwrap_err(), "caller");
     unknown(store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 1).unwrap_err(), "credential");
     unknown(store.roll_back_credential(&id("c1"), 1).unwrap_err(), "credential");
     unknown(store.edit_credential(&id("c1"), &CredentialEdit::default(), 1).unwrap_err(), "credential");
@@ -152,14 +153,14 @@ pub(super) fn what_refers_to_nothing_is_refused_and_changes_nothing(store: &dyn 
     unknown(store.remove_member(&none, &UserId::new(LOCAL), 1).unwrap_err(), "team");
     let mut bare = credential("c1", "main", LOCAL);
     bare.sealed = None;
-    assert!(matches!(store.add_credential(&bare, 1).unwrap_err(), StoreError::Unsealed(_)));
+    assert!(matches!(store.add_credential(&bare, None, 1).unwrap_err(), StoreError::Unsealed(_)));
     assert_eq!(store.change_counter().unwrap(), before);
     assert!(store.inventory().unwrap().credentials.is_empty());
 }
 
 pub(super) fn rotation_and_rollback_move_the_current_version(store: &dyn Store) {
     adopt(store);
-    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
     let rotate =
         |number, at| store.rotate_credential(&id("c1"), number, &sealed(1, u8::try_from(number).unwrap()), None, at);
     let current = || (only(store).version, only(store).sealed.unwrap().wrapped_key[0]);
@@ -184,8 +185,8 @@ pub(super) fn rotation_and_rollback_move_the_current_version(store: &dyn Store) 
 
 pub(super) fn edits_change_what_they_say_and_nothing_else(store: &dyn Store) {
     adopt(store);
-    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
-    store.add_credential(&credential("c2", "other", LOCAL), 10).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
+    store.add_credential(&credential("c2", "other", LOCAL), None, 10).unwrap();
     let edit = |edit: CredentialEdit| store.edit_credential(&id("c1"), &edit, 20);
     let shown = || {
         let found = store.credential(&id("c1")).unwrap().listed.credential;
@@ -207,7 +208,7 @@ pub(super) fn edits_change_what_they_say_and_nothing_else(store: &dyn Store) {
 
 pub(super) fn deletion_hides_restores_and_in_the_end_destroys(store: &dyn Store) {
     adopt(store);
-    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
     store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 20).unwrap();
     store.delete_credential(&id("c1"), 100).unwrap();
     assert!(store.inventory().unwrap().credentials.is_empty());
@@ -215,12 +216,14 @@ pub(super) fn deletion_hides_restores_and_in_the_end_destroys(store: &dyn Store)
     let deleted = CredentialFilter { deleted: true, ..CredentialFilter::default() };
     assert_eq!(store.credentials(&deleted).unwrap()[0].deleted_at, Some(100));
     assert!(matches!(store.delete_credential(&id("c1"), 101).unwrap_err(), StoreError::Unknown { .. }));
-    assert_eq!(store.purge(100, 102).unwrap(), 0);
+    assert!(store.purge(100, 102).unwrap().is_empty());
     store.restore_credential(&id("c1"), 103).unwrap();
     assert_eq!(only(store).version, 2);
     store.delete_credential(&id("c1"), 200).unwrap();
-    assert_eq!(store.purge(201, 900).unwrap(), 2);
-    assert_eq!(store.purge(201, 901).unwrap(), 0);
+    let destroyed = store.purge(201, 900).unwrap();
+    assert_eq!(destroyed.len(), 1);
+    assert_eq!(destroyed[0].details[0], ("service".to_owned(), "stripe".to_owned()));
+    assert!(store.purge(201, 901).unwrap().is_empty());
     assert!(matches!(store.restore_credential(&id("c1"), 902).unwrap_err(), StoreError::Destroyed(_)));
     let history = store.credential(&id("c1")).unwrap();
     assert!(history.listed.credential.sealed.is_none());
@@ -232,10 +235,10 @@ pub(super) fn deletion_hides_restores_and_in_the_end_destroys(store: &dyn Store)
 pub(super) fn lists_follow_every_filter(store: &dyn Store) {
     adopt(store);
     store.add_user(&user("u2", "ada"), 1).unwrap();
-    store.add_credential(&credential("c1", "b", LOCAL), 1).unwrap();
-    store.add_credential(&credential("c2", "a", "u2"), 1).unwrap();
+    store.add_credential(&credential("c1", "b", LOCAL), None, 1).unwrap();
+    store.add_credential(&credential("c2", "a", "u2"), None, 1).unwrap();
     let other = Credential { service: name("github"), environment: None, ..credential("c3", "c", LOCAL) };
-    store.add_credential(&other, 1).unwrap();
+    store.add_credential(&other, None, 1).unwrap();
     let found = |filter: CredentialFilter| {
         let listed = store.credentials(&filter).unwrap();
         listed.into_iter().map(|l| l.credential.name.to_string()).collect::<String>()
@@ -251,7 +254,7 @@ pub(super) fn shares_are_kept_once_and_ended(store: &dyn Store) {
     adopt(store);
     store.add_user(&user("u2", "ada"), 1).unwrap();
     store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
-    store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, 1).unwrap();
+    store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, None, 1).unwrap();
     let with = [Share::User(UserId::new("u2")), Share::Caller(CallerId::new("k1")), Share::Everyone];
     for share in with.iter().chain(&with) {
         store.share(&id("c1"), &share.clone().into(), 2).unwrap();
@@ -270,7 +273,7 @@ pub(super) fn shares_are_kept_once_and_ended(store: &dyn Store) {
 
 pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Store) {
     adopt(store);
-    store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, 1).unwrap();
+    store.add_credential(&Credential { shares: Vec::new(), ..credential("c1", "main", LOCAL) }, None, 1).unwrap();
     let rules = ["GET /v1/**", "* /v1/*/x"].map(|rule| Rule::parse(rule).unwrap());
     let rate = Rate { count: 10.try_into().unwrap(), period: Duration::from_secs(60) };
     let quota = Quota { count: 1000.try_into().unwrap(), per: Period::Month };
@@ -286,13 +289,13 @@ pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Stor
     share(None);
     store.unshare(&id("c1"), &Share::Everyone, 3).unwrap();
     let shares = vec![Shared { with: Share::Everyone, bounds: Some(Arc::new(narrow)) }];
-    store.add_credential(&Credential { shares: shares.clone(), ..credential("c2", "other", LOCAL) }, 4).unwrap();
+    store.add_credential(&Credential { shares: shares.clone(), ..credential("c2", "other", LOCAL) }, None, 4).unwrap();
     assert_eq!(store.credential(&id("c2")).unwrap().listed.credential.shares, shares);
 }
 
 pub(super) fn what_was_used_of_a_quota_is_kept_as_long_as_its_share(store: &dyn Store) {
     adopt(store);
-    store.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 1).unwrap();
     let counter = store.change_counter().unwrap();
     let of = |share: Share, period, used| QuotaUse { credential: id("c1"), share, period, used };
     let nobody = of(Share::User(UserId::new("u9")), 1, 1);
@@ -406,7 +409,7 @@ pub(super) fn what_was_shared_with_a_user_or_a_team_ends_with_it(store: &dyn Sto
     store.add_team(&team("t1", "data"), 1).unwrap();
     let (ada, data) = (Share::User(UserId::new("u2")), Share::Team(TeamId::new("t1")));
     let shares = vec![ada.into(), data.clone().into(), Share::Everyone.into()];
-    store.add_credential(&Credential { shares, ..credential("c1", "main", LOCAL) }, 1).unwrap();
+    store.add_credential(&Credential { shares, ..credential("c1", "main", LOCAL) }, None, 1).unwrap();
     store.delete_user(&UserId::new("u2"), None, 2).unwrap();
     assert_eq!(shares_of(store), BTreeSet::from([data, Share::Everyone]));
     store.delete_team(&TeamId::new("t1"), 3).unwrap();
@@ -419,9 +422,9 @@ pub(super) fn a_user_leaves_nothing_without_an_owner(store: &dyn Store) {
     store.add_user(&user("u2", "ada"), 1).unwrap();
     store.add_user(&user("u3", "bob"), 1).unwrap();
     let with_bob = vec![Share::User(bob.clone()).into(), Share::Everyone.into()];
-    store.add_credential(&Credential { shares: with_bob, ..credential("c1", "main", "u2") }, 1).unwrap();
+    store.add_credential(&Credential { shares: with_bob, ..credential("c1", "main", "u2") }, None, 1).unwrap();
     store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
-    store.add_credential(&credential("c2", "old", "u2"), 1).unwrap();
+    store.add_credential(&credential("c2", "old", "u2"), None, 1).unwrap();
     store.delete_credential(&id("c2"), 3).unwrap();
     store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
     match store.delete_user(&ada, None, 4).unwrap_err() {
@@ -442,7 +445,7 @@ pub(super) fn a_user_leaves_nothing_without_an_owner(store: &dyn Store) {
     assert!(matches!(give(&bob, &versions[1..]).unwrap_err(), StoreError::Moved(_)), "a version is missing");
     assert!(matches!(give(&ada, &versions).unwrap_err(), StoreError::Unknown { what: "user", .. }));
     assert!(matches!(give(&UserId::new("u9"), &versions).unwrap_err(), StoreError::Unknown { what: "user", .. }));
-    store.add_credential(&credential("c3", "main", "u3"), 4).unwrap();
+    store.add_credential(&credential("c3", "main", "u3"), None, 4).unwrap();
     assert!(matches!(give(&bob, &versions).unwrap_err(), StoreError::NameTaken { what: "credential", .. }));
     store.delete_credential(&id("c3"), 4).unwrap();
     assert_eq!(only(store).owner, ada, "what failed has changed nothing");
@@ -461,7 +464,7 @@ pub(super) fn a_user_leaves_nothing_without_an_owner(store: &dyn Store) {
 pub(super) fn a_deleted_key_stays_away_when_its_owner_is_gone(store: &dyn Store) {
     adopt(store);
     store.add_user(&user("u2", "ada"), 1).unwrap();
-    store.add_credential(&credential("c1", "main", "u2"), 1).unwrap();
+    store.add_credential(&credential("c1", "main", "u2"), None, 1).unwrap();
     store.delete_credential(&id("c1"), 2).unwrap();
     store.delete_user(&UserId::new("u2"), None, 3).unwrap();
     assert!(matches!(store.restore_credential(&id("c1"), 4).unwrap_err(), StoreError::Unknown { what: "user", .. }));
@@ -525,7 +528,7 @@ pub(super) fn a_service_stays_while_a_living_key_is_for_it(store: &dyn Store) {
     adopt(store);
     let stripe = name("stripe");
     store.add_service(&service("stripe", "", 0), 1).unwrap();
-    store.add_credential(&credential("c1", "main", LOCAL), 2).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 2).unwrap();
     match store.delete_service(&stripe, InUse::Refuse, 3).unwrap_err() {
         StoreError::InUse { service, keys } => {
             assert_eq!((service.as_str(), keys), ("stripe", vec!["main".to_owned()]));
@@ -584,7 +587,7 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
         assert_eq!(store.inventory().unwrap().change_counter, now);
         last = now;
     };
-    store.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 1).unwrap();
     moved("add");
     store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
     moved("rotate");
@@ -634,7 +637,7 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
     adopt(store);
     let second = MasterRecord { id: 1, check: [2; 32], derivation: Some("x".into()) };
     assert_eq!(store.adopt_master(&second, 6).unwrap().check, [1; 32]);
-    store.add_credential(&credential("c1", "main", LOCAL), 10).unwrap();
+    store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
     store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 20).unwrap();
     let value = LabelledValue { label: "ca".into(), master: 1, sealed: vec![7] };
     store.keep_labelled(&value).unwrap();
@@ -661,4 +664,57 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
     let late = store.rotate_credential(&id("c1"), 3, &sealed(1, 3), None, 40).unwrap_err();
     assert!(matches!(late, StoreError::Moved(_)), "{late}");
     store.check_integrity().unwrap();
+}
+
+pub(super) fn an_act_is_written_down_with_its_change_and_with_no_other(store: &dyn Store) {
+    adopt(store);
+    let deed = |id: &str, act| Deed {
+        id: id.to_owned(),
+        time: Duration::from_micros(1_700_000_000_000_001),
+        actor: "os:\"ann\"".into(),
+        act,
+        details: vec![("service".into(), "stripe".into())],
+        log_end: LogEnd { segment: 3, offset: 70_000_000 },
+    };
+    let failing = store.acting(deed("d0", "key.add"));
+    assert!(failing.add_credential(&credential("c1", "main", "nobody"), None, 1).is_err());
+    assert!(store.unrecorded().unwrap().is_empty(), "what was not done is no act");
+    store.acting(deed("d1", "key.add")).add_credential(&credential("c1", "main", LOCAL), Some(9), 1).unwrap();
+    assert_eq!(store.credentials(&CredentialFilter::default()).unwrap()[0].rotate_every, Some(9));
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
+    let code = Pass {
+        id: "p1".into(),
+        kind: PassKind::Code,
+        name: name("ada"),
+        user: UserId::new(LOCAL),
+        digest: [7; 32],
+        created_at: 3,
+        expires_at: None,
+    };
+    store.acting(deed("d2", "code.add")).add_pass(&code).unwrap();
+    let expected = Unrecorded {
+        id: "d1".into(),
+        time: Duration::from_micros(1_700_000_000_000_001),
+        actor: "os:\"ann\"".into(),
+        act: "key.add".into(),
+        object: "main".into(),
+        object_id: "c1".into(),
+        details: vec![("service".into(), "stripe".into()), ("version".into(), "1".into())],
+        log_end: LogEnd { segment: 3, offset: 70_000_000 },
+    };
+    let left = store.unrecorded().unwrap();
+    assert_eq!(left[0], expected);
+    let ids = |left: &[Unrecorded]| left.iter().map(|act| act.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&left), ["d1", "d2"], "a change without a deed leaves nothing, one that nobody follows does");
+    store.forget_recorded(&["d1".into(), "d1".into(), "no such".into()]).unwrap();
+    assert_eq!(ids(&store.unrecorded().unwrap()), ["d2"]);
+    let twice = store.acting(deed("d3", "team.add"));
+    twice.add_team(&team("t1", "data"), 3).unwrap();
+    assert!(twice.add_team(&team("t2", "ops"), 3).is_err(), "one deed tells of one change");
+    assert_eq!(store.teams().unwrap().len(), 1);
+    store.delete_credential(&id("c1"), 4).unwrap();
+    store.add_credential(&credential("c2", "main", LOCAL), None, 5).unwrap();
+    store.delete_credential(&id("c2"), 5).unwrap();
+    store.acting(deed("d4", "key.destroy")).purge(9, 10).unwrap();
+    assert_eq!(ids(&store.unrecorded().unwrap()), ["d2", "d3", "d4", "d4-1"], "each that was destroyed is told of");
 }

@@ -4,6 +4,7 @@
 //!
 //! Invariant: an operation that returned is on disk and whole; one that failed has changed nothing.
 
+mod deeds;
 mod error;
 mod passes;
 mod rows;
@@ -11,12 +12,14 @@ mod sqlite;
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::domain::{
     Caller, CallerId, Credential, CredentialId, QuotaUse, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User,
     UserId,
 };
 
+pub use deeds::{Deed, LogEnd, Unrecorded};
 pub use error::StoreError;
 pub use passes::{Pass, PassKind};
 pub use rows::{
@@ -41,6 +44,16 @@ pub const LOCAL: &str = "local";
 /// Every method fails with [`StoreError`] when the store cannot be used, and as said at the method.
 #[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
 pub trait Store: Send + Sync + Debug {
+    /// The same store for one act: the change that is made through it, and no second one, writes `deed` down beside itself, in
+    /// its own transaction, so that whatever happens next the act is known.
+    fn acting(&self, deed: Deed) -> Arc<dyn Store>;
+
+    /// The acts that were done and may not be in the audit log yet, in the order of their doing.
+    fn unrecorded(&self) -> Result<Vec<Unrecorded>, StoreError>;
+
+    /// Forgets acts that are in the audit log now. One that is not there is no error: somebody else was first.
+    fn forget_recorded(&self, ids: &[String]) -> Result<(), StoreError>;
+
     /// A number that differs when anything that the inventory shows was changed, by any process. Cheap enough to ask
     /// several times a second.
     fn change_counter(&self) -> Result<u64, StoreError>;
@@ -72,8 +85,14 @@ pub trait Store: Send + Sync + Debug {
     /// `rewrapped` is not all of it, because something was added since it was read.
     fn replace_master(&self, record: &MasterRecord, rewrapped: SealedContents, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Adds a credential with its first version and its shares. Fails with [`StoreError::NameTaken`].
-    fn add_credential(&self, credential: &Credential, at: i64) -> Result<Receipt, StoreError>;
+    /// Adds a credential with its first version and its shares; its value is to be replaced after `rotate_every` seconds. Fails
+    /// with [`StoreError::NameTaken`].
+    fn add_credential(
+        &self,
+        credential: &Credential,
+        rotate_every: Option<i64>,
+        at: i64,
+    ) -> Result<Receipt, StoreError>;
 
     /// Adds a version and makes it current; until `overlap_until`, the one that it replaces may help out. `number` must be one more than the highest so far, as the value is sealed for
     /// its number: else [`StoreError::Moved`]. Fails with [`StoreError::Unknown`].
@@ -101,8 +120,8 @@ pub trait Store: Send + Sync + Debug {
     /// name was given again, [`StoreError::Destroyed`] when its value is gone.
     fn restore_credential(&self, id: &CredentialId, at: i64) -> Result<Receipt, StoreError>;
 
-    /// Destroys the values of credentials deleted before `deleted_before`; returns how many versions were destroyed.
-    fn purge(&self, deleted_before: i64, at: i64) -> Result<u64, StoreError>;
+    /// Destroys the values of credentials deleted before `deleted_before`; a receipt for each that had one.
+    fn purge(&self, deleted_before: i64, at: i64) -> Result<Vec<Receipt>, StoreError>;
 
     /// Notes what a try of a credential at its service said. Not a change that others follow.
     fn note_verified(&self, id: &CredentialId, verified: &Verified) -> Result<(), StoreError>;

@@ -120,6 +120,8 @@ pub struct Receipt {
     pub version: Option<u32>,
     /// The other side of it, as `kind:identifier`: with whom it was shared, who became a member, who got what was left.
     pub with: Option<String>,
+    /// What else the audit says of it.
+    pub details: Vec<(String, String)>,
     /// When, in Unix seconds.
     pub at: i64,
 }

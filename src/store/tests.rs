@@ -52,6 +52,7 @@ contract_for_sqlite!(
     a_service_stays_while_a_living_key_is_for_it,
     passes_come_and_go_with_their_users,
     every_change_moves_the_counter,
+    an_act_is_written_down_with_its_change_and_with_no_other,
     the_first_master_key_stays_until_everything_is_under_the_next,
 );
 
@@ -167,7 +168,7 @@ fn a_change_by_one_process_is_seen_by_another_at_once() {
     let (one, two) = (Sqlite::open(&path).unwrap(), Sqlite::open(&path).unwrap());
     adopt(&one);
     let before = two.change_counter().unwrap();
-    one.add_credential(&credential("c1", "main", LOCAL), 1).unwrap();
+    one.add_credential(&credential("c1", "main", LOCAL), None, 1).unwrap();
     assert_ne!(two.change_counter().unwrap(), before);
     assert_eq!(two.inventory().unwrap().credentials.len(), 1);
 }
@@ -183,7 +184,7 @@ fn many_writers_in_two_processes_lose_nothing() {
             scope.spawn(move || {
                 for i in 0..15 {
                     let id = format!("c{thread}-{i}");
-                    store.add_credential(&credential(&id, &id, LOCAL), 1).unwrap();
+                    store.add_credential(&credential(&id, &id, LOCAL), None, 1).unwrap();
                 }
             });
         }
@@ -201,7 +202,7 @@ fn a_full_store_reports_it_and_stays_whole() {
     let mut added = 0;
     let error = loop {
         let id = format!("c{added}");
-        match store.add_credential(&credential(&id, &id, LOCAL), 1) {
+        match store.add_credential(&credential(&id, &id, LOCAL), None, 1) {
             Ok(_) => added += 1,
             Err(error) => break error,
         }
@@ -211,7 +212,7 @@ fn a_full_store_reports_it_and_stays_whole() {
     assert_eq!(store.inventory().unwrap().credentials.len(), added);
     store.check_integrity().unwrap();
     store.limit_pages(1_000_000);
-    store.add_credential(&credential("after", "after", LOCAL), 1).unwrap();
+    store.add_credential(&credential("after", "after", LOCAL), None, 1).unwrap();
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn a_damaged_store_is_reported_not_trusted() {
     adopt(&store);
     for i in 0..200 {
         let id = format!("c{i}");
-        store.add_credential(&credential(&id, &id, LOCAL), 1).unwrap();
+        store.add_credential(&credential(&id, &id, LOCAL), None, 1).unwrap();
     }
     drop(store);
     let mut bytes = fs::read(&path).unwrap();
@@ -240,14 +241,14 @@ fn destroyed_values_leave_no_bytes_in_any_file() {
     let mut given = credential("c1", "main", LOCAL);
     let canary = b"ciphertext-canary-4711".to_vec();
     given.sealed = Some(Arc::new(Sealed { fields: [(name("key"), canary.clone().into())].into(), ..sealed(1, 1) }));
-    store.add_credential(&given, 1).unwrap();
+    store.add_credential(&given, None, 1).unwrap();
     store.delete_credential(&given.id, 2).unwrap();
     let found = |path: &Path| {
         let folder = fs::read_dir(path.parent().unwrap()).unwrap();
         folder.flatten().any(|file| fs::read(file.path()).unwrap().windows(canary.len()).any(|w| w == canary))
     };
     assert!(found(&path));
-    assert_eq!(store.purge(3, 3).unwrap(), 1);
+    assert_eq!(store.purge(3, 3).unwrap().len(), 1);
     assert!(!found(&path));
 }
 

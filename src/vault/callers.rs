@@ -31,14 +31,13 @@ impl Vault {
         Ok((caller, token, receipt))
     }
 
-    /// Gives a caller another token. The former goes on for `overlap` seconds, or is worth nothing from now on; one that was
-    /// former already is.
+    /// Gives a caller another token. The former goes on until `until` (Unix seconds), or is worth nothing from now on; one that
+    /// was former already is.
     ///
     /// # Errors
     /// When there is no such caller, or the store fails.
-    pub fn rotate_caller(&self, id: &CallerId, overlap: Option<i64>) -> Result<(Token, Receipt), VaultError> {
+    pub fn rotate_caller(&self, id: &CallerId, until: Option<i64>) -> Result<(Token, Receipt), VaultError> {
         let token = Token::fresh().map_err(VaultError::Crypto)?;
-        let until = overlap.map(|seconds| self.now().saturating_add(seconds));
         let receipt = self.store.rotate_caller(id, token.digest(), until, self.now())?;
         Ok((token, receipt))
     }

@@ -32,6 +32,8 @@ pub struct NewCredential {
     pub expires: Option<i64>,
     /// With whom it is shared from the start.
     pub shares: Vec<Shared>,
+    /// After how many seconds a value is to be replaced.
+    pub rotate_every: Option<i64>,
 }
 
 impl Vault {
@@ -56,7 +58,7 @@ impl Vault {
         };
         let sealed = self.seal(&credential.name, &context(&credential), fields)?;
         credential.sealed = Some(Arc::new(sealed));
-        let receipt = self.store.add_credential(&credential, self.now())?;
+        let receipt = self.store.add_credential(&credential, new.rotate_every, self.now())?;
         Ok((credential, receipt))
     }
 
@@ -131,12 +133,11 @@ impl Vault {
         Ok(self.store.restore_credential(id, self.now())?)
     }
 
-    /// Destroys the values of credentials that were deleted more than [`KEPT_AFTER_DELETION`] ago; returns how many
-    /// versions were destroyed.
+    /// Destroys the values of credentials that were deleted more than [`KEPT_AFTER_DELETION`] ago; a receipt for each.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn purge(&self) -> Result<u64, VaultError> {
+    pub fn purge(&self) -> Result<Vec<Receipt>, VaultError> {
         let now = self.now();
         Ok(self.store.purge(now.saturating_sub(KEPT_AFTER_DELETION), now)?)
     }

@@ -25,7 +25,7 @@ use crate::domain::{Clock, Credential, Fields, Sealed, Secret};
 use crate::gate::Permit;
 use crate::keys::MasterKeySource;
 use crate::seal::{self, MasterKey, Opener, SealContext};
-use crate::store::{Inventory, LabelledValue, SealedVersion, Store};
+use crate::store::{Deed, Inventory, LabelledValue, SealedVersion, Store};
 
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
@@ -40,7 +40,7 @@ pub const KEPT_AFTER_DELETION: i64 = 7 * 24 * 60 * 60;
 /// The keeper of secrets. Cheap to share behind an `Arc`; safe to use from any thread.
 pub struct Vault {
     store: Arc<dyn Store>,
-    masters: ArcSwap<Masters>,
+    masters: Arc<ArcSwap<Masters>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -88,7 +88,14 @@ impl Vault {
     /// When the key cannot be had, or is not the one that the store was sealed with, or the store fails.
     pub fn open(store: Arc<dyn Store>, source: &MasterKeySource, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
         let current = Arc::new(master::unlock(&*store, source, seconds(&*clock))?);
-        Ok(Self { store, masters: ArcSwap::from_pointee(Masters { current, former: None }), clock })
+        let masters = Arc::new(ArcSwap::from_pointee(Masters { current, former: None }));
+        Ok(Self { store, masters, clock })
+    }
+
+    /// The same vault for one act: the change that is made through it, and no second one, writes `deed` down beside itself.
+    #[must_use]
+    pub fn acting(&self, deed: Deed) -> Self {
+        Self { store: self.store.acting(deed), masters: Arc::clone(&self.masters), clock: Arc::clone(&self.clock) }
     }
 
     /// Opens the value of an admitted request's credential: the only way to a secret on the request path. Touches memory
@@ -189,7 +196,10 @@ impl Vault {
     }
 
     /// An identifier that nothing else has: UUID version 7 (RFC 9562), so that rows stand in the order of their making.
-    fn fresh_id(&self) -> Result<String, VaultError> {
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn fresh_id(&self) -> Result<String, VaultError> {
         let millis = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
         let random = random::bytes::<10>().map_err(VaultError::Crypto)?;
         Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())

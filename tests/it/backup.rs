@@ -1,13 +1,6 @@
 //! Backups through the real program: made while it serves, read back, restored whole or not at all.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -160,44 +153,4 @@ fn no_file_is_left_when_there_is_no_room_for_the_backup() {
     assert_eq!(left_in(world.dir()), before);
     sidekey(&world, "backup one.tar");
     sidekey(&world, "audit verify");
-}
-
-/// How often the test below kills; more when the environment says so.
-fn rounds() -> u64 {
-    std::env::var("SIDEKEY_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
-}
-
-#[test]
-fn a_restore_that_is_killed_at_any_moment_is_done_whole_or_not_at_all() {
-    let (world, _upstream) = billing();
-    let world = world.key("billing", "only-in-the-backup", "x");
-    sidekey(&world, "backup one.tar");
-    sidekey(&world, "key delete only-in-the-backup --yes");
-    sidekey(&world, "backup two.tar");
-    let shown = |world: &World| sidekey(world, "key list --json").contains("only-in-the-backup");
-    let mut restored = 0;
-    for round in 0..rounds() {
-        let was = shown(&world);
-        let file = if was { "two.tar" } else { "one.tar" };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sidekey"))
-            .args(["restore", file, "--replace"])
-            .current_dir(world.dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Spread over the whole act, which takes some tens of milliseconds.
-        thread::sleep(Duration::from_millis(20 + round * 37 % 160));
-        let _ = child.kill();
-        let acknowledged = child.wait().unwrap().success();
-        let now = shown(&world);
-        assert!(now != was || !acknowledged, "round {round}: what was acknowledged is not there");
-        sidekey(&world, "audit verify");
-        let acts = sidekey(&world, "audit tail");
-        assert_eq!(now != was, acts.lines().last().unwrap().contains("backup.restore"), "round {round}: half a state");
-        sidekey(&world, &format!("backup check-{round}.tar"));
-        fs::remove_file(world.path(&format!("check-{round}.tar"))).unwrap();
-        restored += u32::from(now != was);
-    }
-    println!("{restored} of {} restores counted", rounds());
 }

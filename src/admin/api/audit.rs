@@ -88,6 +88,8 @@ struct AuditEntry {
     code: Option<String>,
     /// What was done, such as `key.add`.
     act: Option<String>,
+    /// Tells an act that changed the store from every other.
+    id: Option<String>,
     /// Who did it.
     actor: Option<String>,
     /// The name of what it was done to.

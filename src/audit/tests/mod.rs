@@ -69,7 +69,15 @@ impl Names {
 
 fn act(object: &str) -> Act<'_> {
     let time = Duration::from_secs(1_700_000_000);
-    Act { time, actor: "os:ann", act: "key.add", object, object_id: Some("c-1"), details: &[("service", "stripe")] }
+    Act {
+        id: None,
+        time,
+        actor: "os:ann",
+        act: "key.add",
+        object,
+        object_id: Some("c-1"),
+        details: &[("service", "stripe")],
+    }
 }
 
 fn records(dir: &Path) -> Vec<Record> {
@@ -277,6 +285,32 @@ fn a_chain_goes_on_after_it_was_closed() {
         assert_eq!(sound(dir.path()).entries, round);
     }
     assert!(sound(dir.path()).segments >= 2);
+}
+
+#[test]
+fn an_act_with_an_identifier_is_appended_once_however_often_it_is_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (Log::open(dir.path()).unwrap(), Log::open(dir.path()).unwrap());
+    let (first, second) =
+        (Act { id: Some("a-1"), ..act("x") }, Act { id: Some("a-2"), act: "key.\"odd\"", ..act("y") });
+    let before = one.end();
+    one.append_act(&act("z")).unwrap();
+    one.append_missing(&[first], before).unwrap();
+    other.append_missing(&[first, second], before).unwrap();
+    one.append_missing(&[second], before).unwrap();
+    let middle = Place { offset: before.offset + 7, ..before };
+    other.append_missing(&[first, second], middle).unwrap();
+    let beyond = Place { segment: 9, offset: 0 };
+    let act_of = |record: Record| match record.line {
+        Recorded::Act(act) => Some((act.id, act.act)),
+        _ => None,
+    };
+    let told: Vec<_> = records(dir.path()).into_iter().filter_map(act_of).collect();
+    let odd = "key.\"odd\"".to_owned();
+    let expected = [(None, "key.add".to_owned()), (Some("a-1".into()), "key.add".into()), (Some("a-2".into()), odd)];
+    assert_eq!(told, expected);
+    one.append_missing(&[first], beyond).unwrap();
+    assert_eq!(sound(dir.path()).entries, 4, "a log that was replaced by a shorter one takes it again");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use crate::audit::Filter;
 use crate::domain::Code;
-use crate::operations::{audit_folder, finish_restore};
+use crate::operations::{audit_folder, finish_restore, record_left};
 
 use super::failure::wrong_use;
 use super::moment;
@@ -94,6 +94,9 @@ fn past(text: &str, now: i64) -> anyhow::Result<Duration> {
 fn folder(session: &mut Session) -> anyhow::Result<Option<PathBuf>> {
     let config = session.load()?.config;
     finish_restore(&config)?;
+    if let Err(error) = record_left(&config) {
+        session.screen.note(format!("What was done last may be missing here: {error}."))?;
+    }
     let folder = audit_folder(&config);
     if folder.exists() {
         return Ok(Some(folder));

@@ -136,7 +136,7 @@ impl Operations {
         let file = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let master = if view.holds_master_key { "included" } else { "not included" };
         let details = [("master_key", master), ("audit_head", view.audit_head.as_str())];
-        pen.record("backup.make", &receipt(Act::BackedUp, file, self.now()), &details)?;
+        pen.note("backup.make", &receipt(Act::BackedUp, file, self.now()), &details)?;
         Ok(view)
     }
 
@@ -180,5 +180,5 @@ fn check(work: &Folder, source: &MasterKeySource, archive: &Path) -> Result<Chec
 }
 
 fn receipt(act: Act, name: String, at: i64) -> Receipt {
-    Receipt { act, id: name.clone(), name, owner: None, version: None, with: None, at }
+    Receipt { act, id: name.clone(), name, owner: None, version: None, with: None, details: Vec::new(), at }
 }

@@ -119,6 +119,7 @@ fn record(work: &Folder, actor: &Actor, clock: &dyn Clock, from: &Path) -> Resul
     let log = Log::open(&work.path(AUDIT)).map_err(OperationError::Unwritable)?;
     let file = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let act = Act {
+        id: None,
         time: clock.wall(),
         actor: &actor.label(),
         act: "backup.restore",

@@ -7,7 +7,7 @@ use crate::domain::{Bounds, Credential, Environment, Fields, Name, Share, Shared
 use crate::operations::view::moment;
 use crate::operations::{Actor, OperationError, Operations, Party};
 use crate::store::{CredentialEdit, StoreError};
-use crate::vault::VaultError;
+use crate::vault::{Vault, VaultError};
 
 use super::{KeyRef, KeyView};
 
@@ -59,11 +59,10 @@ impl Operations {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
         let until = overlap.map(|overlap| self.now().saturating_add(in_seconds(overlap)));
-        let (_, receipt) = self.vault.rotate_overlapping(&credential.id, fields, until)?;
-        let until = until.map(|until| moment(until).to_string());
+        let in_words = until.map(|until| moment(until).to_string());
         let mut details = vec![("service", credential.service.as_str())];
-        details.extend(until.as_deref().map(|until| ("overlap_until", until)));
-        pen.record("key.rotate", &receipt, &details)?;
+        details.extend(in_words.as_deref().map(|until| ("overlap_until", until)));
+        pen.act("key.rotate", &details, |vault| vault.rotate_overlapping(&credential.id, fields, until))?;
         self.whole_view(&credential.id)
     }
 
@@ -75,8 +74,8 @@ impl Operations {
     pub fn roll_back_key(&self, actor: &Actor, which: &KeyRef) -> Result<KeyView, OperationError> {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
-        let (_, receipt) = self.vault.rollback(&credential.id)?;
-        pen.record("key.rollback", &receipt, &[("service", credential.service.as_str())])?;
+        let details = [("service", credential.service.as_str())];
+        pen.act("key.rollback", &details, |vault| vault.rollback(&credential.id))?;
         self.whole_view(&credential.id)
     }
 
@@ -111,9 +110,8 @@ impl Operations {
             verify_every.map(|every| ("verify_every", every.map_or_else(|| "never".to_owned(), |s| format!("{s}s")))),
         );
         let edit = CredentialEdit { name, environment, expires, rotate_every, verify_every };
-        let receipt = self.vault.edit(&credential.id, &edit)?;
         let details: Vec<_> = details.iter().map(|(what, text)| (*what, text.as_str())).collect();
-        pen.record("key.edit", &receipt, &details)?;
+        pen.act("key.edit", &details, |vault| vault.edit(&credential.id, &edit))?;
         self.whole_view(&credential.id)
     }
 
@@ -134,10 +132,10 @@ impl Operations {
         let in_words = bounds.to_string();
         let bounds = (!bounds.is_open()).then(|| Arc::new(bounds.clone()));
         for (party, with) in self.shares_with(parties)? {
-            let receipt = self.vault.share(&credential.id, &Shared { with, bounds: bounds.clone() })?;
+            let shared = Shared { with, bounds: bounds.clone() };
             let mut details = details_of_share(&credential, &party).to_vec();
             details.extend(bounds.is_some().then_some(("for", in_words.as_str())));
-            pen.record("key.share", &receipt, &details)?;
+            pen.act("key.share", &details, |vault| vault.share(&credential.id, &shared))?;
         }
         self.whole_view(&credential.id)
     }
@@ -151,13 +149,15 @@ impl Operations {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
         for (party, share) in self.shares_with(parties)? {
-            let receipt = self.vault.unshare(&credential.id, &share).map_err(|error| match error {
-                VaultError::Store(StoreError::Unknown { what: "share", .. }) => {
-                    OperationError::unknown("share", format!("{} with {party}", credential.name))
-                }
-                other => other.into(),
-            })?;
-            pen.record("key.unshare", &receipt, &details_of_share(&credential, &party))?;
+            let unshare = |vault: &Vault| {
+                vault.unshare(&credential.id, &share).map_err(|error| match error {
+                    VaultError::Store(StoreError::Unknown { what: "share", .. }) => {
+                        OperationError::unknown("share", format!("{} with {party}", credential.name))
+                    }
+                    other => other.into(),
+                })
+            };
+            pen.act("key.unshare", &details_of_share(&credential, &party), unshare)?;
         }
         self.whole_view(&credential.id)
     }
@@ -173,8 +173,8 @@ impl Operations {
     pub fn delete_key(&self, actor: &Actor, which: &KeyRef) -> Result<(), OperationError> {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
-        let receipt = self.vault.delete(&credential.id)?;
-        pen.record("key.delete", &receipt, &[("service", credential.service.as_str())])
+        let details = [("service", credential.service.as_str())];
+        pen.act("key.delete", &details, |vault| vault.delete(&credential.id)).map(drop)
     }
 
     /// The key that is meant, when `actor` may change it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::{Environment, Fields, Name, Service, User, Variable};
 use crate::inject::Plan;
 use crate::operations::{Actor, OperationError, Operations};
-use crate::store::{CredentialEdit, CredentialFilter, StoreError};
+use crate::store::{CredentialFilter, StoreError};
 use crate::vault::NewCredential;
 
 use super::KeyView;
@@ -34,7 +34,6 @@ pub struct KeyDraft {
     service: Service,
     owner: User,
     new: NewCredential,
-    rotate_every: Option<Duration>,
 }
 
 impl KeyDraft {
@@ -45,7 +44,7 @@ impl KeyDraft {
 
     /// Has its owner reminded of a new value after so long.
     pub fn remind_after(&mut self, every: Duration) {
-        self.rotate_every = Some(every);
+        self.new.rotate_every = Some(in_seconds(every));
     }
 
     /// The variables that are pinned so far.
@@ -102,8 +101,9 @@ impl Operations {
             variables: BTreeMap::new(),
             expires: new.expires,
             shares: Vec::new(),
+            rotate_every: None,
         };
-        Ok(KeyDraft { service, owner, new, rotate_every: None })
+        Ok(KeyDraft { service, owner, new })
     }
 
     /// Seals `fields` and adds the key.
@@ -115,16 +115,10 @@ impl Operations {
         let pen = self.pen(actor)?;
         let variables = std::mem::take(&mut draft.new.variables);
         draft.pin(variables)?;
-        let (credential, receipt) = self.vault.add(draft.new, fields)?;
         let mut details = vec![("service", draft.service.name.as_str()), ("owner", draft.owner.name.as_str())];
-        let every = draft.rotate_every.map(in_seconds);
-        if every.is_some() {
-            let edit = CredentialEdit { rotate_every: Some(every), ..CredentialEdit::default() };
-            self.vault.edit(&credential.id, &edit)?;
-        }
-        let every = every.map(in_days);
+        let every = draft.new.rotate_every.map(in_days);
         details.extend(every.as_deref().map(|every| ("rotate_every", every)));
-        pen.record("key.add", &receipt, &details)?;
+        let (credential, _) = pen.act("key.add", &details, |vault| vault.add(draft.new, fields))?;
         self.whole_view(&credential.id)
     }
 

@@ -1,10 +1,9 @@
 //! The end of a key: deleted, wanted back, destroyed.
 
 use crate::domain::Credential;
-use crate::operations::view::moment;
 use crate::operations::{Actor, OperationError, Operations};
 use crate::store::{Act, CredentialFilter, ListedCredential, Receipt};
-use crate::vault::KEPT_AFTER_DELETION;
+use crate::vault::{KEPT_AFTER_DELETION, Vault};
 
 use super::{KeyFilter, KeyRef, KeyState, KeyView, Sight, unknown};
 
@@ -36,8 +35,8 @@ impl Operations {
         if self.declared(&credential.name).is_some() {
             return Err(OperationError::TakenByDeclared(credential.name));
         }
-        let receipt = self.vault.restore(&credential.id)?;
-        pen.record("key.restore", &receipt, &[("service", credential.service.as_str())])?;
+        let details = [("service", credential.service.as_str())];
+        pen.act("key.restore", &details, |vault| vault.restore(&credential.id))?;
         self.whole_view(&credential.id)
     }
 
@@ -50,19 +49,11 @@ impl Operations {
         actor.must_administer()?;
         let until = self.now().saturating_sub(KEPT_AFTER_DELETION);
         let deleted = CredentialFilter { deleted: true, ..CredentialFilter::default() };
-        let mut due = self.restorable(actor, &deleted)?;
-        due.retain(|listed| listed.deleted_at.is_some_and(|at| at < until));
-        if due.is_empty() {
+        let due = self.restorable(actor, &deleted)?;
+        if !due.iter().any(|listed| listed.deleted_at.is_some_and(|at| at < until)) {
             return Ok(0);
         }
-        let pen = self.pen(actor)?;
-        self.vault.purge()?;
-        for listed in &due {
-            let deleted_at = listed.deleted_at.map(|at| moment(at).to_string()).unwrap_or_default();
-            let details = [("service", listed.credential.service.as_str()), ("deleted_at", &deleted_at)];
-            pen.record("key.destroy", &self.receipt(Act::CredentialDestroyed, &listed.credential), &details)?;
-        }
-        Ok(due.len())
+        Ok(self.pen(actor)?.act("key.destroy", &[], Vault::purge)?.len())
     }
 
     /// Writes down that a key came into a state in which it needs somebody.
@@ -74,7 +65,7 @@ impl Operations {
         let (listed, _) = self.find_key(actor, which, &self.names()?)?;
         let details =
             [("service", listed.credential.service.as_str()), ("state", KeyState::of(&listed, self.now()).as_str())];
-        pen.record("key.state", &self.receipt(Act::CredentialStateChanged, &listed.credential), &details)
+        pen.note("key.state", &self.receipt(Act::CredentialStateChanged, &listed.credential), &details)
     }
 
     /// The deleted keys that still have a value and that `actor` may change.
@@ -115,6 +106,7 @@ impl Operations {
             owner: Some(credential.owner.clone()),
             version: Some(credential.version),
             with: None,
+            details: Vec::new(),
             at: self.now(),
         }
     }

@@ -245,7 +245,7 @@ impl Operations {
         let mut details =
             vec![("service", service.name.as_str()), ("value", value), ("verdict", verification.verdict.as_str())];
         details.extend(status.as_deref().map(|status| ("status", status)));
-        pen.record("key.verify", &self.receipt(Act::CredentialVerified, credential), &details)?;
+        pen.note("key.verify", &self.receipt(Act::CredentialVerified, credential), &details)?;
         Ok(verification)
     }
 }

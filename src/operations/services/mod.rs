@@ -15,6 +15,7 @@ use crate::domain::{Name, Service, ServiceName};
 use crate::record::{self, ServiceRecord, nearest};
 use crate::store::{InUse, StoreError};
 use crate::upstream::{Approach, TlsConfigs};
+use crate::vault::Vault;
 
 use super::{Actor, OperationError, Operations};
 
@@ -144,8 +145,9 @@ impl Operations {
     ) -> Result<ServiceChange, OperationError> {
         let pen = self.pen(actor)?;
         let change = self.agreed(actor, name, record, consent)?;
-        let receipt = self.vault.add_service(name, &record::to_toml(record))?;
-        pen.record("service.add", &receipt, &[("base_url", &base_url(&change.entry)), ("keys", &names(record))])?;
+        let (base_url, keys) = (base_url(&change.entry), names(record));
+        let add = |vault: &Vault| vault.add_service(name, &record::to_toml(record));
+        pen.act("service.add", &[("base_url", &base_url), ("keys", &keys)], add)?;
         self.look_at_services()?;
         Ok(change)
     }
@@ -164,8 +166,9 @@ impl Operations {
     ) -> Result<ServiceChange, OperationError> {
         let pen = self.pen(actor)?;
         let change = self.agreed(actor, name, record, consent)?;
-        let receipt = self.vault.change_service(name, former, &record::to_toml(record))?;
-        pen.record("service.edit", &receipt, &[("base_url", &base_url(&change.entry)), ("keys", &names(record))])?;
+        let (base_url, keys) = (base_url(&change.entry), names(record));
+        let edit = |vault: &Vault| vault.change_service(name, former, &record::to_toml(record));
+        pen.act("service.edit", &[("base_url", &base_url), ("keys", &keys)], edit)?;
         self.look_at_services()?;
         Ok(change)
     }
@@ -180,8 +183,7 @@ impl Operations {
         refuse_without(consent, name, &concerned)?;
         let pen = self.pen(actor)?;
         let in_use = if concerned.is_empty() { InUse::Refuse } else { InUse::Accept };
-        let receipt = self.vault.delete_service(name, in_use)?;
-        pen.record("service.delete", &receipt, &[])?;
+        pen.act("service.delete", &[], |vault| vault.delete_service(name, in_use))?;
         self.look_at_services()
     }
 

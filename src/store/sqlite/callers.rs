@@ -117,5 +117,5 @@ fn receipt(connection: &Connection, act: Act, id: &CallerId, at: i64) -> Result<
     let name = require(connection, "caller", id.as_str())?;
     let owner: String = connection.query_row("SELECT owner FROM callers WHERE id = ?1", [id.as_str()], |r| r.get(0))?;
     let owner = Some(UserId::new(&owner));
-    Ok(Receipt { act, id: id.to_string(), name, owner, version: None, with: None, at })
+    Ok(Receipt { act, id: id.to_string(), name, owner, version: None, with: None, details: Vec::new(), at })
 }

@@ -18,18 +18,24 @@ struct Row {
 impl Row {
     fn receipt(self, act: Act, at: i64) -> Receipt {
         let (id, version) = (self.id.to_string(), Some(self.current));
-        Receipt { act, id, name: self.name, owner: Some(self.owner), version, with: None, at }
+        Receipt { act, id, name: self.name, owner: Some(self.owner), version, with: None, details: Vec::new(), at }
     }
 }
 
-pub(super) fn add(transaction: &Transaction<'_>, credential: &Credential, at: i64) -> Result<Receipt, StoreError> {
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    credential: &Credential,
+    rotate_every: Option<i64>,
+    at: i64,
+) -> Result<Receipt, StoreError> {
     let name = credential.name.as_str();
     let sealed = credential.sealed.as_ref().ok_or_else(|| StoreError::Unsealed(name.to_owned()))?;
     people::require(transaction, "user", credential.owner.as_str())?;
     refuse_taken(transaction, credential.owner.as_str(), name)?;
     transaction.execute(
-        "INSERT INTO credentials (id, name, owner, service, environment, variables, expires_at, created_at, current)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO credentials (id, name, owner, service, environment, variables, expires_at, created_at, current,
+             rotate_every)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             credential.id.as_str(),
             name,
@@ -40,6 +46,7 @@ pub(super) fn add(transaction: &Transaction<'_>, credential: &Credential, at: i6
             credential.expires,
             at,
             credential.version,
+            rotate_every,
         ],
     )?;
     insert_version(transaction, &credential.id, credential.version, None, sealed, at)?;
@@ -140,13 +147,26 @@ pub(super) fn restore(transaction: &Transaction<'_>, id: &CredentialId, at: i64)
     Ok(row.receipt(Act::CredentialRestored, at))
 }
 
-pub(super) fn purge(transaction: &Transaction<'_>, deleted_before: i64, at: i64) -> Result<u64, StoreError> {
-    let destroyed = transaction.execute(
+pub(super) fn purge(transaction: &Transaction<'_>, deleted_before: i64, at: i64) -> Result<Vec<Receipt>, StoreError> {
+    let mut due = transaction.prepare(
+        "SELECT id, name, owner, current, service, deleted_at FROM credentials c WHERE deleted_at < ?1
+         AND EXISTS (SELECT 1 FROM versions WHERE credential = c.id AND destroyed_at IS NULL) ORDER BY deleted_at, id",
+    )?;
+    let due = due
+        .query_and_then([deleted_before], |r| {
+            let (id, owner) = (codec::credential_id(r, 0)?, codec::user_id(r, 2)?);
+            let row = Row { id, name: r.get(1)?, owner, current: codec::number(r.get(3)?)? };
+            let deleted_at = jiff::Timestamp::from_second(r.get(5)?).unwrap_or_default().to_string();
+            let details = vec![("service".to_owned(), r.get(4)?), ("deleted_at".to_owned(), deleted_at)];
+            Ok(Receipt { details, ..row.receipt(Act::CredentialDestroyed, at) })
+        })?
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    transaction.execute(
         "UPDATE versions SET master = NULL, wrapped_key = NULL, fields = NULL, destroyed_at = ?2
          WHERE destroyed_at IS NULL AND credential IN (SELECT id FROM credentials WHERE deleted_at < ?1)",
         params![deleted_before, at],
     )?;
-    Ok(destroyed as u64)
+    Ok(due)
 }
 
 pub(super) fn share(

@@ -84,7 +84,16 @@ pub(super) fn replace(
     }
     transaction.execute("DELETE FROM master_keys WHERE id <> ?1", [record.id])?;
     let (id, name) = (record.id.to_string(), format!("master key {}", record.id));
-    Ok(Receipt { act: Act::MasterRotated, id, name, owner: None, version: Some(record.id), with: None, at })
+    Ok(Receipt {
+        act: Act::MasterRotated,
+        id,
+        name,
+        owner: None,
+        version: Some(record.id),
+        with: None,
+        details: Vec::new(),
+        at,
+    })
 }
 
 /// Refuses what was sealed by a process that does not know yet that the master key was rotated.

@@ -14,6 +14,7 @@ mod people;
 mod place;
 mod schema;
 mod services;
+mod unrecorded;
 mod worker;
 
 #[cfg(test)]
@@ -24,8 +25,7 @@ pub(super) use place::network;
 pub(super) use schema::NEWEST;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 #[cfg(test)]
 use rusqlite::Connection;
@@ -36,24 +36,23 @@ use crate::domain::{
 };
 
 use super::{
-    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, InUse, Inheritance, Inventory, LabelledValue,
-    ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Pass, Receipt, SealedContents, Store,
-    StoreError, StoredService, Verified,
+    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Deed, InUse, Inheritance, Inventory,
+    LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Pass, Receipt, SealedContents,
+    Store, StoreError, StoredService, Unrecorded, Verified,
 };
 
-use worker::Job;
+use worker::Worker;
 
 /// Earlier versions can corrupt a WAL database that several connections use.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// Work that may stand in the queue before askers wait for a place in it.
-const QUEUE: usize = 64;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
-    jobs: Option<mpsc::SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    worker: Arc<Worker>,
+    /// What the change that is made through this one is written down as.
+    deed: Option<Arc<Deed>>,
 }
 
 impl Sqlite {
@@ -68,13 +67,9 @@ impl Sqlite {
             return Err(StoreError::OldSqlite { found: rusqlite::version() });
         }
         place::prepare(path)?;
-        let connection = connect::connect(path)?;
-        let (jobs, work) = mpsc::sync_channel::<Job>(QUEUE);
-        let thread = thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || worker::serve(connection, &work))
+        let worker = Worker::start(connect::connect(path)?)
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { path: path.to_owned(), worker: Arc::new(worker), deed: None })
     }
 
     /// Takes the store at `path` out of use, for whoever is about to move it away: afterwards it is one file. False when it
@@ -102,6 +97,20 @@ impl Sqlite {
 }
 
 impl Store for Sqlite {
+    fn acting(&self, deed: Deed) -> Arc<dyn Store> {
+        let (path, worker) = (self.path.clone(), Arc::clone(&self.worker));
+        Arc::new(Self { path, worker, deed: Some(Arc::new(deed)) })
+    }
+
+    fn unrecorded(&self) -> Result<Vec<Unrecorded>, StoreError> {
+        self.read(|connection| unrecorded::all(connection))
+    }
+
+    fn forget_recorded(&self, ids: &[String]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write_unannounced(move |transaction| unrecorded::forget(transaction, &ids))
+    }
+
     fn change_counter(&self) -> Result<u64, StoreError> {
         self.read(|connection| inventory::change_counter(connection))
     }
@@ -138,9 +147,14 @@ impl Store for Sqlite {
         self.write(move |transaction| master::replace(transaction, &record, &rewrapped, at))
     }
 
-    fn add_credential(&self, credential: &Credential, at: i64) -> Result<Receipt, StoreError> {
+    fn add_credential(
+        &self,
+        credential: &Credential,
+        rotate_every: Option<i64>,
+        at: i64,
+    ) -> Result<Receipt, StoreError> {
         let credential = credential.clone();
-        self.write(move |transaction| credentials::add(transaction, &credential, at))
+        self.write(move |transaction| credentials::add(transaction, &credential, rotate_every, at))
     }
 
     fn rotate_credential(
@@ -180,10 +194,10 @@ impl Store for Sqlite {
         self.write(move |transaction| credentials::restore(transaction, &id, at))
     }
 
-    fn purge(&self, deleted_before: i64, at: i64) -> Result<u64, StoreError> {
+    fn purge(&self, deleted_before: i64, at: i64) -> Result<Vec<Receipt>, StoreError> {
         let destroyed =
             self.write_unannounced(move |transaction| credentials::purge(transaction, deleted_before, at))?;
-        if destroyed > 0 {
+        if !destroyed.is_empty() {
             // The values' pages still stand in the WAL until it is copied back and cut off.
             self.read(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))?;
         }

@@ -67,5 +67,5 @@ fn unknown(what: &'static str, which: &str) -> StoreError {
 
 fn receipt(act: Act, pass: &Pass, at: i64) -> Receipt {
     let (id, name, owner) = (pass.id.clone(), pass.name.to_string(), Some(pass.user.clone()));
-    Receipt { act, id, name, owner, version: None, with: None, at }
+    Receipt { act, id, name, owner, version: None, with: None, details: Vec::new(), at }
 }

@@ -24,7 +24,7 @@ pub(super) fn refuse_taken(connection: &Connection, what: &'static str, name: &s
 
 fn receipt(connection: &Connection, act: Act, what: &'static str, id: &str, at: i64) -> Result<Receipt, StoreError> {
     let name = require(connection, what, id)?;
-    Ok(Receipt { act, id: id.to_owned(), name, owner: None, version: None, with: None, at })
+    Ok(Receipt { act, id: id.to_owned(), name, owner: None, version: None, with: None, details: Vec::new(), at })
 }
 
 pub(super) fn add_user(transaction: &Transaction<'_>, user: &User, at: i64) -> Result<Receipt, StoreError> {

@@ -95,5 +95,14 @@ fn unknown(name: &ServiceName) -> StoreError {
 /// A service is known by its name, for ever.
 fn receipt(act: Act, name: &ServiceName, revision: u32, at: i64) -> Receipt {
     let text = name.to_string();
-    Receipt { act, id: text.clone(), name: text, owner: None, version: Some(revision), with: None, at }
+    Receipt {
+        act,
+        id: text.clone(),
+        name: text,
+        owner: None,
+        version: Some(revision),
+        with: None,
+        details: Vec::new(),
+        at,
+    }
 }

@@ -1,17 +1,38 @@
 //! The thread that owns the connection, and how others hand it work: it does one thing after the other.
 
-use std::sync::mpsc;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::super::StoreError;
 use super::Sqlite;
+use super::unrecorded::{self, Done};
+
+/// Work that may stand in the queue before askers wait for a place in it.
+const QUEUE: usize = 64;
 
 /// Work for the store's thread.
-pub(super) type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The store's thread, which ends with the last who can hand it work.
+#[derive(Debug)]
+pub(super) struct Worker {
+    jobs: Option<mpsc::SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+        let (jobs, work) = mpsc::sync_channel::<Job>(QUEUE);
+        let thread = thread::Builder::new().name("store".to_owned()).spawn(move || serve(connection, &work))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+}
 
 /// Works until nobody can hand in more.
-pub(super) fn serve(mut connection: Connection, work: &mpsc::Receiver<Job>) {
+fn serve(mut connection: Connection, work: &mpsc::Receiver<Job>) {
     while let Ok(job) = work.recv() {
         job(&mut connection);
     }
@@ -31,14 +52,14 @@ impl Sqlite {
             // Nobody waits any more only when the asker's thread ended; the work itself is done.
             let _ = reply.send(work(connection));
         });
-        self.jobs.as_ref().ok_or(StoreError::Stopped)?.send(job).map_err(|_| StoreError::Stopped)?;
+        self.worker.jobs.as_ref().ok_or(StoreError::Stopped)?.send(job).map_err(|_| StoreError::Stopped)?;
         answer.recv().map_err(|_| StoreError::Stopped)?
     }
 
     /// Runs `work` in one transaction that others will follow.
     pub(super) fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        T: Send + 'static,
+        T: Done + Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.write_unannounced(move |transaction| {
@@ -48,23 +69,28 @@ impl Sqlite {
         })
     }
 
-    /// Runs `work` in one transaction that nobody needs to follow.
+    /// Runs `work` in one transaction that nobody needs to follow. What it did is written down in the same one, when this is
+    /// the store of an act.
     pub(super) fn write_unannounced<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        T: Send + 'static,
+        T: Done + Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        let deed = self.deed.as_ref().map(Arc::clone);
         self.read(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Dropped without a commit, a transaction is rolled back.
             let done = work(&transaction)?;
+            if let Some(deed) = deed {
+                unrecorded::note(&transaction, &deed, done.receipts())?;
+            }
             transaction.commit()?;
             Ok(done)
         })
     }
 }
 
-impl Drop for Sqlite {
+impl Drop for Worker {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
