@@ -126,6 +126,14 @@ def built_binary(messages):
     return found
 
 
+def given_sidekey(path):
+    """The whole path of a binary that was named, since it is started from another folder. Raises Missing."""
+    found = Path(path).expanduser().resolve()
+    if not (found.is_file() and os.access(found, os.X_OK)):
+        raise Missing(f"--sidekey names no program: {found}")
+    return str(found)
+
+
 def provide(wanted, sidekey_path, tell):
     """({proxy: path}, {proxy: why it is left out}) for the wanted proxies."""
     install_from_debian([*wanted, *DEBIAN], tell)
@@ -135,7 +143,7 @@ def provide(wanted, sidekey_path, tell):
             if name == "envoy":
                 paths[name] = provide_envoy(tell)
             elif name == "sidekey":
-                paths[name] = sidekey_path or build_sidekey(tell)
+                paths[name] = given_sidekey(sidekey_path) if sidekey_path else build_sidekey(tell)
             else:
                 paths[name] = demand(name)
         except (Missing, OSError, subprocess.SubprocessError) as error:

@@ -190,6 +190,11 @@ class Configurations(unittest.TestCase):
                     '{"reason":"compiler-artifact","executable":"/t/release/sidekey"}\n'
                     '{"reason":"build-finished","success":true}\n')
         self.assertEqual(packages.built_binary(messages), "/t/release/sidekey")
+        here = os.path.relpath(sys.executable)
+        self.assertEqual(packages.given_sidekey(here), str(Path(sys.executable).resolve()))
+        for nothing in ("no/such/program", os.path.dirname(__file__)):
+            with self.assertRaises(packages.Missing):
+                packages.given_sidekey(nothing)
         self.assertIsNone(packages.built_binary(""))
 
     def test_instruction_counts_are_read_and_their_absence_too(self):

@@ -174,17 +174,15 @@ impl Observer {
 impl State {
     fn note(&mut self, activities: &[Activity], room: &mut usize) -> Result<Vec<Told>, LedgerError> {
         let now = now();
-        let mut all = Vec::new();
+        let mut events = Vec::new();
         for (activity, noted) in activities.iter().zip(self.ledger.add(activities)?) {
             let ledger = &self.ledger;
             let history = |hour: i64| ledger.same_hours_before(noted.pair, hour, VOLUME_DAYS);
-            let events = self.detector.observe(now, activity, &noted, history)?;
-            for event in events {
-                all.extend(self.ledger.raise(&event, *room - all.len())?);
-            }
+            events.extend(self.detector.observe(now, activity, &noted, history)?);
         }
-        *room -= all.len();
-        Ok(all)
+        let told = self.ledger.raise(&events, *room)?;
+        *room -= told.len();
+        Ok(told)
     }
 
     fn look(&mut self, room: &mut usize) -> Result<Vec<Told>, LedgerError> {
@@ -193,9 +191,8 @@ impl State {
         if now - self.looked >= MINUTE {
             self.looked = now;
             self.detector.forget(now);
-            for event in self.endings.iter().filter_map(|key| detect::ending(now, key)) {
-                all.extend(self.ledger.raise(&event, *room - all.len())?);
-            }
+            let ends: Vec<_> = self.endings.iter().filter_map(|key| detect::ending(now, key)).collect();
+            all.extend(self.ledger.raise(&ends, *room - all.len())?);
         }
         if now - self.pruned >= HOUR {
             self.pruned = now;

@@ -42,7 +42,7 @@ pub struct Observation {
     pub wait: Duration,
     /// How long the upstream took; zero when nothing was sent.
     pub upstream: Duration,
-    /// From the first byte to the end.
+    /// From the first byte to the end; zero for what has no length of its own, such as a tunnel.
     pub total: Duration,
 }
 
@@ -146,7 +146,9 @@ impl ServiceMetrics {
         add(&block.resends, u64::from(seen.resends));
         add(&block.bytes_in, seen.bytes_in);
         add(&block.bytes_out, seen.bytes_out);
-        block.total.observe(seen.total);
+        if !seen.total.is_zero() {
+            block.total.observe(seen.total);
+        }
         if !seen.upstream.is_zero() {
             block.upstream.observe(seen.upstream);
         }

@@ -274,7 +274,7 @@ impl Record {
                 bytes_out: self.downloaded,
                 wait: self.waited,
                 upstream,
-                total,
+                total: if self.is_tunnel() { Duration::ZERO } else { total },
             };
             entry.metrics.observe(core.index, &seen);
         }
@@ -283,6 +283,11 @@ impl Record {
         let path = mask_token(self.uri.path().get(self.rest..).unwrap_or(""));
         self.count(&path, uploaded, total);
         core.recorder.record(&self.entry(&path, uploaded, upstream, total));
+    }
+
+    /// Whether it took as long as two others had to say to each other, which tells nothing of the service.
+    fn is_tunnel(&self) -> bool {
+        self.status == 101 || (self.method == Method::CONNECT && self.status == 200)
     }
 
     fn entry<'a>(&'a self, path: &'a str, uploaded: u64, upstream: Duration, total: Duration) -> audit::Entry<'a> {

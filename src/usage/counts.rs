@@ -1,6 +1,8 @@
 //! What is counted of calls, and how counts add up. Everything is a sum, so that cores, minutes, hours and days are added in
 //! any order.
 
+use http::Method;
+
 use super::call::Call;
 use super::latency::{Latency, micros};
 use crate::domain::Code;
@@ -92,6 +94,7 @@ impl Counts {
             429 => self.throttled += 1,
             // How long a tunnel stood says nothing of the service, and neither does a client that left.
             0 | 101 => return,
+            _ if *call.method == Method::CONNECT => return,
             _ => {}
         }
         self.latency.observe(call.took);

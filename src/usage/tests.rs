@@ -82,19 +82,23 @@ fn calls_are_counted_by_what_became_of_them() {
         count(&Call { status: 429, code: Some(Code::RateLimited), attempts: 0, ..call });
         count(&Call { status: 502, code: Some(Code::UpstreamUnreachable), attempts: 3, ..call });
         count(&Call { wait: Duration::from_millis(3), method: &Method::POST, ..call });
+        count(&Call { method: &Method::CONNECT, took: Duration::from_secs(3600), ..call });
     });
     let Activity { who, minute, last, counts, endpoints, others } = one(&tallies);
     assert_eq!(who.credential.unwrap().1, name("main"));
     assert_eq!(who.caller.unwrap().0, CallerId::new("id-of-etl"));
     assert_eq!((minute, last), (i64::try_from(MINUTE).unwrap(), i64::try_from(MINUTE + 7).unwrap()));
-    assert_eq!(counts.answered, [1, 1, 2, 0, 3, 1]);
+    assert_eq!(counts.answered, [1, 1, 3, 0, 3, 1]);
     assert_eq!((counts.unauthorized, counts.forbidden, counts.throttled), (1, 1, 1));
     assert_eq!((counts.refused, counts.limited, counts.failed, counts.strangers), (1, 1, 1, 0));
-    assert_eq!((counts.calls(), counts.sent(), counts.errors(), counts.auth_failures()), (10, 9, 2, 2));
-    assert_eq!((counts.waits, counts.wait_us, counts.bytes_in, counts.bytes_out), (1, 3000, 100, 1000));
+    assert_eq!((counts.calls(), counts.sent(), counts.errors(), counts.auth_failures()), (11, 10, 2, 2));
+    assert_eq!((counts.waits, counts.wait_us, counts.bytes_in, counts.bytes_out), (1, 3000, 110, 1100));
     assert_eq!(counts.latency.count(), 6, "what sidekey answered, tunnels and clients that left have no latency");
     let shape = "/v1/charges/{…}".to_owned();
-    assert_eq!(endpoints, HashMap::from([(("GET", shape.clone()), 8), (("POST", shape), 1)]));
+    assert_eq!(
+        endpoints,
+        HashMap::from([(("GET", shape.clone()), 8), (("POST", shape.clone()), 1), (("CONNECT", shape), 1)])
+    );
     assert_eq!(others, 0);
 }
 

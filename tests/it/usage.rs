@@ -142,6 +142,8 @@ fn the_table_reads_well_and_is_plain_when_piped() {
     for wrong in [&["--since", "yesterday"][..], &["--by", "moon"]] {
         world.sidekey(["usage"].iter().chain(wrong).copied()).run().fails_with(2);
     }
+    let far = world.sidekey(["usage", "--since", "2000d"]).run().fails_with(2);
+    assert!(far.contains("kept for 730 days"), "{far}");
 }
 
 #[test]

@@ -21,8 +21,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
 }
 
 const DAY: i64 = 24 * 60 * 60;
-/// The furthest back: what is asked for before that is nothing but empty steps of a timeline.
-const MOST_DAYS: i64 = 400;
 
 /// What is summed up together.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -71,8 +69,8 @@ struct Wanted {
     /// Calls of this caller.
     #[param(value_type = Option<Name>)]
     caller: Option<Named>,
-    /// Since when; the last 24 hours unless given, the last 30 days by day. It may begin a little earlier, since whole minutes,
-    /// hours or days are counted.
+    /// Since when, at most 730 days ago, by hour 90; the last 24 hours unless given, the last 30 days by day. It may begin a
+    /// little earlier, since whole minutes, hours or days are counted.
     #[param(value_type = Option<jiff::Timestamp>)]
     since: Option<Moment>,
     /// By what the calls are summed up; `service` unless given.
@@ -90,7 +88,7 @@ async fn show_usage(admin: Shared, who: Who, Asked(wanted): Asked<Wanted>) -> An
     let by = UsageBy::from(wanted.by);
     let usual = if by == UsageBy::Day { 30 * DAY } else { DAY };
     let now = admin.now();
-    let since = wanted.since.map_or(now - usual, |at| at.0).clamp(now - MOST_DAYS * DAY, now);
+    let since = wanted.since.map_or(now - usual, |at| at.0);
     let query = UsageQuery {
         service: wanted.service.map(|name| name.0),
         key: wanted.key.map(|name| name.0),

@@ -32,8 +32,12 @@ pub(super) fn bar(value: u64, most: u64, width: usize, ink: Ink) -> String {
     }
 }
 
-/// A block for each value, as high as it is among them; a blank for nothing.
-pub(super) fn course(values: &[u64], ink: Ink) -> String {
+/// A block for each value, as high as it is among them; a blank for nothing. Where there are more values than `width`, each
+/// block is for several, all for as many but the last.
+pub(super) fn course(values: &[u64], width: usize, ink: Ink) -> String {
+    let together = values.len().div_ceil(width.max(1)).max(1);
+    let values: Vec<u64> =
+        values.chunks(together).map(|some| some.iter().fold(0_u64, |a, b| a.saturating_add(*b))).collect();
     let most = values.iter().max().copied().unwrap_or(0);
     let heights = if ink == Ink::Blocks { HEIGHTS } else { PLAIN_HEIGHTS };
     let height = |value: &u64| {
@@ -65,9 +69,19 @@ mod tests {
     #[test]
     fn a_course_is_as_long_as_its_values() {
         let values = [0, 1, 50, 100, 8];
-        assert_eq!(course(&values, Ink::Blocks), " ▁▄█▁");
-        assert_eq!(course(&values, Ink::Plain), " .=#.");
-        assert_eq!(course(&[0, 0], Ink::Blocks), "  ");
-        assert_eq!(course(&[], Ink::Plain), "");
+        assert_eq!(course(&values, 5, Ink::Blocks), " ▁▄█▁");
+        assert_eq!(course(&values, 80, Ink::Plain), " .=#.");
+        assert_eq!(course(&[0, 0], 2, Ink::Blocks), "  ");
+        assert_eq!(course(&[], 80, Ink::Plain), "");
+    }
+
+    #[test]
+    fn a_long_course_is_narrowed_to_its_width() {
+        assert_eq!(course(&[10, 0, 5, 5, 0, 0, 20], 4, Ink::Plain), "== #");
+        assert_eq!(course(&[1, 1, 1], 0, Ink::Plain), "#");
+        for length in [1, 95, 96, 97, 191, 192, 193, 730, 2161] {
+            let drawn = course(&vec![1; length], 96, Ink::Plain).len();
+            assert!(drawn <= 96 && (length < 96 || drawn > 48), "{length}: {drawn}");
+        }
     }
 }

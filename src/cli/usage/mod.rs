@@ -20,6 +20,9 @@ use figures::{bytes, count, share, time};
 
 /// How wide a bar is at most.
 const BAR: usize = 20;
+/// How wide the course of calls is at most, and at least, however narrow the terminal.
+const COURSE: usize = 96;
+const SHORTEST_COURSE: usize = 12;
 /// How many events are shown.
 const MOST_EVENTS: usize = 5;
 const HOUR: i64 = 60 * 60;
@@ -54,7 +57,7 @@ pub(super) struct Arguments {
     /// Only calls of this caller
     #[arg(long)]
     caller: Option<Name>,
-    /// Since when: a date, an RFC 3339 moment, or a duration before now; 24h, and 30d by day, unless given
+    /// Since when: a date, an RFC 3339 moment, or a duration before now, at most 730d, by hour 90d; 24h, and 30d by day, unless given
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// What is summed up together
@@ -150,7 +153,9 @@ fn summary(report: &UsageReport, by: UsageBy, ink: Ink, screen: &mut Screen) -> 
     // By hour and day, the table is the course.
     if !matches!(by, UsageBy::Hour | UsageBy::Day) {
         let calls: Vec<u64> = report.timeline.iter().map(|moment| moment.calls).collect();
-        line = format!("{line}   {}", chart::course(&calls, ink));
+        line.push_str("   ");
+        let left = screen.width.map_or(COURSE, |columns| usize::from(columns).saturating_sub(line.chars().count()));
+        line.push_str(&chart::course(&calls, left.clamp(SHORTEST_COURSE, COURSE), ink));
     }
     screen.say(line)?;
     let mut words = Vec::new();

@@ -20,6 +20,9 @@ pub use view::{EndpointView, UsageEvent, UsageItem, UsageItems, UsageMoment, Usa
 /// From so far back on, hours are summed and not minutes; from so far on, days and not hours. In seconds.
 const BY_MINUTES: i64 = 2 * 60 * 60;
 const BY_HOURS: i64 = 90 * 24 * 60 * 60;
+/// From so far back on nothing is known, and by hour nothing. In seconds.
+const KEPT: i64 = 730 * 24 * 60 * 60;
+const HOURS_KEPT: i64 = 90 * 24 * 60 * 60;
 /// The most points of a timeline of hours.
 const MOST_HOURS: i64 = 96 * 60 * 60;
 
@@ -93,6 +96,22 @@ impl UsageQuery {
         fits(&self.service, service) && fits(&self.key, key) && fits(&self.caller, caller)
     }
 
+    /// Refuses to begin where nothing is kept.
+    fn must_be_kept(&self, now: i64) -> Result<(), OperationError> {
+        let (most, of) = match self.by {
+            UsageBy::Hour => (HOURS_KEPT, "hours are kept for 90 days"),
+            _ => (KEPT, "usage is kept for 730 days"),
+        };
+        let why = match now.checked_sub(self.since) {
+            // The clock of whoever asks may be ahead a little.
+            Some(ago) if ago < -60 => "it lies in the future",
+            Some(ago) if ago <= most => return Ok(()),
+            _ => of,
+        };
+        let at = moment(self.since);
+        Err(OperationError::Invalid(format!("`since` cannot be {at}: {why}")))
+    }
+
     /// Which sums are read, and from when on.
     fn spans(&self, now: i64) -> (Span, i64) {
         let ago = now - self.since;
@@ -118,9 +137,10 @@ impl Operations {
     /// What `query` asks for. Nothing at all when nobody has called anything yet.
     ///
     /// # Errors
-    /// When the ledger or the store cannot be read.
+    /// When it begins before anything is kept or in the future, or the ledger or the store cannot be read.
     pub fn usage(&self, actor: &Actor, query: &UsageQuery) -> Result<UsageReport, OperationError> {
         let now = self.now();
+        query.must_be_kept(now)?;
         let (span, from) = query.spans(now);
         let mut report = UsageReport::empty(query.by, moment(from), moment(now));
         let Some(ledger) = self.ledger()? else { return Ok(report) };

@@ -107,6 +107,26 @@ fn calls(report: &UsageReport) -> Vec<u64> {
 }
 
 #[test]
+fn what_begins_before_anything_is_kept_or_in_the_future_is_refused() {
+    const DAYS: i64 = 24 * 60 * 60;
+    let house = House::new();
+    for (by, ago, says) in [
+        (UsageBy::Service, 730 * DAYS, None),
+        (UsageBy::Service, 730 * DAYS + 1, Some("kept for 730 days")),
+        (UsageBy::Day, i64::MAX, Some("kept for 730 days")),
+        (UsageBy::Hour, 90 * DAYS, None),
+        (UsageBy::Hour, 91 * DAYS, Some("kept for 90 days")),
+        (UsageBy::Service, -30, None),
+        (UsageBy::Service, -3600, Some("in the future")),
+    ] {
+        let query = UsageQuery { service: None, key: None, caller: None, since: NOW.saturating_sub(ago), by };
+        let said = house.operations.usage(&Actor::proxy(), &query).err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), says.is_some(), "{by:?} {ago}: {said:?}");
+        assert!(said.unwrap_or_default().contains(says.unwrap_or_default()), "{by:?} {ago}");
+    }
+}
+
+#[test]
 fn a_member_sees_what_its_keys_and_callers_did_and_nothing_else() {
     let house = House::new();
     let (ada, bob, eve) = (house.user("ada"), house.user("bob"), house.user("eve"));
@@ -127,7 +147,7 @@ fn a_member_sees_what_its_keys_and_callers_did_and_nothing_else() {
             count: 1,
             at: NOW,
         };
-        ledger.raise(&event, 1).unwrap();
+        ledger.raise(&[event], 1).unwrap();
     }
     let seen = |user: &User| {
         let report = house.asked(&Actor::Member(user.clone()), UsageBy::Key, HOUR);

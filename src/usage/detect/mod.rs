@@ -118,12 +118,13 @@ impl Detector {
         if failures == 0 || failed < AUTH_BURST || failed.saturating_mul(AUTH_SHARE) < calls {
             return None;
         }
+        let count = window.count(now);
         let (service, caller) = (service(&activity.who), caller(&activity.who));
         let message = format!(
             "{service} turned away {failed} of {calls} calls with the key `{key}` within a minute (401 or 403), the last \
              by {caller}"
         );
-        Some(hourly(EventKind::AuthFailures, id.as_str(), activity.who.clone(), message, failures, now))
+        Some(hourly(EventKind::AuthFailures, id.as_str(), activity.who.clone(), message, count, now))
     }
 
     fn unknown_callers(&mut self, now: i64, activity: &Activity) -> Option<Event> {
@@ -138,7 +139,8 @@ impl Detector {
         }
         let message = format!("{within} calls within a minute came without a valid caller's token");
         let nobody = Who { credential: None, caller: None, service: None };
-        Some(hourly(EventKind::UnknownCallers, "", nobody, message, strangers, now))
+        let count = self.strangers.count(now);
+        Some(hourly(EventKind::UnknownCallers, "", nobody, message, count, now))
     }
 
     fn unusual_volume<E>(

@@ -57,6 +57,20 @@ fn an_ordinary_call_is_no_event() {
 }
 
 #[test]
+fn a_burst_counts_all_that_made_it_and_nothing_twice() {
+    let mut detector = Detector::default();
+    let counts = |events: &[Event]| events.iter().map(|event| event.count).collect::<Vec<_>>();
+    assert!(observed(&mut detector, NOW, &calls(0, 3, 0), &old()).is_empty());
+    assert_eq!(counts(&observed(&mut detector, NOW + 2, &calls(1, 1, 2), &old())), [6], "both turns made it");
+    assert_eq!(counts(&observed(&mut detector, NOW + 4, &calls(0, 2, 0), &old())), [2]);
+    assert!(observed(&mut detector, NOW + 90, &calls(0, 4, 0), &old()).is_empty());
+    assert_eq!(counts(&observed(&mut detector, NOW + 92, &calls(0, 1, 0), &old())), [5], "what is over is not counted");
+    let strangers = |strangers| activity(Counts { strangers, refused: strangers, ..Counts::default() });
+    assert!(observed(&mut detector, NOW, &strangers(9), &old()).is_empty());
+    assert_eq!(counts(&observed(&mut detector, NOW + 30, &strangers(1), &old())), [10]);
+}
+
+#[test]
 fn failed_authentication_is_told_when_it_is_a_burst_and_a_part_worth_looking_at() {
     // Each round: seconds later, good calls, 401, 403; and whether it is told.
     type Round = (i64, u64, u64, u64, bool);

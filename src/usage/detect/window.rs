@@ -7,8 +7,19 @@ const STEPS: usize = 12;
 /// Calls, and how many of them went wrong, over the last minute.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Window {
-    /// When each step began, in steps since the epoch, with its sums; in no order.
-    steps: [(i64, u64, u64); STEPS],
+    /// In no order.
+    steps: [Step; STEPS],
+}
+
+/// What happened in a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    /// When it began, in steps since the epoch.
+    number: i64,
+    calls: u64,
+    wrong: u64,
+    /// Of the wrong ones, those that no event has counted yet.
+    uncounted: u64,
 }
 
 impl Window {
@@ -17,23 +28,30 @@ impl Window {
         let number = now.div_euclid(STEP);
         let place = usize::try_from(number.rem_euclid(12)).unwrap_or(0);
         if let Some(step) = self.steps.get_mut(place) {
-            if step.0 != number {
-                *step = (number, 0, 0);
+            if step.number != number {
+                *step = Step { number, ..Step::default() };
             }
-            step.1 += calls;
-            step.2 += wrong;
+            step.calls += calls;
+            step.wrong += wrong;
+            step.uncounted += wrong;
         }
     }
 
     /// Both sums over the minute before `now`.
     pub(super) fn sums(&self, now: i64) -> (u64, u64) {
-        let fresh = self.steps.iter().filter(|(number, ..)| Self::is_fresh(*number, now));
-        fresh.fold((0, 0), |(calls, wrong), step| (calls + step.1, wrong + step.2))
+        let fresh = self.steps.iter().filter(|step| Self::is_fresh(step.number, now));
+        fresh.fold((0, 0), |(calls, wrong), step| (calls + step.calls, wrong + step.wrong))
+    }
+
+    /// How many went wrong in the minute before `now` that no event has counted yet: they are counted now.
+    pub(super) fn count(&mut self, now: i64) -> u64 {
+        let fresh = self.steps.iter_mut().filter(|step| Self::is_fresh(step.number, now));
+        fresh.map(|step| std::mem::take(&mut step.uncounted)).sum()
     }
 
     /// Whether nothing happened in the minute before `now`.
     pub(super) fn is_over(&self, now: i64) -> bool {
-        !self.steps.iter().any(|(number, calls, _)| *calls > 0 && Self::is_fresh(*number, now))
+        !self.steps.iter().any(|step| step.calls > 0 && Self::is_fresh(step.number, now))
     }
 
     fn is_fresh(number: i64, now: i64) -> bool {

@@ -49,14 +49,20 @@ const COLUMNS: &str =
     "kind, credential, credential_name, caller, caller_name, service, message, first_at, last_at, total";
 
 impl Ledger {
-    /// Notes an event, and says whether it is to be told now. `room` is how many more may be told now; what finds none is told
-    /// by [`Self::due`].
+    /// Notes events, all of them or none, and returns which are to be told now: at most `room`; what finds none is told by
+    /// [`Self::due`].
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn raise(&mut self, event: &Event, room: usize) -> Result<Option<Told>, LedgerError> {
+    pub fn raise(&mut self, events: &[Event], room: usize) -> Result<Vec<Told>, LedgerError> {
+        let mut told = Vec::new();
+        if events.is_empty() {
+            return Ok(told);
+        }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let told = raise(&transaction, event, room)?;
+        for event in events {
+            told.extend(raise(&transaction, event, room.saturating_sub(told.len()))?);
+        }
         transaction.commit()?;
         Ok(told)
     }

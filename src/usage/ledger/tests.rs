@@ -215,8 +215,8 @@ fn too_many_rows_lose_the_oldest() {
     let mut ledger = place.open();
     let calls = |minute: i64| activity(who("main", "etl"), NOW + 60 * minute, 1);
     ledger.add(&(0..100).map(calls).collect::<Vec<_>>()).unwrap();
-    ledger.raise(&event(0, 1), 1).unwrap();
-    ledger.raise(&Event { subject: "later".to_owned(), ..event(9, 1) }, 1).unwrap();
+    ledger.raise(&[event(0, 1)], 1).unwrap();
+    ledger.raise(&[Event { subject: "later".to_owned(), ..event(9, 1) }], 1).unwrap();
     (ledger.kept.minutes.rows, ledger.kept.events.rows, ledger.kept.endpoints.rows) = (10, 1, 1);
     ledger.prune(NOW).unwrap();
     let left = sums(&ledger, Span::Minute);
@@ -276,7 +276,7 @@ fn event(at: i64, count: u64) -> Event {
 
 /// How often it happened, when it is told.
 fn told(ledger: &mut Ledger, event: &Event) -> Option<u64> {
-    ledger.raise(event, 1).unwrap().map(|told| told.count)
+    ledger.raise(std::slice::from_ref(event), 1).unwrap().first().map(|told| told.count)
 }
 
 #[test]
@@ -306,11 +306,13 @@ fn a_subject_is_told_once_an_hour_with_everything_since() {
 #[test]
 fn what_finds_no_room_is_told_later() {
     let mut ledger = Place::new().open();
-    let nobody_told = ledger.raise(&event(0, 5), 0).unwrap();
-    assert_eq!(nobody_told, None);
+    assert_eq!(ledger.raise(&[event(0, 5)], 0).unwrap(), []);
     assert_eq!(ledger.due(NOW, 0).unwrap(), []);
     let due = ledger.due(NOW + 2, 9).unwrap();
     assert_eq!((due.len(), due[0].count), (1, 5));
+    let three = ["a", "b", "c"].map(|subject| Event { subject: subject.to_owned(), ..event(3, 1) });
+    assert_eq!(ledger.raise(&three, 2).unwrap().len(), 2, "the room is for all of them together");
+    assert_eq!(ledger.due(NOW + 3, 9).unwrap().len(), 1);
 }
 
 #[test]
