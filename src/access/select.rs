@@ -193,6 +193,12 @@ impl<C: Candidate> Credentials<C> {
         table
     }
 
+    /// Every candidate, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<C>> {
+        let owned = self.index.values().flat_map(|of_service| of_service.owner.values());
+        owned.flatten().map(|open| &open.candidate)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count

@@ -47,12 +47,20 @@ pub(super) fn limit(asked: Option<u16>) -> Result<usize, Problem> {
 }
 
 impl PageQuery {
+    /// How many items there are to be, and after which key.
+    ///
+    /// # Errors
+    /// When the limit or the cursor cannot be.
+    pub(super) fn bounds(&self) -> Result<(usize, Option<String>), Problem> {
+        Ok((limit(self.limit)?, self.after.as_deref().map(read).transpose()?))
+    }
+
     /// The page of `items`, in the order of their keys, which must differ.
     ///
     /// # Errors
     /// When the limit or the cursor cannot be.
     pub(super) fn cut<T>(&self, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
-        let (limit, after) = (limit(self.limit)?, self.after.as_deref().map(read).transpose()?);
+        let (limit, after) = self.bounds()?;
         let mut keyed: Vec<(String, T)> = items.into_iter().map(|item| (key(&item), item)).collect();
         keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut rest = keyed.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));

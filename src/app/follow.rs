@@ -98,14 +98,27 @@ impl Follower {
             Ok(counter) => {
                 self.parts.line.set_unready(None);
                 if counter != self.seen {
-                    self.refresh(Commands::Changed);
+                    self.follow_store();
                 }
+                self.parts.drop_retired();
                 self.record_left();
                 self.upkeep.look(&self.parts);
             }
             Err(error) => {
                 self.parts.line.set_unready(Some(format!("the store cannot be read: {error}")));
             }
+        }
+    }
+
+    /// Takes up what changed in the store: that alone when it can, else everything anew.
+    fn follow_store(&mut self) {
+        match self.parts.amend(&self.loaded.config, &self.environment, self.seen) {
+            Ok(Some(counter)) => {
+                self.seen = counter;
+                self.failed = None;
+            }
+            // What keeps it from being amended is said by the attempt to make it anew.
+            Ok(None) | Err(_) => self.refresh(Commands::Changed),
         }
     }
 

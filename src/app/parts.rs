@@ -1,8 +1,8 @@
 //! The parts that live as long as the process, and the making of a snapshot from them and a configuration.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use zeroize::Zeroizing;
@@ -17,14 +17,14 @@ use crate::keys::MasterKeySource;
 use crate::listen;
 use crate::metrics::{Format, Metrics};
 use crate::operations::{self, Acts, Operations, Probe};
-use crate::pipeline::{self, Line, Snapshot, Sources};
-use crate::store::Sqlite;
+use crate::pipeline::{self, Line, Snapshot, Sources, Unusable};
+use crate::store::{Sqlite, StoredService};
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
 use crate::vault::Vault;
 
 use super::declared::{Commands, DeclaredKeys};
 use super::observer::Observer;
-use super::tables::{Beside, tables};
+use super::tables::{Beside, amended, tables};
 
 /// What lives as long as the process.
 pub(super) struct Parts {
@@ -41,6 +41,16 @@ pub(super) struct Parts {
     sightings: Sightings,
     pub(super) tls: TlsConfigs,
     declared: DeclaredKeys,
+    base: Mutex<Option<Base>>,
+    /// Former snapshots that requests may still use.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
+}
+
+/// What a snapshot rests on: when it is another, everything is made anew.
+#[derive(PartialEq)]
+struct Base {
+    services: Vec<StoredService>,
+    master: u32,
 }
 
 impl Parts {
@@ -73,7 +83,22 @@ impl Parts {
         });
         let line = Arc::new(Line::new(first, Arc::clone(&vault), upstream, Arc::new(SystemClock)));
         let (observer, declared) = (Observer::open(&config.data), DeclaredKeys::default());
-        let parts = Self { line, vault, audit, metrics, operations, probe, observer, gates, sightings, tls, declared };
+        let (base, retired) = (Mutex::default(), Mutex::default());
+        let parts = Self {
+            line,
+            vault,
+            audit,
+            metrics,
+            operations,
+            probe,
+            observer,
+            gates,
+            sightings,
+            tls,
+            declared,
+            base,
+            retired,
+        };
         parts.gates.shares().resume(parts.vault.quota_uses().context("the store cannot be read")?);
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
@@ -90,26 +115,57 @@ impl Parts {
         self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
         let mut inventory = self.vault.inventory().context("the store cannot be read")?;
         let counter = inventory.change_counter;
-        let config = self.with_stored(config, std::mem::take(&mut inventory.services))?;
+        let stored = std::mem::take(&mut inventory.services);
+        let base = Base { services: stored.clone(), master: self.vault.master_number() };
+        let config = self.with_stored(config, stored)?;
         let approach = |service: &Service| {
             Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
                 .with_context(|| format!("service `{}`", service.name))
         };
         let declared = self.declared.read(&config, environment, &self.vault, commands);
-        self.observer.follow(inventory.credentials.iter().chain(&declared));
         let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
         let (snapshot, unusable) = tables(&config, inventory, declared, approach, &beside)?;
+        self.take_up(snapshot, unusable);
+        self.observer.webhook.follow(&config, environment, &self.tls);
+        self.tls.forget_unused();
+        self.metrics.forget_unused();
+        self.operations.follow(&config).context("the store cannot be read")?;
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+        Ok(counter)
+    }
+
+    /// Follows what changed in the store since its change counter was `seen`, with what did not change shared; returns the
+    /// counter afterwards. None when services or the master key changed, with which everything is made anew.
+    pub(super) fn amend(&self, config: &Config, environment: &Environment, seen: u64) -> anyhow::Result<Option<u64>> {
+        let source = master_key_source(config, environment)?;
+        self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
+        let changes = self.vault.changes_since(seen).context("the store cannot be read")?;
+        let counter = changes.inventory.change_counter;
+        let now = Base { services: changes.inventory.services.clone(), master: self.vault.master_number() };
+        if counter < seen || self.base.lock().unwrap_or_else(PoisonError::into_inner).as_ref() != Some(&now) {
+            return Ok(None);
+        }
+        let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
+        let (snapshot, unusable) = amended(&self.line.view(), config, changes, &beside);
+        self.take_up(snapshot, unusable);
+        Ok(Some(counter))
+    }
+
+    fn take_up(&self, snapshot: Snapshot, unusable: Vec<Unusable>) {
         for left_out in unusable {
             tracing::warn!(credential = %left_out.credential, why = left_out.why, "a credential cannot be used");
         }
         self.metrics.set_keys(snapshot.credentials.count() as u64);
+        self.observer.follow(snapshot.credentials.all().map(|held| &held.credential));
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(self.line.view());
         self.line.swap(snapshot);
-        self.observer.webhook.follow(&config, environment, &self.tls);
-        self.tls.forget_unused();
         self.gates.shares().forget_unused();
-        self.metrics.forget_unused();
-        self.operations.follow(&config).context("the store cannot be read")?;
-        Ok(counter)
+    }
+
+    /// Drops former snapshots that no request uses any more: here and not on a core, since a large one takes its time.
+    pub(super) fn drop_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
     }
 
     /// Everything for Prometheus.

@@ -4,11 +4,11 @@
 use crate::access::{Callers, Sightings};
 use crate::config::{CallersMode, Config, Unmatched};
 use crate::crypto::digest;
-use crate::domain::{CallerId, Credential, Service};
+use crate::domain::{Caller, CallerId, Credential, Service, User};
 use crate::gate::Gates;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Snapshot, Sources, Unusable};
-use crate::store::{Inventory, LOCAL};
+use crate::pipeline::{self, Amends, Snapshot, Sources, Unusable};
+use crate::store::{Changes, Inventory, LOCAL};
 use crate::upstream::Approach;
 
 /// What lives on from one set of tables to the next.
@@ -20,6 +20,24 @@ pub struct Beside<'a> {
     pub sightings: &'a Sightings,
     /// The counters.
     pub metrics: &'a Metrics,
+}
+
+/// The tables `view` as they are after `changes`, of the same services and declared keys.
+pub(super) fn amended(
+    view: &Snapshot,
+    config: &Config,
+    changes: Changes,
+    beside: &Beside<'_>,
+) -> (Snapshot, Vec<Unusable>) {
+    let Changes { inventory, touched } = changes;
+    let Inventory { users, callers, credentials, formers, .. } = inventory;
+    let callers = self::callers(config, users, callers, beside.sightings);
+    view.amended(Amends { callers, touched, credentials, formers }, beside.gates)
+}
+
+fn callers(config: &Config, users: Vec<User>, callers: Vec<Caller>, sightings: &Sightings) -> Callers {
+    let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
+    Callers::new(users, callers, unproven.as_ref(), digest::sha256, sightings)
 }
 
 /// Builds the tables. A key that cannot be used is left out and told.
@@ -36,12 +54,11 @@ pub fn tables(
     let services = config.services.iter().map(|entry| Ok((entry.service.clone(), approach(&entry.service)?)));
     let mut services = services.collect::<anyhow::Result<Vec<_>>>()?;
     services.sort_by_key(|(service, _)| service.precedence());
-    let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
     let mut credentials = inventory.credentials;
     credentials.extend(declared);
     Ok(Snapshot::build(Sources {
         services,
-        callers: Callers::new(inventory.users, inventory.callers, unproven.as_ref(), digest::sha256, beside.sightings),
+        callers: callers(config, inventory.users, inventory.callers, beside.sightings),
         credentials,
         formers: inventory.formers,
         unmatched: match config.unmatched {

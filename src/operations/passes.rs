@@ -141,7 +141,7 @@ impl Operations {
     }
 
     fn user_with(&self, pass: &Pass) -> Result<User, OperationError> {
-        let mut users = self.vault.users()?.into_iter().map(|listed| listed.user);
-        users.find(|user| user.id == pass.user).ok_or_else(|| OperationError::unknown("user", pass.user.as_str()))
+        let found = self.vault.store().user(&pass.user)?;
+        found.ok_or_else(|| OperationError::unknown("user", pass.user.as_str()))
     }
 }

@@ -1,12 +1,14 @@
 //! Users: people who own keys and callers. Who they are and in which teams every user may know, since they share with each
 //! other; what somebody owns is for administrators.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{Name, Role, User, UserId};
-use crate::store::{CredentialFilter, LOCAL, ListedCaller, ListedCredential, ListedUser};
+use crate::store::{LOCAL, ListedUser, Owned};
 
 use super::names::Names;
 use super::view::moment;
@@ -36,16 +38,14 @@ pub struct UserView {
 /// Everything that views of users are made of.
 struct Surroundings {
     names: Names,
-    keys: Vec<ListedCredential>,
-    callers: Vec<ListedCaller>,
+    owned: HashMap<UserId, Owned>,
 }
 
 impl Surroundings {
     fn view(&self, listed: &ListedUser, actor: &Actor) -> UserView {
         let user = &listed.user;
         let whole = actor.rules(&user.id);
-        let keys = self.keys.iter().filter(|key| key.credential.owner == user.id).count();
-        let callers = self.callers.iter().filter(|caller| caller.caller.owner == user.id).count();
+        let Owned { keys, callers } = self.owned.get(&user.id).copied().unwrap_or_default();
         UserView {
             name: user.name.clone(),
             id: user.id.to_string(),
@@ -109,9 +109,7 @@ impl Operations {
     /// # Errors
     /// When there is no such user any more, or the store fails.
     pub fn actor(&self, id: &UserId) -> Result<Actor, OperationError> {
-        let mut users = self.vault.users()?.into_iter().map(|listed| listed.user);
-        let found = users.find(|user| user.id == *id);
-        found.map(Actor::of).ok_or_else(|| OperationError::unknown("user", id.as_str()))
+        self.vault.store().user(id)?.map(Actor::of).ok_or_else(|| OperationError::unknown("user", id.as_str()))
     }
 
     /// The users, by name.
@@ -132,8 +130,7 @@ impl Operations {
     }
 
     fn surroundings(&self) -> Result<Surroundings, OperationError> {
-        let keys = self.vault.list(&CredentialFilter::default())?;
-        Ok(Surroundings { names: self.names()?, keys, callers: self.vault.callers()? })
+        Ok(Surroundings { names: self.names()?, owned: self.vault.store().owned()? })
     }
 
     /// The living user called `name`.

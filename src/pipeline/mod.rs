@@ -31,7 +31,7 @@ pub use error::{CallerFault, OurFault, ProxyError};
 pub use inbound::{Inbound, Peer, Signs, Upload};
 pub use reply::{Joined, Reply, ReplyBody};
 pub use respond::{Problem, answer};
-pub use snapshot::{Bounded, Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
+pub use snapshot::{Amends, Bounded, Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
 pub use trail::{Core, Trail};
 
 use judge::no_service;

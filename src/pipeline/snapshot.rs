@@ -1,11 +1,13 @@
 //! Everything a request needs to know, compiled: services, callers, credentials as ciphertext. Built off the data path and
 //! swapped in whole; a request holds one snapshot from its first step to its last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::access::{Callers, Candidate, Credentials};
-use crate::domain::{Bounds, Credential, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared};
+use crate::domain::{
+    Bounds, Credential, CredentialId, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared,
+};
 use crate::gate::{Gate, Gates, ShareGate};
 use crate::inject::{Plan, PlanError};
 use crate::metrics::{Metrics, ServiceMetrics};
@@ -179,27 +181,9 @@ impl Snapshot {
             builder.service(&entry.service, &entry);
             entries.insert(entry.service.name.clone(), entry);
         }
-        let mut outlets = Outlets::default();
-        let (mut held, mut unusable) = (Vec::new(), Vec::new());
-        let mut formers: HashMap<_, _> = sources.formers.into_iter().map(|f| (f.credential.id.clone(), f)).collect();
-        for credential in sources.credentials {
-            let Some(entry) = entries.get(&credential.service) else {
-                let why = format!("its service `{}` is unknown", credential.service);
-                unusable.push(Unusable { credential: credential.name, why });
-                continue;
-            };
-            match outlets.of(entry, &credential.variables) {
-                Ok(outlet) => {
-                    pin_hosts(&mut builder, entry, &credential);
-                    let (entry, opener) = (Arc::clone(entry), KeptOpener::default());
-                    let bounded = bounded(&credential, sources.gates);
-                    let former = formers.remove(&credential.id);
-                    let former = former.map(|former| Box::new(Former::new(former, &entry, &outlet)));
-                    held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, former }));
-                }
-                Err(why) => unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
-            }
-        }
+        let mut holding = Holding { builder, held: Vec::new(), outlets: Outlets::default(), unusable: Vec::new() };
+        holding.hold(sources.credentials, sources.formers, sources.gates, |name| entries.get(name));
+        let Holding { builder, held, unusable, .. } = holding;
         let snapshot = Self {
             routes: builder.build(),
             callers: sources.callers,
@@ -208,6 +192,89 @@ impl Snapshot {
             browser_origins: sources.browser_origins,
         };
         (snapshot, unusable)
+    }
+
+    /// The same with other callers and some other credentials: what was not touched is shared with this one, which costs a
+    /// small part of building it anew.
+    pub fn amended(&self, amends: Amends, gates: &Gates) -> (Self, Vec<Unusable>) {
+        let Amends { callers, touched, credentials, formers } = amends;
+        let mut entries: Vec<&Arc<Entry>> = self.routes.services().collect();
+        entries.sort_by_key(|entry| entry.service.precedence());
+        let mut builder = RoutesBuilder::default();
+        for entry in entries {
+            builder.service(&entry.service, entry);
+        }
+        let mut holding = Holding { builder, held: Vec::new(), outlets: Outlets::default(), unusable: Vec::new() };
+        let services: HashSet<&ServiceName> = credentials.iter().map(|credential| &credential.service).collect();
+        holding.held.reserve(self.credentials.count() + credentials.len());
+        for held in self.credentials.all().filter(|held| !touched.contains(&held.credential.id)) {
+            pin_hosts(&mut holding.builder, &held.entry, &held.credential);
+            if services.contains(&held.credential.service) {
+                holding.outlets.know(held);
+            }
+            holding.held.push(Arc::clone(held));
+        }
+        drop(services);
+        holding.hold(credentials, formers, gates, |name| self.routes.named(name.as_str()));
+        let Holding { builder, held, unusable, .. } = holding;
+        let snapshot = Self {
+            routes: builder.build(),
+            callers,
+            credentials: Credentials::new(held),
+            unmatched: self.unmatched,
+            browser_origins: self.browser_origins.clone(),
+        };
+        (snapshot, unusable)
+    }
+}
+
+/// What a snapshot differs in from the one before.
+pub struct Amends {
+    /// Who may ask.
+    pub callers: Callers,
+    /// The credentials that are not shared: changed, new or gone.
+    pub touched: HashSet<CredentialId>,
+    /// Those of them that there are.
+    pub credentials: Vec<Credential>,
+    /// What some of these were before their last rotation.
+    pub formers: Vec<store::Former>,
+}
+
+/// Credentials on their way into a snapshot.
+struct Holding {
+    builder: RoutesBuilder<Entry>,
+    held: Vec<Arc<Held>>,
+    outlets: Outlets,
+    unusable: Vec<Unusable>,
+}
+
+impl Holding {
+    fn hold<'a>(
+        &mut self,
+        credentials: Vec<Credential>,
+        formers: Vec<store::Former>,
+        gates: &Gates,
+        entry_of: impl Fn(&ServiceName) -> Option<&'a Arc<Entry>>,
+    ) {
+        let mut formers: HashMap<_, _> = formers.into_iter().map(|f| (f.credential.id.clone(), f)).collect();
+        for credential in credentials {
+            let Some(entry) = entry_of(&credential.service) else {
+                let why = format!("its service `{}` is unknown", credential.service);
+                self.unusable.push(Unusable { credential: credential.name, why });
+                continue;
+            };
+            match self.outlets.of(entry, &credential.variables) {
+                Ok(outlet) => {
+                    pin_hosts(&mut self.builder, entry, &credential);
+                    let (entry, opener) = (Arc::clone(entry), KeptOpener::default());
+                    let bounded = bounded(&credential, gates);
+                    let former = formers.remove(&credential.id);
+                    let former = former.map(|former| Box::new(Former::new(former, &entry, &outlet)));
+                    self.held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, former }));
+                }
+                Err(why) => self.unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
+            }
+        }
     }
 }
 
@@ -225,7 +292,7 @@ fn bounded(credential: &Credential, gates: &Gates) -> Box<[Option<Arc<Bounded>>]
 }
 
 /// The outlets of one service, by the variables they were made for.
-type OfVariables = Vec<(BTreeMap<Name, String>, Arc<Outlet>)>;
+type OfVariables = HashMap<BTreeMap<Name, String>, Arc<Outlet>>;
 
 /// The outlets made so far, by service and variables.
 #[derive(Default)]
@@ -233,8 +300,7 @@ struct Outlets(HashMap<ServiceName, OfVariables>);
 
 impl Outlets {
     fn of(&mut self, entry: &Arc<Entry>, variables: &BTreeMap<Name, String>) -> Result<Arc<Outlet>, PlanError> {
-        let of_service = self.0.entry(entry.service.name.clone()).or_default();
-        if let Some((_, outlet)) = of_service.iter().find(|(pinned, _)| pinned == variables) {
+        if let Some(outlet) = self.0.get(&entry.service.name).and_then(|of_service| of_service.get(variables)) {
             return Ok(Arc::clone(outlet));
         }
         let plan = Plan::compile(&entry.service, variables)?;
@@ -244,8 +310,20 @@ impl Outlets {
             .ok_or(PlanError::Text { place: "the base URL's host".into(), why: "it cannot be dialled" })?;
         let carries_key = entry.may_carry_key_to(&origin);
         let outlet = Arc::new(Outlet { plan, destination, carries_key });
-        of_service.push((variables.clone(), Arc::clone(&outlet)));
+        self.add(&entry.service.name, variables, &outlet);
         Ok(outlet)
+    }
+
+    /// Knows the outlet of a credential that has one.
+    fn know(&mut self, held: &Held) {
+        let Held { credential, outlet, .. } = held;
+        if self.0.get(&credential.service).is_none_or(|known| !known.contains_key(&credential.variables)) {
+            self.add(&credential.service, &credential.variables, outlet);
+        }
+    }
+
+    fn add(&mut self, service: &ServiceName, variables: &BTreeMap<Name, String>, outlet: &Arc<Outlet>) {
+        self.0.entry(service.clone()).or_default().insert(variables.clone(), Arc::clone(outlet));
     }
 }
 

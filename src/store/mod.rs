@@ -6,10 +6,12 @@
 
 mod deeds;
 mod error;
+mod page;
 mod passes;
 mod rows;
 mod sqlite;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +23,15 @@ use crate::domain::{
 
 pub use deeds::{Deed, LogEnd, Unrecorded};
 pub use error::StoreError;
+pub use page::{CredentialPage, Named, Owned, Viewer};
 pub use passes::{Pass, PassKind};
 pub use rows::{
-    Act, CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Former, InUse, Inheritance, Inventory,
-    LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt, SealedContents,
-    SealedVersion, StoredService, Verified, VersionRow,
+    Act, CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, Former, InUse, Inheritance,
+    Inventory, LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt,
+    SealedContents, SealedVersion, StoredService, Verified, VersionRow,
 };
+#[cfg(test)]
+pub(crate) use sqlite::Filling;
 pub use sqlite::Sqlite;
 
 /// The fixed identifier of the user `local` and of the caller `local`, which every store has from the start.
@@ -60,6 +65,9 @@ pub trait Store: Send + Sync + Debug {
 
     /// Everything that a running proxy needs, from one moment.
     fn inventory(&self) -> Result<Inventory, StoreError>;
+
+    /// What changed of the inventory since the change counter was `counter`, from one moment.
+    fn changes_since(&self, counter: u64) -> Result<Changes, StoreError>;
 
     /// The master key that the store was sealed with; none before the first.
     fn master(&self) -> Result<Option<MasterRecord>, StoreError>;
@@ -141,6 +149,15 @@ pub trait Store: Send + Sync + Debug {
     /// The credentials that `filter` lets through, by name.
     fn credentials(&self, filter: &CredentialFilter) -> Result<Vec<ListedCredential>, StoreError>;
 
+    /// A part of the living credentials, in the order of their names, their owners' names and their identifiers.
+    fn credential_page(&self, page: &CredentialPage) -> Result<Vec<ListedCredential>, StoreError>;
+
+    /// What the living users, teams and callers are called that stand in `shares`.
+    fn named(&self, shares: &[Share]) -> Result<Vec<Named>, StoreError>;
+
+    /// How many living credentials and callers each user owns.
+    fn owned(&self) -> Result<HashMap<UserId, Owned>, StoreError>;
+
     /// One credential, deleted or not, with its versions. Fails with [`StoreError::Unknown`].
     fn credential(&self, id: &CredentialId) -> Result<CredentialHistory, StoreError>;
 
@@ -181,6 +198,9 @@ pub trait Store: Send + Sync + Debug {
     /// keys or callers and there is no heir, [`StoreError::NameTaken`] when the heir has a living key of the same name,
     /// [`StoreError::Moved`] when the inheritance is not everything that has a value, as it is now.
     fn delete_user(&self, id: &UserId, inheritance: Option<&Inheritance>, at: i64) -> Result<Receipt, StoreError>;
+
+    /// A living user.
+    fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
     /// The living users by name.
     fn users(&self) -> Result<Vec<ListedUser>, StoreError>;

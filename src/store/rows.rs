@@ -1,5 +1,7 @@
 //! What goes in and out of a store, beyond the nouns themselves. Plain values: no SQL, no plaintext of any secret.
 
+use std::collections::HashSet;
+
 use crate::domain::{
     Caller, Credential, CredentialId, Environment, Name, Perimeter, Sealed, ServiceName, Team, User, UserId,
 };
@@ -143,6 +145,15 @@ pub struct Inventory {
     pub services: Vec<StoredService>,
     /// The change counter of that moment.
     pub change_counter: u64,
+}
+
+/// What changed of an inventory.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The inventory as it is now, but of its credentials, and of what they were before, only those that were touched.
+    pub inventory: Inventory,
+    /// The credentials that were touched; those of them that do not live any more are not in the inventory.
+    pub touched: HashSet<CredentialId>,
 }
 
 /// A credential as it was before its last rotation, with the value of that version.

@@ -25,7 +25,7 @@ use crate::domain::{Clock, Credential, Fields, Sealed, Secret};
 use crate::gate::Permit;
 use crate::keys::MasterKeySource;
 use crate::seal::{self, MasterKey, Opener, SealContext};
-use crate::store::{Deed, Inventory, LabelledValue, SealedVersion, Store};
+use crate::store::{Changes, Deed, Inventory, LabelledValue, SealedVersion, Store};
 
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
@@ -44,7 +44,7 @@ pub struct Vault {
     clock: Arc<dyn Clock>,
 }
 
-/// A credential's data key once it was unwrapped, for as long as a snapshot lives. It opens this one version, so keeping it
+/// A credential's data key once it was unwrapped, for as long as snapshots hold the same credential. It opens this one version, so keeping it
 /// gives away less than the master key does, which must be in memory all the time.
 #[derive(Debug, Default)]
 pub struct KeptOpener(OnceLock<Opener>);
@@ -157,6 +157,19 @@ impl Vault {
         Ok(self.store.inventory()?)
     }
 
+    /// What changed of the inventory since the change counter was `counter`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn changes_since(&self, counter: u64) -> Result<Changes, VaultError> {
+        Ok(self.store.changes_since(counter)?)
+    }
+
+    /// The number of the master key.
+    pub fn master_number(&self) -> u32 {
+        self.masters.load().current.id()
+    }
+
     /// A number that differs when the inventory changed, by any process; cheap enough to ask several times a second.
     ///
     /// # Errors
@@ -232,5 +245,7 @@ fn place_of(version: &SealedVersion) -> SealContext<'_> {
 
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod fill;
 #[cfg(test)]
 mod tests;

@@ -179,7 +179,7 @@ impl Operations {
 
     /// The key that is meant, when `actor` may change it.
     pub(super) fn changeable(&self, actor: &Actor, which: &KeyRef) -> Result<Credential, OperationError> {
-        let (listed, _) = self.find_key(actor, which, &self.names()?)?;
+        let (listed, ..) = self.find_key(actor, which)?;
         if actor.rules(&listed.credential.owner) {
             return Ok(listed.credential);
         }

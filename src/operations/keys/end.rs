@@ -62,7 +62,7 @@ impl Operations {
     /// When there is no such key any more, or it cannot be recorded.
     pub fn note_key_state(&self, actor: &Actor, which: &KeyRef) -> Result<(), OperationError> {
         let pen = self.pen(actor)?;
-        let (listed, _) = self.find_key(actor, which, &self.names()?)?;
+        let (listed, ..) = self.find_key(actor, which)?;
         let details =
             [("service", listed.credential.service.as_str()), ("state", KeyState::of(&listed, self.now()).as_str())];
         pen.note("key.state", &self.receipt(Act::CredentialStateChanged, &listed.credential), &details)

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use crate::config::{Config, DeclaredCredential};
 use crate::domain::{Credential, CredentialId, Environment, Name, ServiceName, Share, Shared};
-use crate::store::{CredentialFilter, LOCAL, ListedCredential, StoreError};
+use crate::store::{CredentialFilter, CredentialPage, LOCAL, ListedCredential, StoreError, Viewer};
 use crate::vault::VaultError;
 
 use super::names::Names;
@@ -88,13 +88,53 @@ impl Operations {
         Ok(views.into_iter().map(|view| view.with_last_use(&last_used, actor)).collect())
     }
 
+    /// The first keys after the cursor `after` that `actor` may see, by their [`KeyView::place`]: `most` of the store, and all
+    /// that proxy.toml declares. Of a large store, no more is read.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub fn keys_after(
+        &self,
+        actor: &Actor,
+        filter: &KeyFilter,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<KeyView>, OperationError> {
+        if filter.shared_with.is_some() {
+            return self.keys(actor, filter);
+        }
+        let owner = filter.owner.as_ref().map(|name| self.user_named(name)).transpose()?.map(|user| user.id);
+        let (service, environment) = (filter.service.clone(), filter.environment.clone());
+        let page = CredentialPage {
+            filter: CredentialFilter { owner, service, environment, ..CredentialFilter::default() },
+            viewer: actor.member().map(|user| Viewer { user: user.id.clone(), teams: user.teams.clone() }),
+            after: after.map(|text| {
+                let mut parts = text.splitn(3, '\n').map(str::to_owned);
+                let mut part = || parts.next().unwrap_or_default();
+                (part(), part(), part())
+            }),
+            most: u32::try_from(most).unwrap_or(u32::MAX),
+        };
+        let listed = self.vault.store().credential_page(&page)?;
+        let (names, now) = (self.names_for(&listed)?, self.now());
+        let last_used = self.last_used_of(&listed);
+        let view = |listed: &ListedCredential| {
+            let sight = sight(actor, &listed.credential, &names)?;
+            Some(KeyView::stored(listed, &sight, &names, now).with_last_use(&last_used, actor))
+        };
+        let mut views: Vec<KeyView> = listed.iter().filter_map(view).collect();
+        let declared = declared_keys(&self.config.load(), filter);
+        let last_used = if declared.is_empty() { HashMap::new() } else { self.last_used() };
+        views.extend(declared.into_iter().map(|view| view.with_last_use(&last_used, actor)));
+        Ok(views)
+    }
+
     /// One key with the versions of its value; a declared one when the store has none of that name.
     ///
     /// # Errors
     /// When there is none that `actor` may see, several owners have one, or the store fails.
     pub fn key(&self, actor: &Actor, which: &KeyRef) -> Result<KeyDetail, OperationError> {
-        let names = self.names()?;
-        let (listed, sight) = match self.find_key(actor, which, &names) {
+        let (listed, sight, names) = match self.find_key(actor, which) {
             Err(OperationError::Declared(name)) => {
                 let declared = self.declared(&name).ok_or_else(|| unknown(which))?;
                 let key = KeyView::declared(&declared).with_last_use(&self.last_used(), actor);
@@ -119,14 +159,16 @@ impl Operations {
         found.unwrap_or_default().unwrap_or_default()
     }
 
+    /// When these keys were last used.
+    fn last_used_of(&self, keys: &[ListedCredential]) -> HashMap<String, i64> {
+        let ids = keys.iter().map(|key| key.credential.id.as_str());
+        let found = self.ledger().and_then(|ledger| Ok(ledger.map(|ledger| ledger.last_used_of(ids)).transpose()?));
+        found.unwrap_or_default().unwrap_or_default()
+    }
+
     /// The one key that is meant, among those that `actor` may see. [`OperationError::Declared`] when only the configuration
     /// has one of this name.
-    fn find_key(
-        &self,
-        actor: &Actor,
-        which: &KeyRef,
-        names: &Names,
-    ) -> Result<(ListedCredential, Sight), OperationError> {
+    fn find_key(&self, actor: &Actor, which: &KeyRef) -> Result<(ListedCredential, Sight, Names), OperationError> {
         let found = match which {
             KeyRef::Id(id) => match self.vault.show(id) {
                 Ok(history) if history.listed.deleted_at.is_none() => vec![history.listed],
@@ -138,14 +180,15 @@ impl Operations {
                 self.vault.list(&CredentialFilter { name: Some(name.clone()), owner, ..CredentialFilter::default() })?
             }
         };
-        let seen = |listed: ListedCredential| sight(actor, &listed.credential, names).map(|sight| (listed, sight));
+        let names = self.names_for(&found)?;
+        let seen = |listed: ListedCredential| sight(actor, &listed.credential, &names).map(|sight| (listed, sight));
         let mut seen: Vec<_> = found.into_iter().filter_map(seen).collect();
         match (seen.pop(), which) {
             (None, KeyRef::Named { name, .. }) if self.declared(name).is_some() => {
                 Err(OperationError::Declared(name.clone()))
             }
             (None, _) => Err(unknown(which)),
-            (Some(one), _) if seen.is_empty() => Ok(one),
+            (Some((listed, sight)), _) if seen.is_empty() => Ok((listed, sight, names)),
             (Some(one), _) => {
                 let name = one.0.credential.name.clone();
                 seen.push(one);
@@ -163,7 +206,8 @@ impl Operations {
     /// A key as its owner sees it.
     fn whole_view(&self, id: &CredentialId) -> Result<KeyView, OperationError> {
         let listed = self.vault.show(id)?.listed;
-        Ok(KeyView::stored(&listed, &Sight::Whole, &self.names()?, self.now()))
+        let names = self.names_for(std::slice::from_ref(&listed))?;
+        Ok(KeyView::stored(&listed, &Sight::Whole, &names, self.now()))
     }
 }
 

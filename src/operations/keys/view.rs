@@ -154,6 +154,11 @@ pub struct VersionView {
 }
 
 impl KeyView {
+    /// Where it stands in a list: by its name, its owner's and its identifier.
+    pub fn place(&self) -> String {
+        format!("{}\n{}\n{}", self.name, self.owner, self.id.as_deref().unwrap_or_default())
+    }
+
     /// What means this key and no other.
     pub fn reference(&self) -> KeyRef {
         match &self.id {

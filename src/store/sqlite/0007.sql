@@ -11,3 +11,44 @@ CREATE TABLE unrecorded (
     segment    INTEGER NOT NULL,
     log_offset INTEGER NOT NULL
 ) STRICT;
+
+-- Lists of keys by name, a page at a time, and what is shared with somebody.
+CREATE INDEX named_credentials ON credentials (name) WHERE deleted_at IS NULL;
+CREATE INDEX shares_with ON shares (kind, target);
+
+-- Which credentials were touched by which change, so that a running proxy reads those alone again. `counter` is the change
+-- counter after that change.
+CREATE TABLE touched (
+    credential TEXT    PRIMARY KEY,
+    counter    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX touched_since ON touched (counter);
+CREATE TRIGGER credential_added AFTER INSERT ON credentials BEGIN
+    INSERT INTO touched SELECT NEW.id, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER credential_changed AFTER UPDATE OF name, owner, service, environment, variables, expires_at, current, deleted_at, overlap_until
+    ON credentials BEGIN
+    INSERT INTO touched SELECT NEW.id, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER version_added AFTER INSERT ON versions BEGIN
+    INSERT INTO touched SELECT NEW.credential, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER version_changed AFTER UPDATE OF master, wrapped_key, fields ON versions BEGIN
+    INSERT INTO touched SELECT NEW.credential, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER share_added AFTER INSERT ON shares BEGIN
+    INSERT INTO touched SELECT NEW.credential, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER share_changed AFTER UPDATE ON shares BEGIN
+    INSERT INTO touched SELECT NEW.credential, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;
+CREATE TRIGGER share_ended AFTER DELETE ON shares BEGIN
+    INSERT INTO touched SELECT OLD.credential, counter + 1 FROM changes WHERE true
+    ON CONFLICT (credential) DO UPDATE SET counter = excluded.counter;
+END;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Row, params};
 use crate::domain::{Credential, CredentialId, Name, Shared, Source};
 
 use super::super::{
-    CredentialFilter, CredentialHistory, Former, Inventory, ListedCredential, StoreError, Verified, VersionRow,
+    Changes, CredentialFilter, CredentialHistory, Former, Inventory, ListedCredential, StoreError, Verified, VersionRow,
 };
 use super::{callers, codec, people, services};
 
@@ -16,6 +16,9 @@ const CREDENTIALS: &str =
     v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
     c.verified_at, c.verified_version, c.verdict, c.verify_every
     FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current";
+
+/// Of so many credentials, shares are asked for one by one; of more, all are read.
+const FEW: usize = 1_000;
 
 /// The version that the current one replaced, in the place of the current one.
 const FORMERS: &str = "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, f.number,
@@ -34,14 +37,36 @@ pub(super) fn change_counter(connection: &Connection) -> Result<u64, StoreError>
 pub(super) fn load(connection: &mut Connection) -> Result<Inventory, StoreError> {
     let transaction = connection.transaction()?;
     let listed = select(&transaction, "WHERE c.deleted_at IS NULL ORDER BY c.id", [])?;
+    let formers = formers(&transaction, "", [])?;
+    inventory(&transaction, listed, formers)
+}
+
+/// What was touched since, and the whole of what is little.
+pub(super) fn since(connection: &mut Connection, counter: u64) -> Result<Changes, StoreError> {
+    const TOUCHED: &str = "c.id IN (SELECT credential FROM touched WHERE counter > ?1)";
+    let counter = counter.cast_signed();
+    let transaction = connection.transaction()?;
+    let mut touched = transaction.prepare_cached("SELECT credential FROM touched WHERE counter > ?1")?;
+    let touched = touched.query_and_then([counter], |row| codec::credential_id(row, 0))?.collect::<Result<_, _>>()?;
+    let rest = format!("WHERE c.deleted_at IS NULL AND {TOUCHED} ORDER BY c.id");
+    let listed = select(&transaction, &rest, [counter])?;
+    let formers = formers(&transaction, &format!(" AND {TOUCHED}"), [counter])?;
+    Ok(Changes { inventory: inventory(&transaction, listed, formers)?, touched })
+}
+
+fn inventory(
+    connection: &Connection,
+    listed: Vec<ListedCredential>,
+    formers: Vec<Former>,
+) -> Result<Inventory, StoreError> {
     Ok(Inventory {
-        users: people::users(&transaction)?.into_iter().map(|listed| listed.user).collect(),
-        teams: people::teams(&transaction)?.into_iter().map(|listed| listed.team).collect(),
-        callers: callers::list(&transaction)?.into_iter().map(|listed| listed.caller).collect(),
+        users: people::users(connection)?.into_iter().map(|listed| listed.user).collect(),
+        teams: people::teams(connection)?.into_iter().map(|listed| listed.team).collect(),
+        callers: callers::list(connection)?.into_iter().map(|listed| listed.caller).collect(),
         credentials: listed.into_iter().map(|listed| listed.credential).collect(),
-        formers: formers(&transaction)?,
-        services: services::services(&transaction)?,
-        change_counter: change_counter(&transaction)?,
+        formers,
+        services: services::services(connection)?,
+        change_counter: change_counter(connection)?,
     })
 }
 
@@ -49,13 +74,23 @@ pub(super) fn credentials(
     connection: &mut Connection,
     filter: &CredentialFilter,
 ) -> Result<Vec<ListedCredential>, StoreError> {
-    let rest = "WHERE (c.deleted_at IS NOT NULL) = ?1 AND (?2 IS NULL OR c.name = ?2) AND (?3 IS NULL OR c.owner = ?3)
-        AND (?4 IS NULL OR c.service = ?4) AND (?5 IS NULL OR c.environment = ?5) ORDER BY c.name, c.id";
     let text = |name: &Option<Name>| name.as_ref().map(ToString::to_string);
     let owner = filter.owner.as_ref().map(ToString::to_string);
-    let values = params![filter.deleted, text(&filter.name), owner, text(&filter.service), text(&filter.environment)];
+    // What is not asked for does not stand in the question, so that an index can answer it.
+    let asked = |column: &str, place: u8, is_asked: bool| {
+        if is_asked { format!(" AND c.{column} = ?{place}") } else { format!(" AND ?{place} IS NULL") }
+    };
+    let rest = format!(
+        "WHERE c.deleted_at IS {}NULL{}{}{}{} ORDER BY c.name, c.id",
+        if filter.deleted { "NOT " } else { "" },
+        asked("name", 1, filter.name.is_some()),
+        asked("owner", 2, filter.owner.is_some()),
+        asked("service", 3, filter.service.is_some()),
+        asked("environment", 4, filter.environment.is_some()),
+    );
+    let values = params![text(&filter.name), owner, text(&filter.service), text(&filter.environment)];
     let transaction = connection.transaction()?;
-    select(&transaction, rest, values)
+    select(&transaction, &rest, values)
 }
 
 pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Result<CredentialHistory, StoreError> {
@@ -66,9 +101,7 @@ pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Resu
     let Some(mut listed) = found else {
         return Err(StoreError::Unknown { what: "credential", which: id.to_string() });
     };
-    let mut shares = transaction.prepare_cached("SELECT kind, target, bounds FROM shares WHERE credential = ?1")?;
-    listed.credential.shares =
-        shares.query_and_then([id.as_str()], |row| codec::shared(row, 0))?.collect::<Result<_, StoreError>>()?;
+    listed.credential.shares = shares_of(&transaction, id)?;
     let mut versions = transaction.prepare_cached(
         "SELECT number, replaced, created_at, retired_at, destroyed_at FROM versions WHERE credential = ?1 ORDER BY number",
     )?;
@@ -86,26 +119,38 @@ pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Resu
     Ok(CredentialHistory { listed, versions })
 }
 
-fn formers(connection: &Connection) -> Result<Vec<Former>, StoreError> {
-    let mut statement = connection.prepare_cached(FORMERS)?;
+fn formers(connection: &Connection, rest: &str, values: impl Params) -> Result<Vec<Former>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{FORMERS}{rest}"))?;
     let former =
         |listed: ListedCredential| Some(Former { until: listed.overlap_until?, credential: listed.credential });
-    let rows = statement.query_and_then([], listed)?;
+    let rows = statement.query_and_then(values, listed)?;
     rows.filter_map(|row| row.map(former).transpose()).collect()
 }
 
-fn select(connection: &Connection, rest: &str, values: impl Params) -> Result<Vec<ListedCredential>, StoreError> {
-    let mut shares = shares(connection)?;
+/// The credentials that the rest of the question leaves, with their shares.
+pub(super) fn select(
+    connection: &Connection,
+    rest: &str,
+    values: impl Params,
+) -> Result<Vec<ListedCredential>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{CREDENTIALS} {rest}"))?;
-    let mut out: Vec<ListedCredential> = Vec::new();
-    for row in statement.query_and_then(values, listed)? {
-        let mut listed = row?;
-        if let Some(found) = shares.remove(listed.credential.id.as_str()) {
-            listed.credential.shares = found;
+    let mut out = statement.query_and_then(values, listed)?.collect::<Result<Vec<_>, StoreError>>()?;
+    if out.len() > FEW {
+        let mut shares = shares(connection)?;
+        for listed in &mut out {
+            listed.credential.shares = shares.remove(listed.credential.id.as_str()).unwrap_or_default();
         }
-        out.push(listed);
+        return Ok(out);
+    }
+    for listed in &mut out {
+        listed.credential.shares = shares_of(connection, &listed.credential.id)?;
     }
     Ok(out)
+}
+
+fn shares_of(connection: &Connection, id: &CredentialId) -> Result<Vec<Shared>, StoreError> {
+    let mut shares = connection.prepare_cached("SELECT kind, target, bounds FROM shares WHERE credential = ?1")?;
+    shares.query_and_then([id.as_str()], |row| codec::shared(row, 0))?.collect()
 }
 
 fn listed(row: &Row<'_>) -> Result<ListedCredential, StoreError> {

@@ -7,8 +7,11 @@ mod callers;
 mod codec;
 mod connect;
 mod credentials;
+#[cfg(test)]
+mod fill;
 mod inventory;
 mod master;
+mod page;
 mod passes;
 mod people;
 mod place;
@@ -19,11 +22,14 @@ mod worker;
 
 #[cfg(test)]
 pub(super) use codec::fields;
+#[cfg(test)]
+pub(crate) use fill::Filling;
 #[cfg(all(test, target_os = "linux"))]
 pub(super) use place::network;
 #[cfg(test)]
 pub(super) use schema::NEWEST;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,9 +42,9 @@ use crate::domain::{
 };
 
 use super::{
-    CallerEdit, CredentialEdit, CredentialFilter, CredentialHistory, Deed, InUse, Inheritance, Inventory,
-    LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Pass, Receipt, SealedContents,
-    Store, StoreError, StoredService, Unrecorded, Verified,
+    CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, CredentialPage, Deed, InUse, Inheritance,
+    Inventory, LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Named, Owned, Pass,
+    Receipt, SealedContents, Store, StoreError, StoredService, Unrecorded, Verified,
 };
 
 use worker::Worker;
@@ -117,6 +123,10 @@ impl Store for Sqlite {
 
     fn inventory(&self) -> Result<Inventory, StoreError> {
         self.read(inventory::load)
+    }
+
+    fn changes_since(&self, counter: u64) -> Result<Changes, StoreError> {
+        self.read(move |connection| inventory::since(connection, counter))
     }
 
     fn master(&self) -> Result<Option<MasterRecord>, StoreError> {
@@ -228,6 +238,20 @@ impl Store for Sqlite {
         self.read(move |connection| inventory::credentials(connection, &filter))
     }
 
+    fn credential_page(&self, page: &CredentialPage) -> Result<Vec<ListedCredential>, StoreError> {
+        let page = page.clone();
+        self.read(move |connection| page::credentials(connection, &page))
+    }
+
+    fn named(&self, shares: &[Share]) -> Result<Vec<Named>, StoreError> {
+        let shares = shares.to_vec();
+        self.read(move |connection| page::named(connection, &shares))
+    }
+
+    fn owned(&self) -> Result<HashMap<UserId, Owned>, StoreError> {
+        self.read(page::owned)
+    }
+
     fn credential(&self, id: &CredentialId) -> Result<CredentialHistory, StoreError> {
         let id = id.clone();
         self.read(move |connection| inventory::credential(connection, &id))
@@ -281,6 +305,11 @@ impl Store for Sqlite {
     fn delete_user(&self, id: &UserId, inheritance: Option<&Inheritance>, at: i64) -> Result<Receipt, StoreError> {
         let (id, inheritance) = (id.clone(), inheritance.cloned());
         self.write(move |transaction| people::delete_user(transaction, &id, inheritance.as_ref(), at))
+    }
+
+    fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| people::user(&*connection.transaction()?, &id))
     }
 
     fn users(&self) -> Result<Vec<ListedUser>, StoreError> {

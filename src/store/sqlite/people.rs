@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::domain::{Role, Team, TeamId, User, UserId};
 
@@ -119,6 +119,22 @@ fn give(transaction: &Transaction<'_>, from: &UserId, inheritance: &Inheritance)
     transaction.execute("UPDATE credentials SET owner = ?2 WHERE owner = ?1", [from, heir])?;
     transaction.execute("UPDATE callers SET owner = ?2 WHERE owner = ?1", [from, heir])?;
     Ok(())
+}
+
+pub(super) fn user(connection: &Connection, id: &UserId) -> Result<Option<User>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.team FROM team_members m JOIN teams t ON t.id = m.team
+         WHERE m.user = ?1 AND t.deleted_at IS NULL ORDER BY t.name",
+    )?;
+    let teams = statement.query_and_then([id.as_str()], |row| Ok(TeamId::new(codec::text(row, 0)?)))?;
+    let teams = teams.collect::<Result<Vec<_>, StoreError>>()?;
+    let mut statement =
+        connection.prepare_cached("SELECT name, role FROM users WHERE id = ?1 AND deleted_at IS NULL")?;
+    let user = |row: &Row<'_>| {
+        let role = Role::parse(codec::text(row, 1)?).ok_or_else(|| codec::damaged("role"))?;
+        Ok(User { id: id.clone(), name: codec::name(codec::text(row, 0)?)?, role, teams: teams.clone() })
+    };
+    statement.query_and_then([id.as_str()], user)?.next().transpose()
 }
 
 pub(super) fn users(connection: &Connection) -> Result<Vec<ListedUser>, StoreError> {

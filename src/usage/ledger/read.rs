@@ -159,6 +159,20 @@ impl Ledger {
         Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
     }
 
+    /// When these keys were last used, by their identifiers.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn last_used_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Result<HashMap<String, i64>, LedgerError> {
+        let mut statement = self.connection.prepare_cached("SELECT max(last_seen) FROM pairs WHERE credential = ?1")?;
+        let mut found = HashMap::new();
+        for id in ids {
+            let last: Option<i64> = statement.query_row([id], |row| row.get(0))?;
+            found.extend(last.map(|last| (id.to_owned(), last)));
+        }
+        Ok(found)
+    }
+
     /// How many calls a pair made around the hour that begins at `hour`, on each of the `days` before: the most of that hour
     /// and its two neighbours.
     ///

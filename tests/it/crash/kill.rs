@@ -1,28 +1,24 @@
 //! `kill -9` at random moments.
 
-use std::{
-    process::Stdio,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, thread, time::Duration};
 
 use super::{Act, Chance, MANY, State, furnish, judged, left, rounds, world};
 use crate::world::World;
 
-/// When to kill, and how well that was chosen. The window follows what was hit, so that the moments spread over the act itself
-/// however fast the machine is today, and over its edges.
+/// When to kill, and how well that was chosen. A process begins with everything but its act, which takes another while each
+/// time on a busy machine: so the moment is counted from when the act is seen to begin. How far it reaches follows what was
+/// hit, so that the kills spread over the whole act and its end.
 struct Moments {
     chance: Chance,
-    /// Microseconds from the process's start.
-    from: u64,
-    to: u64,
+    /// Microseconds from the act's begin.
+    reach: u64,
     hits: [usize; 3],
 }
 
 /// Where a kill hit.
 #[derive(Clone, Copy, PartialEq)]
 enum Hit {
-    /// Before the store was opened.
+    /// Before the act began.
     Before,
     /// With the store open, or in the middle of a backup's or a restore's files.
     Inside,
@@ -30,49 +26,51 @@ enum Hit {
     After,
 }
 
-const STEP: u64 = 4_000;
-
 impl Moments {
-    /// Begins with the second half of `whole`, since a process begins with everything but its act.
-    fn new(seed: u64, whole: Duration) -> Self {
-        let to = u64::try_from(whole.as_micros()).unwrap();
-        Self { chance: Chance(seed), from: to / 2, to, hits: [0; 3] }
+    fn new(seed: u64) -> Self {
+        Self { chance: Chance(seed), reach: 20_000, hits: [0; 3] }
     }
 
     /// Runs a command, kills it after a moment, and says whether it had acknowledged, and where the kill hit.
     fn kill(&mut self, world: &World, line: &str) -> (bool, Hit) {
         let mut child = super::command(world, line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let moment = self.from + self.chance.below(self.to - self.from);
-        thread::sleep(Duration::from_micros(moment));
+        // One in sixteen is killed wherever its process is.
+        let at_begin = self.chance.below(16) == 0;
+        while !at_begin && !has_begun(world) && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_micros(50));
+        }
+        thread::sleep(Duration::from_micros(self.chance.below(self.reach)));
         child.kill().unwrap();
         let code = child.wait().unwrap().code();
         assert!(matches!(code, None | Some(0)), "`{line}` failed by itself");
-        // Whoever closes the store as the last takes this file away.
-        let open = ["data/sidekey.db-shm", "data/restore.pending"].iter().any(|name| world.path(name).exists());
         let hit = match code {
             Some(_) => Hit::After,
-            None if open || !left(world).is_empty() => Hit::Inside,
+            None if has_begun(world) => Hit::Inside,
             None => Hit::Before,
         };
         match hit {
-            Hit::Before => self.from = (self.from + STEP).min(self.to - STEP),
-            Hit::Inside => (self.from, self.to) = (self.from.saturating_sub(STEP / 8), self.to + STEP / 8),
-            Hit::After => self.to = (self.to - STEP).max(self.from + STEP),
+            Hit::Before => {}
+            Hit::Inside => self.reach += self.reach / 32,
+            Hit::After => self.reach -= self.reach / 8,
         }
         self.hits[hit as usize] += 1;
         (code.is_some(), hit)
     }
 }
 
+/// Whether a command has the store open, or its files of a backup or a restore stand there.
+fn has_begun(world: &World) -> bool {
+    // Whoever closes the store as the last takes the first of these away.
+    let marks = ["data/sidekey.db-shm", "data/restore.pending"];
+    marks.iter().any(|name| world.path(name).exists()) || !left(world).is_empty()
+}
+
 /// Kills the act again and again.
 fn killed_at_any_moment(act: Act, seed: u64) {
     let (bare, _upstream) = world();
     let world = furnish(bare);
-    let (first, told, started) = (State::of(&world), act.told(&world), Instant::now());
-    super::sidekey(&world, act.line(&first));
-    let mut moments = Moments::new(seed, started.elapsed());
-    let (_, mut before) = judged(&world, act, &first, told, true);
-    let (mut silent, mut unrecorded) = (0, 0);
+    let (mut moments, mut silent, mut unrecorded) = (Moments::new(seed), 0, 0);
+    let mut before = State::of(&world);
     for _ in 0..rounds() {
         let told = act.told(&world);
         let (acknowledged, hit) = moments.kill(&world, act.line(&before));
@@ -84,7 +82,7 @@ fn killed_at_any_moment(act: Act, seed: u64) {
     }
     let [early, inside, late] = moments.hits;
     println!(
-        "{}: of {} kills {early} came before the store was open, {inside} inside, {late} after the end; {silent} of those \
+        "{}: of {} kills {early} came before the act, {inside} inside, {late} after the end; {silent} of those \
          inside left the act done, {unrecorded} before the log had it",
         act.called()[0],
         rounds(),

@@ -111,12 +111,17 @@ async fn list_keys(admin: Shared, who: Who, Asked(wanted): Asked<Wanted>) -> Ans
         environment: wanted.environment.map(|name| name.0),
         shared_with: wanted.shared_with.map(|party| party.0),
     };
+    let (limit, after) = page.bounds()?;
     let list = move |operations: &Operations, actor: &Actor| {
-        if wanted.deleted { operations.deleted_keys(actor, &filter) } else { operations.keys(actor, &filter) }
+        if wanted.deleted {
+            operations.deleted_keys(actor, &filter)
+        } else {
+            // One more than the page has, to know whether there is a next one.
+            operations.keys_after(actor, &filter, after.as_deref(), limit + 1)
+        }
     };
     let keys = admin.act(&who, list).await?;
-    let key_of = |key: &KeyView| format!("{}\n{}\n{}", key.name, key.owner, key.id.as_deref().unwrap_or_default());
-    Ok(Shown::found(page.cut(keys, key_of)?))
+    Ok(Shown::found(page.cut(keys, KeyView::place)?))
 }
 
 /// Add a key
