@@ -1,7 +1,7 @@
 //! What every store must do, as one suite: each function is given an empty store of any kind. `sealed` values here are
 //! arbitrary bytes, as a store never opens them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -717,4 +717,141 @@ pub(super) fn an_act_is_written_down_with_its_change_and_with_no_other(store: &d
     store.delete_credential(&id("c2"), 5).unwrap();
     store.acting(deed("d4", "key.destroy")).purge(9, 10).unwrap();
     assert_eq!(ids(&store.unrecorded().unwrap()), ["d2", "d3", "d4", "d4-1"], "each that was destroyed is told of");
+}
+
+pub(super) fn what_was_touched_since_a_moment_is_told_and_nothing_else(store: &dyn Store) {
+    adopt(store);
+    let at = || store.change_counter().unwrap();
+    let since = |counter: u64| {
+        let Changes { inventory, touched } = store.changes_since(counter).unwrap();
+        assert_eq!(inventory.change_counter, at());
+        let ids = |all: Vec<CredentialId>| all.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        let living = ids(inventory.credentials.iter().map(|c| c.id.clone()).collect());
+        let formers = ids(inventory.formers.iter().map(|f| f.credential.id.clone()).collect());
+        (ids(touched.into_iter().collect()), living, formers)
+    };
+    let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<String>>();
+    let one = (set(&["c1"]), set(&["c1"]), set(&[]));
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.add_team(&team("t1", "data"), 1).unwrap();
+    store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
+    for id in ["c1", "c2", "c3"] {
+        store.add_credential(&Credential { shares: Vec::new(), ..credential(id, id, "u2") }, None, 1).unwrap();
+    }
+    assert_eq!(since(0).0, set(&["c1", "c2", "c3"]));
+    let before = at();
+    assert_eq!(since(before), (set(&[]), set(&[]), set(&[])));
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), Some(99), 2).unwrap();
+    assert_eq!(since(before), (set(&["c1"]), set(&["c1"]), set(&["c1"])));
+    let steps: [&dyn Fn() -> Receipt; 8] = [
+        &|| store.roll_back_credential(&id("c1"), 3).unwrap(),
+        &|| store.share(&id("c1"), &Share::Team(TeamId::new("t1")).into(), 3).unwrap(),
+        &|| store.delete_team(&TeamId::new("t1"), 3).unwrap(),
+        &|| store.share(&id("c1"), &Share::Caller(CallerId::new("k1")).into(), 3).unwrap(),
+        &|| store.delete_caller(&CallerId::new("k1"), 3).unwrap(),
+        &|| store.share(&id("c1"), &Share::Everyone.into(), 3).unwrap(),
+        &|| store.unshare(&id("c1"), &Share::Everyone, 3).unwrap(),
+        &|| {
+            let name = Some(name("other"));
+            store.edit_credential(&id("c1"), &CredentialEdit { name, ..CredentialEdit::default() }, 3).unwrap()
+        },
+    ];
+    for (number, step) in steps.iter().enumerate() {
+        let before = at();
+        step();
+        assert_eq!(since(before), one, "step {number}");
+    }
+    let before = at();
+    store.delete_credential(&id("c1"), 4).unwrap();
+    assert_eq!(since(before), (set(&["c1"]), set(&[]), set(&[])), "what is gone is touched and does not live");
+    store.restore_credential(&id("c1"), 5).unwrap();
+    assert_eq!(since(before), one);
+    let before = at();
+    let mut versions = store.sealed_contents().unwrap().versions;
+    versions.iter_mut().for_each(|version| version.owner = UserId::new(LOCAL));
+    let inheritance = Inheritance { heir: UserId::new(LOCAL), versions };
+    store.delete_user(&UserId::new("u2"), Some(&inheritance), 6).unwrap();
+    assert_eq!(since(before).1, set(&["c1", "c2", "c3"]));
+    let before = at();
+    let mut contents = store.sealed_contents().unwrap();
+    contents.versions.iter_mut().for_each(|version| version.sealed.master = 2);
+    store.replace_master(&MasterRecord { id: 2, check: [3; 32], derivation: None }, contents, 30).unwrap();
+    assert_eq!(since(before).0, set(&["c1", "c2", "c3"]));
+}
+
+pub(super) fn pages_together_are_the_whole_list(store: &dyn Store) {
+    adopt(store);
+    for (id, name) in [("u2", "ada"), ("u3", "bob")] {
+        store.add_user(&user(id, name), 1).unwrap();
+    }
+    store.add_team(&team("t1", "data"), 1).unwrap();
+    store.add_member(&TeamId::new("t1"), &UserId::new("u2"), 1).unwrap();
+    store.add_caller(&caller("k1", "etl", "u2", 1), 1).unwrap();
+    let shares = [
+        Share::Everyone,
+        Share::User(UserId::new("u2")),
+        Share::Team(TeamId::new("t1")),
+        Share::Caller(CallerId::new("k1")),
+        Share::User(UserId::new(LOCAL)),
+    ];
+    for number in 0..25_usize {
+        let (id, owner) = (format!("c{number:02}"), ["u2", "u3", LOCAL][number % 3]);
+        let (called, shares) = (format!("key-{}", number / 4), vec![shares[number % 5].clone().into()]);
+        let service = name(["stripe", "github"][number % 2]);
+        store.add_credential(&Credential { shares, service, ..credential(&id, &id, owner) }, None, 1).unwrap();
+        let edit = CredentialEdit { name: Some(name(&called)), ..CredentialEdit::default() };
+        if store.edit_credential(&CredentialId::new(&id), &edit, 1).is_err() {
+            store.delete_credential(&CredentialId::new(&id), 1).unwrap();
+        }
+    }
+    let names: HashMap<UserId, String> =
+        store.users().unwrap().into_iter().map(|l| (l.user.id, l.user.name.to_string())).collect();
+    let place = |listed: &ListedCredential| {
+        let credential = &listed.credential;
+        (credential.name.to_string(), names[&credential.owner].clone(), credential.id.to_string())
+    };
+    let ada = Viewer { user: UserId::new("u2"), teams: vec![TeamId::new("t1")] };
+    let seen = |listed: &ListedCredential| {
+        let shared = |shared: &Shared| shared.with != Share::User(UserId::new(LOCAL));
+        listed.credential.owner.as_str() == "u2" || listed.credential.shares.iter().any(shared)
+    };
+    let filters = [
+        CredentialFilter::default(),
+        CredentialFilter { service: Some(name("github")), ..CredentialFilter::default() },
+        CredentialFilter { owner: Some(UserId::new("u3")), ..CredentialFilter::default() },
+        CredentialFilter { name: Some(name("key-1")), ..CredentialFilter::default() },
+    ];
+    for filter in filters {
+        for viewer in [None, Some(ada.clone())] {
+            let mut expected = store.credentials(&filter).unwrap();
+            expected.retain(|listed| viewer.is_none() || seen(listed));
+            let mut expected: Vec<_> = expected.iter().map(|listed| (place(listed), listed.clone())).collect();
+            expected.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let mut found: Vec<ListedCredential> = Vec::new();
+            loop {
+                let after = found.last().map(place);
+                let (filter, viewer) = (filter.clone(), viewer.clone());
+                let page = store.credential_page(&CredentialPage { filter, viewer, after, most: 3 }).unwrap();
+                let is_last = page.len() < 3;
+                found.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+            let whole = |listed: &ListedCredential| format!("{listed:?}");
+            let expected: Vec<_> = expected.iter().map(|(_, listed)| whole(listed)).collect();
+            assert_eq!(found.iter().map(whole).collect::<Vec<_>>(), expected, "{filter:?} {viewer:?}");
+        }
+    }
+    let of = |id: &str| store.owned().unwrap().get(&UserId::new(id)).copied().unwrap_or_default();
+    let living = store.credentials(&CredentialFilter::default()).unwrap();
+    let count = living.iter().filter(|listed| listed.credential.owner.as_str() == "u2").count();
+    assert_eq!((of("u2"), of("nobody")), (Owned { keys: count, callers: 1 }, Owned::default()));
+    let caller = Share::Caller(CallerId::new("k1"));
+    let wanted = [Share::User(UserId::new("u3")), caller.clone(), Share::Everyone, Share::Team(TeamId::new("gone"))];
+    let found = store.named(&wanted).unwrap();
+    let etl = Named { share: caller, name: name("etl"), owner: Some(UserId::new("u2")) };
+    assert_eq!((found.len(), &found[1], found[0].name.as_str()), (2, &etl, "bob"));
+    assert_eq!(store.user(&UserId::new("u2")).unwrap().unwrap().teams, [TeamId::new("t1")]);
+    assert_eq!(store.user(&UserId::new("nobody")).unwrap(), None);
 }

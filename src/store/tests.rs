@@ -53,6 +53,8 @@ contract_for_sqlite!(
     passes_come_and_go_with_their_users,
     every_change_moves_the_counter,
     an_act_is_written_down_with_its_change_and_with_no_other,
+    what_was_touched_since_a_moment_is_told_and_nothing_else,
+    pages_together_are_the_whole_list,
     the_first_master_key_stays_until_everything_is_under_the_next,
 );
 

@@ -2,6 +2,7 @@
 //! loopback, and its seconds counted by the test. Nothing here sleeps: what is to happen is looked for again and again.
 
 mod clients;
+mod follow;
 mod upstreams;
 
 use std::net::SocketAddr;
