@@ -35,10 +35,15 @@ impl Operations {
         let owner = |key: &ListedCredential| Share::User(key.credential.owner.clone());
         let with = |key: &ListedCredential| key.credential.shares.iter().map(|shared| shared.with.clone()).collect();
         let mut wanted: Vec<Share> = keys.iter().map(owner).chain(keys.iter().flat_map::<Vec<_>, _>(with)).collect();
+        self.names_of(&mut wanted)
+    }
+
+    /// The names of those, and no others.
+    pub(super) fn names_of(&self, wanted: &mut Vec<Share>) -> Result<Names, OperationError> {
         wanted.sort_unstable();
         wanted.dedup();
         let mut names = Names::default();
-        for named in self.vault.store().named(&wanted)? {
+        for named in self.vault.store().named(wanted)? {
             match named.share {
                 Share::User(id) => drop(names.users.insert(id, named.name)),
                 Share::Team(id) => drop(names.teams.insert(id, named.name)),

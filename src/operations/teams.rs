@@ -98,8 +98,24 @@ impl Operations {
     /// # Errors
     /// When the store fails.
     pub fn teams(&self, _actor: &Actor) -> Result<Vec<TeamView>, OperationError> {
-        let names = self.names()?;
-        Ok(self.vault.teams()?.iter().map(|listed| TeamView::of(listed, &names)).collect())
+        self.team_views(&self.vault.teams()?)
+    }
+
+    /// The first `most` teams after the name `after`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn teams_after(&self, after: Option<&str>, most: usize) -> Result<Vec<TeamView>, OperationError> {
+        let mut teams = self.vault.teams()?;
+        teams.retain(|listed| after.is_none_or(|after| listed.team.name.as_str() > after));
+        teams.truncate(most);
+        self.team_views(&teams)
+    }
+
+    fn team_views(&self, teams: &[ListedTeam]) -> Result<Vec<TeamView>, OperationError> {
+        let mut members = teams.iter().flat_map(|listed| listed.members.iter().cloned().map(Share::User)).collect();
+        let names = self.names_of(&mut members)?;
+        Ok(teams.iter().map(|listed| TeamView::of(listed, &names)).collect())
     }
 
     /// The team called `name`.
@@ -107,7 +123,9 @@ impl Operations {
     /// # Errors
     /// When there is none, or the store fails.
     pub fn team(&self, _actor: &Actor, name: &Name) -> Result<TeamView, OperationError> {
-        Ok(TeamView::of(&self.vault.team_named(name)?, &self.names()?))
+        let listed = self.vault.team_named(name)?;
+        let view = self.team_views(std::slice::from_ref(&listed))?.pop();
+        view.ok_or_else(|| OperationError::unknown("team", name.as_str()))
     }
 
     /// How many keys are shared with a team: what ends with it.

@@ -1,13 +1,11 @@
 //! Users: people who own keys and callers. Who they are and in which teams every user may know, since they share with each
 //! other; what somebody owns is for administrators.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Name, Role, User, UserId};
+use crate::domain::{Name, Role, Share, User, UserId};
 use crate::store::{LOCAL, ListedUser, Owned};
 
 use super::names::Names;
@@ -35,24 +33,17 @@ pub struct UserView {
     pub created_at: Timestamp,
 }
 
-/// Everything that views of users are made of.
-struct Surroundings {
-    names: Names,
-    owned: HashMap<UserId, Owned>,
-}
-
-impl Surroundings {
-    fn view(&self, listed: &ListedUser, actor: &Actor) -> UserView {
+impl UserView {
+    fn of(listed: &ListedUser, names: &Names, owned: Owned, actor: &Actor) -> Self {
         let user = &listed.user;
         let whole = actor.rules(&user.id);
-        let Owned { keys, callers } = self.owned.get(&user.id).copied().unwrap_or_default();
-        UserView {
+        Self {
             name: user.name.clone(),
             id: user.id.to_string(),
             role: user.role.as_str(),
-            teams: self.names.teams(&user.teams),
-            keys: whole.then_some(keys),
-            callers: whole.then_some(callers),
+            teams: names.teams(&user.teams),
+            keys: whole.then_some(owned.keys),
+            callers: whole.then_some(owned.callers),
             created_at: moment(listed.created_at),
         }
     }
@@ -117,8 +108,23 @@ impl Operations {
     /// # Errors
     /// When the store fails.
     pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, OperationError> {
-        let surroundings = self.surroundings()?;
-        Ok(self.vault.users()?.iter().map(|listed| surroundings.view(listed, actor)).collect())
+        self.user_views(&self.vault.users()?, actor)
+    }
+
+    /// The first `most` users after the name `after`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn users_after(
+        &self,
+        actor: &Actor,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<UserView>, OperationError> {
+        let mut users = self.vault.users()?;
+        users.retain(|listed| after.is_none_or(|after| listed.user.name.as_str() > after));
+        users.truncate(most);
+        self.user_views(&users, actor)
     }
 
     /// The user called `name`.
@@ -126,11 +132,20 @@ impl Operations {
     /// # Errors
     /// When there is none, or the store fails.
     pub fn user_view(&self, actor: &Actor, name: &Name) -> Result<UserView, OperationError> {
-        Ok(self.surroundings()?.view(&self.vault.user_named(name)?, actor))
+        let listed = self.vault.user_named(name)?;
+        let view = self.user_views(std::slice::from_ref(&listed), actor)?.pop();
+        view.ok_or_else(|| OperationError::unknown("user", name.as_str()))
     }
 
-    fn surroundings(&self) -> Result<Surroundings, OperationError> {
-        Ok(Surroundings { names: self.names()?, owned: self.vault.store().owned()? })
+    fn user_views(&self, users: &[ListedUser], actor: &Actor) -> Result<Vec<UserView>, OperationError> {
+        let mut teams = users.iter().flat_map(|listed| listed.user.teams.iter().cloned().map(Share::Team)).collect();
+        let names = self.names_of(&mut teams)?;
+        let ids: Vec<UserId> = users.iter().map(|listed| listed.user.id.clone()).collect();
+        let owned = self.vault.store().owned(&ids)?;
+        let view = |listed: &ListedUser| {
+            UserView::of(listed, &names, owned.get(&listed.user.id).copied().unwrap_or_default(), actor)
+        };
+        Ok(users.iter().map(view).collect())
     }
 
     /// The living user called `name`.

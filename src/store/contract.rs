@@ -768,13 +768,17 @@ pub(super) fn what_was_touched_since_a_moment_is_told_and_nothing_else(store: &d
     assert_eq!(since(before), one);
     let before = at();
     let mut versions = store.sealed_contents().unwrap().versions;
-    versions.iter_mut().for_each(|version| version.owner = UserId::new(LOCAL));
+    for version in &mut versions {
+        version.owner = UserId::new(LOCAL);
+    }
     let inheritance = Inheritance { heir: UserId::new(LOCAL), versions };
     store.delete_user(&UserId::new("u2"), Some(&inheritance), 6).unwrap();
     assert_eq!(since(before).1, set(&["c1", "c2", "c3"]));
     let before = at();
     let mut contents = store.sealed_contents().unwrap();
-    contents.versions.iter_mut().for_each(|version| version.sealed.master = 2);
+    for version in &mut contents.versions {
+        version.sealed.master = 2;
+    }
     store.replace_master(&MasterRecord { id: 2, check: [3; 32], derivation: None }, contents, 30).unwrap();
     assert_eq!(since(before).0, set(&["c1", "c2", "c3"]));
 }
@@ -798,7 +802,7 @@ pub(super) fn pages_together_are_the_whole_list(store: &dyn Store) {
         let (id, owner) = (format!("c{number:02}"), ["u2", "u3", LOCAL][number % 3]);
         let (called, shares) = (format!("key-{}", number / 4), vec![shares[number % 5].clone().into()]);
         let service = name(["stripe", "github"][number % 2]);
-        store.add_credential(&Credential { shares, service, ..credential(&id, &id, owner) }, None, 1).unwrap();
+        store.add_credential(&Credential { service, shares, ..credential(&id, &id, owner) }, None, 1).unwrap();
         let edit = CredentialEdit { name: Some(name(&called)), ..CredentialEdit::default() };
         if store.edit_credential(&CredentialId::new(&id), &edit, 1).is_err() {
             store.delete_credential(&CredentialId::new(&id), 1).unwrap();
@@ -812,8 +816,8 @@ pub(super) fn pages_together_are_the_whole_list(store: &dyn Store) {
     };
     let ada = Viewer { user: UserId::new("u2"), teams: vec![TeamId::new("t1")] };
     let seen = |listed: &ListedCredential| {
-        let shared = |shared: &Shared| shared.with != Share::User(UserId::new(LOCAL));
-        listed.credential.owner.as_str() == "u2" || listed.credential.shares.iter().any(shared)
+        let opens = |shared: &Shared| shared.with != Share::User(UserId::new(LOCAL));
+        listed.credential.owner.as_str() == "u2" || listed.credential.shares.iter().any(opens)
     };
     let filters = [
         CredentialFilter::default(),
@@ -843,7 +847,7 @@ pub(super) fn pages_together_are_the_whole_list(store: &dyn Store) {
             assert_eq!(found.iter().map(whole).collect::<Vec<_>>(), expected, "{filter:?} {viewer:?}");
         }
     }
-    let of = |id: &str| store.owned().unwrap().get(&UserId::new(id)).copied().unwrap_or_default();
+    let of = |id: &str| store.owned(&[UserId::new(id)]).unwrap()[&UserId::new(id)];
     let living = store.credentials(&CredentialFilter::default()).unwrap();
     let count = living.iter().filter(|listed| listed.credential.owner.as_str() == "u2").count();
     assert_eq!((of("u2"), of("nobody")), (Owned { keys: count, callers: 1 }, Owned::default()));

@@ -155,8 +155,8 @@ pub trait Store: Send + Sync + Debug {
     /// What the living users, teams and callers are called that stand in `shares`.
     fn named(&self, shares: &[Share]) -> Result<Vec<Named>, StoreError>;
 
-    /// How many living credentials and callers each user owns.
-    fn owned(&self) -> Result<HashMap<UserId, Owned>, StoreError>;
+    /// How many living credentials and callers these users own.
+    fn owned(&self, users: &[UserId]) -> Result<HashMap<UserId, Owned>, StoreError>;
 
     /// One credential, deleted or not, with its versions. Fails with [`StoreError::Unknown`].
     fn credential(&self, id: &CredentialId) -> Result<CredentialHistory, StoreError>;

@@ -1,5 +1,7 @@
 //! Fills a real store for `scripts/scale`: keys that are sealed, callers, teams and custom services. Not a test of anything.
 
+#![allow(clippy::disallowed_methods, reason = "what to fill is said by the script's environment")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,14 +55,15 @@ fn a_store_for_scale() {
             id: CallerId::new(&vault.fresh_id().unwrap()),
             name: name(&format!("caller-{i:06}")),
             owner: of(i),
-            environment: (i % 3 == 0).then(|| name("prod")),
+            environment: i.is_multiple_of(3).then(|| name("prod")),
             token_digest: Some(Token::fresh().unwrap().digest()),
             former: None,
             perimeter: Perimeter::default(),
         })
         .collect();
     let credential = |i: usize| {
-        let service = if i % 2 == 0 { name(BUILT_IN[i / 2 % BUILT_IN.len()]) } else { custom[i / 2 % CUSTOM].clone() };
+        let service =
+            if i.is_multiple_of(2) { name(BUILT_IN[i / 2 % BUILT_IN.len()]) } else { custom[i / 2 % CUSTOM].clone() };
         let with = match i % 4 {
             0 => Some(Share::Team(teams[i % teams.len()].id.clone())),
             1 => Some(Share::Caller(callers[i % callers.len()].id.clone())),
@@ -71,7 +74,7 @@ fn a_store_for_scale() {
             name: name(&format!("{service}-{i:06}")),
             owner: of(i * 31),
             service,
-            environment: (i % 5 == 0).then(|| name("prod")),
+            environment: i.is_multiple_of(5).then(|| name("prod")),
             shares: with.map(Shared::from).into_iter().collect(),
             variables: BTreeMap::new(),
             expires: None,

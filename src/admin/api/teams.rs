@@ -15,7 +15,7 @@ use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::Name;
-use crate::operations::{Operations, TeamView};
+use crate::operations::{Actor, Operations, TeamView};
 
 use super::Shared;
 
@@ -53,7 +53,10 @@ struct NewMembers {
 #[utoipa::path(get, path = "/teams", tag = "teams", params(PageQuery),
     responses((status = 200, description = "The teams, by name", body = Page<TeamView>)))]
 async fn list_teams(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> Answer<Page<TeamView>> {
-    let teams = admin.act(&who, Operations::teams).await?;
+    let (limit, after) = page.bounds()?;
+    // One more than the page has, to know whether there is a next one.
+    let list = move |operations: &Operations, _: &Actor| operations.teams_after(after.as_deref(), limit + 1);
+    let teams = admin.act(&who, list).await?;
     Ok(Shown::found(page.cut(teams, |team| team.name.to_string())?))
 }
 

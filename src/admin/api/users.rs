@@ -15,7 +15,7 @@ use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::{Name, Role};
-use crate::operations::{Operations, UserView};
+use crate::operations::{Actor, Operations, UserView};
 
 use super::Shared;
 
@@ -68,7 +68,10 @@ struct UserEdit {
 #[utoipa::path(get, path = "/users", tag = "users", params(PageQuery),
     responses((status = 200, description = "The users, by name", body = Page<UserView>)))]
 async fn list_users(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> Answer<Page<UserView>> {
-    let users = admin.act(&who, Operations::users).await?;
+    let (limit, after) = page.bounds()?;
+    // One more than the page has, to know whether there is a next one.
+    let list = move |operations: &Operations, actor: &Actor| operations.users_after(actor, after.as_deref(), limit + 1);
+    let users = admin.act(&who, list).await?;
     Ok(Shown::found(page.cut(users, |user| user.name.to_string())?))
 }
 

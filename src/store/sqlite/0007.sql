@@ -14,6 +14,7 @@ CREATE TABLE unrecorded (
 
 -- Lists of keys by name, a page at a time, and what is shared with somebody.
 CREATE INDEX named_credentials ON credentials (name) WHERE deleted_at IS NULL;
+CREATE INDEX credentials_of_services ON credentials (service, name) WHERE deleted_at IS NULL;
 CREATE INDEX shares_with ON shares (kind, target);
 
 -- Which credentials were touched by which change, so that a running proxy reads those alone again. `counter` is the change

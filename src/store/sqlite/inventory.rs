@@ -1,10 +1,10 @@
 //! Reading: the whole inventory at once, lists, and one credential with its history.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Params, Row, params};
 
-use crate::domain::{Credential, CredentialId, Name, Shared, Source};
+use crate::domain::{Credential, CredentialId, Name, Shared, Source, UserId};
 
 use super::super::{
     Changes, CredentialFilter, CredentialHistory, Former, Inventory, ListedCredential, StoreError, Verified, VersionRow,
@@ -15,7 +15,7 @@ const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
     v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
     c.verified_at, c.verified_version, c.verdict, c.verify_every
-    FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current";
+    FROM credentials c CROSS JOIN versions v ON v.credential = c.id AND v.number = c.current";
 
 /// Of so many credentials, shares are asked for one by one; of more, all are read.
 const FEW: usize = 1_000;
@@ -97,7 +97,8 @@ pub(super) fn credential(connection: &mut Connection, id: &CredentialId) -> Resu
     let transaction = connection.transaction()?;
     let sql = format!("{CREDENTIALS} WHERE c.id = ?1");
     let mut one = transaction.prepare_cached(&sql)?;
-    let found = one.query_and_then([id.as_str()], listed)?.next().transpose()?;
+    let mut same = Same::default();
+    let found = one.query_and_then([id.as_str()], |row| listed(row, &mut same))?.next().transpose()?;
     let Some(mut listed) = found else {
         return Err(StoreError::Unknown { what: "credential", which: id.to_string() });
     };
@@ -123,7 +124,8 @@ fn formers(connection: &Connection, rest: &str, values: impl Params) -> Result<V
     let mut statement = connection.prepare_cached(&format!("{FORMERS}{rest}"))?;
     let former =
         |listed: ListedCredential| Some(Former { until: listed.overlap_until?, credential: listed.credential });
-    let rows = statement.query_and_then(values, listed)?;
+    let mut same = Same::default();
+    let rows = statement.query_and_then(values, |row| listed(row, &mut same))?;
     rows.filter_map(|row| row.map(former).transpose()).collect()
 }
 
@@ -134,7 +136,9 @@ pub(super) fn select(
     values: impl Params,
 ) -> Result<Vec<ListedCredential>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{CREDENTIALS} {rest}"))?;
-    let mut out = statement.query_and_then(values, listed)?.collect::<Result<Vec<_>, StoreError>>()?;
+    let mut same = Same::default();
+    let rows = statement.query_and_then(values, |row| listed(row, &mut same))?;
+    let mut out = rows.collect::<Result<Vec<_>, StoreError>>()?;
     if out.len() > FEW {
         let mut shares = shares(connection)?;
         for listed in &mut out {
@@ -153,13 +157,39 @@ fn shares_of(connection: &Connection, id: &CredentialId) -> Result<Vec<Shared>, 
     shares.query_and_then([id.as_str()], |row| codec::shared(row, 0))?.collect()
 }
 
-fn listed(row: &Row<'_>) -> Result<ListedCredential, StoreError> {
+/// Texts that many rows have: kept once for all of them.
+#[derive(Default)]
+struct Same {
+    names: HashSet<Name>,
+    users: HashMap<String, UserId>,
+}
+
+impl Same {
+    fn name(&mut self, text: &str) -> Result<Name, StoreError> {
+        if let Some(known) = self.names.get(text) {
+            return Ok(known.clone());
+        }
+        let name = codec::name(text)?;
+        self.names.insert(name.clone());
+        Ok(name)
+    }
+
+    fn user(&mut self, text: &str) -> UserId {
+        if let Some(known) = self.users.get(text) {
+            return known.clone();
+        }
+        self.users.entry(text.to_owned()).or_insert_with(|| UserId::new(text)).clone()
+    }
+}
+
+fn listed(row: &Row<'_>, same: &mut Same) -> Result<ListedCredential, StoreError> {
+    let environment: Option<String> = row.get(4)?;
     let credential = Credential {
         id: codec::credential_id(row, 0)?,
         name: codec::name(codec::text(row, 1)?)?,
-        owner: codec::user_id(row, 2)?,
-        service: codec::name(codec::text(row, 3)?)?,
-        environment: codec::optional_name(row, 4)?,
+        owner: same.user(codec::text(row, 2)?),
+        service: same.name(codec::text(row, 3)?)?,
+        environment: environment.as_deref().map(|text| same.name(text)).transpose()?,
         shares: Vec::new(),
         variables: codec::variables(codec::text(row, 5)?)?,
         expires: row.get(6)?,

@@ -248,8 +248,9 @@ impl Store for Sqlite {
         self.read(move |connection| page::named(connection, &shares))
     }
 
-    fn owned(&self) -> Result<HashMap<UserId, Owned>, StoreError> {
-        self.read(page::owned)
+    fn owned(&self, users: &[UserId]) -> Result<HashMap<UserId, Owned>, StoreError> {
+        let users = users.to_vec();
+        self.read(move |connection| page::owned(connection, &users))
     }
 
     fn credential(&self, id: &CredentialId) -> Result<CredentialHistory, StoreError> {

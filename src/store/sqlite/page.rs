@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
-use crate::domain::{Name, Share, UserId};
+use crate::domain::{Name, Share, TeamId, UserId};
 
 use super::super::{CredentialPage, ListedCredential, Named, Owned, StoreError, Viewer};
 use super::{codec, inventory};
@@ -28,7 +28,8 @@ pub(super) fn credentials(
         values.push(Value::Text(value.to_owned()));
         format!("?{}", values.len())
     };
-    let mut rest = " JOIN users u ON u.id = c.owner WHERE c.deleted_at IS NULL".to_owned();
+    // The order of the tables is said, since nobody counts for SQLite how much is in them.
+    let mut rest = " CROSS JOIN users u ON u.id = c.owner WHERE c.deleted_at IS NULL".to_owned();
     let filter = &page.filter;
     let environment = filter.environment.as_ref().map(Name::as_str);
     for (column, wanted) in [
@@ -41,7 +42,7 @@ pub(super) fn credentials(
         rest.push_str(&wanted.unwrap_or_default());
     }
     if let Some(Viewer { user, teams }) = &page.viewer {
-        let teams: Vec<&str> = teams.iter().map(|team| team.as_str()).collect();
+        let teams: Vec<&str> = teams.iter().map(TeamId::as_str).collect();
         let teams = serde_json::to_string(&teams).map_err(|_| codec::damaged("list of teams"))?;
         let (user, teams) = (put(user.as_str()), put(&teams));
         rest.push_str(&SEEN.replace("?V", &user).replace("?T", &teams));
@@ -49,9 +50,10 @@ pub(super) fn credentials(
     if let Some((name, owner, id)) = &page.after {
         let (name, owner, id) = (put(name), put(owner), put(id));
         // The first of these two lets the index begin at the right place.
-        rest.push_str(&format!(" AND c.name >= {name} AND (c.name > {name} OR (u.name, c.id) > ({owner}, {id}))"));
+        let later = format!(" AND c.name >= {name} AND (c.name > {name} OR (u.name, c.id) > ({owner}, {id}))");
+        rest.push_str(&later);
     }
-    rest.push_str(&format!(" ORDER BY c.name, u.name, c.id LIMIT {}", page.most));
+    let rest = format!("{rest} ORDER BY c.name, u.name, c.id LIMIT {}", page.most);
     let transaction = connection.transaction()?;
     inventory::select(&transaction, &rest, params_from_iter(values))
 }
@@ -76,18 +78,16 @@ pub(super) fn named(connection: &mut Connection, shares: &[Share]) -> Result<Vec
     Ok(out)
 }
 
-pub(super) fn owned(connection: &mut Connection) -> Result<HashMap<UserId, Owned>, StoreError> {
+pub(super) fn owned(connection: &mut Connection, users: &[UserId]) -> Result<HashMap<UserId, Owned>, StoreError> {
     let transaction = connection.transaction()?;
-    let mut out: HashMap<UserId, Owned> = HashMap::new();
-    for table in ["credentials", "callers"] {
-        let sql = format!("SELECT owner, count(*) FROM {table} WHERE deleted_at IS NULL GROUP BY owner");
-        let mut statement = transaction.prepare_cached(&sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let count = usize::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-            let owned = out.entry(codec::user_id(row, 0)?).or_default();
-            *(if table == "callers" { &mut owned.callers } else { &mut owned.keys }) = count;
-        }
-    }
-    Ok(out)
+    let count = |table: &str, user: &UserId| -> Result<usize, StoreError> {
+        let sql = format!("SELECT count(*) FROM {table} WHERE owner = ?1 AND deleted_at IS NULL");
+        let count: i64 = transaction.prepare_cached(&sql)?.query_row([user.as_str()], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    };
+    let owned = |user: &UserId| {
+        let owned = Owned { keys: count("credentials", user)?, callers: count("callers", user)? };
+        Ok((user.clone(), owned))
+    };
+    users.iter().map(owned).collect()
 }

@@ -222,7 +222,8 @@ pub(super) fn teams(connection: &Connection) -> Result<Vec<ListedTeam>, StoreErr
 /// Who is in which living team, by the names of both.
 fn memberships(connection: &Connection) -> Result<Vec<(TeamId, UserId)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT m.team, m.user FROM team_members m JOIN teams t ON t.id = m.team JOIN users u ON u.id = m.user
+        // From the members on: by the names of both, SQLite would look at every team with every user.
+        "SELECT m.team, m.user FROM team_members m CROSS JOIN teams t ON t.id = m.team CROSS JOIN users u ON u.id = m.user
          WHERE t.deleted_at IS NULL AND u.deleted_at IS NULL ORDER BY t.name, u.name",
     )?;
     statement.query_and_then([], |row| Ok((TeamId::new(codec::text(row, 0)?), codec::user_id(row, 1)?)))?.collect()
