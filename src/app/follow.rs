@@ -112,7 +112,7 @@ impl Follower {
 
     /// Takes up what changed in the store: that alone when it can, else everything anew.
     fn follow_store(&mut self) {
-        match self.parts.amend(&self.loaded.config, &self.environment, self.seen) {
+        match apart(|| self.parts.amend(&self.loaded.config, &self.environment, self.seen)) {
             Ok(Some(counter)) => {
                 self.seen = counter;
                 self.failed = None;

@@ -111,6 +111,8 @@ impl Parts {
         environment: &Environment,
         commands: Commands,
     ) -> anyhow::Result<u64> {
+        // Nothing is amended of what fails half-way.
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let source = master_key_source(config, environment)?;
         self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
         let mut inventory = self.vault.inventory().context("the store cannot be read")?;
