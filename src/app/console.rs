@@ -23,18 +23,14 @@ use crate::admin::Admin;
 use crate::config::ListenAddress;
 use crate::crypto::random;
 use crate::domain::SystemClock;
-use crate::listen::{self, Bound};
+use crate::listen::{self, Bound, Inherited};
 use crate::metrics::Format;
 
 use super::parts::Parts;
 
 /// Opens the console's address.
-pub(super) fn bind(address: &ListenAddress) -> anyhow::Result<Bound> {
-    let opened = match address {
-        ListenAddress::Tcp(address) => listen::bind(*address, 1),
-        ListenAddress::Unix(path) => Bound::unix(path, 1),
-    };
-    let mut opened = opened.with_context(|| {
+pub(super) fn bind(address: &ListenAddress, inherited: &mut Inherited) -> anyhow::Result<Bound> {
+    let mut opened = super::open(address, 1, inherited).with_context(|| {
         format!("cannot listen on {address} for the console; choose another under [listen] console")
     })?;
     opened.pop().context("no listener for the console")

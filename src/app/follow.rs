@@ -17,8 +17,9 @@ use crate::listen::Bound;
 use super::apart::apart;
 use super::declared::Commands;
 use super::parts::Parts;
+use super::supervisor::Pulses;
 use super::upkeep::Upkeep;
-use super::{console, observer};
+use super::{console, observer, supervisor};
 
 /// How often the store is asked whether it changed.
 const STORE: Duration = Duration::from_millis(250);
@@ -63,6 +64,8 @@ pub(super) struct Follower {
     pub(super) failed: Option<String>,
     /// Whether something that was done could not be recorded the last time.
     pub(super) unrecorded: bool,
+    /// Whether the cores work.
+    pub(super) pulses: Arc<Pulses>,
 }
 
 impl Follower {
@@ -73,13 +76,16 @@ impl Follower {
     ) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         self.parts.metrics.config_loaded(SystemClock.wall());
+        let mut watchdog = supervisor::watchdog().map(tokio::time::interval);
         let (mut sightings, mut quotas) = (tokio::time::interval(SIGHTINGS), tokio::time::interval(QUOTAS));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = hangup.recv() => {
                     tracing::info!("SIGHUP: reading the configuration again");
+                    supervisor::reloading();
                     self.reload(&watch, Commands::All);
+                    supervisor::ready();
                 }
                 notice = notices.recv() => {
                     notice.context("the watch ended")?;
@@ -87,6 +93,7 @@ impl Follower {
                 }
                 _ = sightings.tick() => self.parts.note_callers(),
                 _ = quotas.tick() => self.parts.note_quotas(),
+                () = due(watchdog.as_mut()) => self.watch_cores(),
                 () = tokio::time::sleep(STORE) => self.look_at_store(),
             }
         }
@@ -131,6 +138,14 @@ impl Follower {
         self.unrecorded = failed.is_some();
     }
 
+    /// A process of which a core does not work any more is better ended by whoever watches it.
+    fn watch_cores(&self) {
+        match self.pulses.stuck(SystemClock.now()) {
+            None => supervisor::alive(),
+            Some(core) => tracing::error!(core, "a core does not work any more; the watchdog is not told otherwise"),
+        }
+    }
+
     fn refresh(&mut self, commands: Commands) {
         match apart(|| self.parts.refresh(&self.loaded.config, &self.environment, commands)) {
             Ok(counter) => {
@@ -150,8 +165,7 @@ impl Follower {
     /// Reads proxy.toml and what it names again; `commands` are run even when it is the same. A bad one is reported and the
     /// old one stays.
     fn reload(&mut self, watch: &Watch, commands: Commands) {
-        let Some(path) = &self.loaded.path else { return self.refresh(commands) };
-        let path = path.clone();
+        let Some(path) = self.loaded.path.clone() else { return self.refresh(commands) };
         let taken_up = apart(|| {
             let loaded = Config::load(Some(&path), &self.environment);
             Ok(loaded
@@ -181,6 +195,14 @@ impl Follower {
         }
         warn_of_restart(&former.config, &self.loaded.config);
         Ok(())
+    }
+}
+
+/// The next tick; never, when there is nothing to wait for.
+async fn due(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
     }
 }
 

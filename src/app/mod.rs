@@ -10,6 +10,7 @@ mod harden;
 mod observer;
 mod parts;
 mod stored;
+mod supervisor;
 mod tables;
 mod upkeep;
 mod webhook;
@@ -22,15 +23,18 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment, ListenAddress, Loaded, Watch};
-use crate::listen::Bound;
+use crate::domain::{Clock as _, SystemClock};
+use crate::listen::{Bound, Inherited};
 
 pub use apart::apart;
 pub use declared::{declared_value, look_at_declared};
 pub use harden::{harden, prefer_small_pages};
 pub use parts::{master_key_source, open_vault, probe};
+pub use supervisor::stopping;
 pub use tables::{Beside, tables};
 
 use parts::Parts;
+use supervisor::Pulses;
 
 /// How long requests under way may take after the proxy was told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -52,10 +56,13 @@ impl Running {
     /// When a part cannot be opened: the message says which and what to do.
     pub fn start(loaded: Loaded, environment: &Environment) -> anyhow::Result<Self> {
         let cores = cores::count(loaded.config.listen.threads);
-        let listeners = bind(&loaded.config, cores)?;
+        let mut inherited = Inherited::take().context("[listen]")?;
+        let listeners = bind(&loaded.config, cores, &mut inherited)?;
         let addresses: Vec<String> =
             listeners.iter().filter_map(|of_core| of_core.first()).map(Bound::address).collect();
-        let console = loaded.config.listen.console.as_ref().map(console::bind).transpose()?;
+        let console = loaded.config.listen.console.as_ref();
+        let console = console.map(|address| console::bind(address, &mut inherited)).transpose()?;
+        refuse_unclaimed(&inherited)?;
         let own = listeners.iter().flatten().chain(&console).filter_map(Bound::socket_address).collect();
         let console_address = console.as_ref().map(Bound::address);
         // Watched from before it is read, so that no change falls between.
@@ -63,7 +70,8 @@ impl Running {
         let (parts, seen) = Parts::open(&loaded.config, environment, cores, own)?;
         let parts = Arc::new(parts);
         let stop = CancellationToken::new();
-        let threads = cores::start(&parts, listeners, cores, &stop)?;
+        let pulses = Arc::new(Pulses::new(cores, SystemClock.now()));
+        let threads = cores::start(&parts, listeners, &pulses, &stop)?;
         let upkeep = upkeep::Upkeep::default();
         let follower = follow::Follower {
             parts: Arc::clone(&parts),
@@ -73,8 +81,10 @@ impl Running {
             upkeep,
             failed: None,
             unrecorded: false,
+            pulses,
         };
         let control = follow::start(follower, watch, console, &stop)?;
+        supervisor::ready();
         Ok(Self { addresses, console: console_address, stop, threads, control: Some(control), parts })
     }
 
@@ -110,18 +120,40 @@ impl Running {
     }
 }
 
+/// Opens an address, once per core; takes the socket that this process was given for it, when there is one.
+fn open(address: &ListenAddress, cores: usize, inherited: &mut Inherited) -> std::io::Result<Vec<Bound>> {
+    match address {
+        ListenAddress::Tcp(address) => match inherited.tcp(*address, cores)? {
+            Some(given) => Ok(given),
+            None => crate::listen::bind(*address, cores),
+        },
+        ListenAddress::Unix(path) => match inherited.unix(path, cores)? {
+            Some(given) => Ok(given),
+            None => Bound::unix(path, cores),
+        },
+    }
+}
+
+/// Who connects to a socket that nobody accepts from would wait for ever.
+fn refuse_unclaimed(inherited: &Inherited) -> anyhow::Result<()> {
+    let unclaimed = inherited.unclaimed();
+    anyhow::ensure!(
+        unclaimed.is_empty(),
+        "this process was given a socket that listens at {}, which is no address under [listen]; write the same address \
+         in both places",
+        unclaimed.join(" and at ")
+    );
+    Ok(())
+}
+
 /// Opens every proxy address, once per core.
-fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<Vec<Bound>>> {
-    let open = |address: &ListenAddress| match address {
-        ListenAddress::Tcp(address) => crate::listen::bind(*address, cores),
-        ListenAddress::Unix(path) => Bound::unix(path, cores),
-    };
+fn bind(config: &Config, cores: usize, inherited: &mut Inherited) -> anyhow::Result<Vec<Vec<Bound>>> {
     config
         .listen
         .proxy
         .iter()
         .map(|address| {
-            open(address).with_context(|| {
+            open(address, cores, inherited).with_context(|| {
                 format!("cannot listen on {address}; another process may have it, or choose another under [listen]")
             })
         })

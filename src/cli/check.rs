@@ -6,6 +6,7 @@ use crate::app;
 use crate::config::{Config, Environment};
 use crate::domain::SourceKind;
 
+use super::running;
 use super::session::Session;
 use super::table::show_json;
 
@@ -13,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey check                             the file that `sidekey serve` would use
   sidekey --config staging.toml check
+  sidekey check --running                   whether the proxy is up, such as for a container's probe
   sidekey check && systemctl reload sidekey";
 
 /// Check the configuration
@@ -26,6 +28,9 @@ pub(super) struct Arguments {
     /// Print JSON: {"version":1,"ok":…,"errors":[…],"warnings":[…]}
     #[arg(long)]
     json: bool,
+    /// Also ask the proxy that runs with this file whether it is ready; the exit code is 1 when it is not
+    #[arg(long)]
+    running: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
@@ -50,6 +55,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         }
         Err(errors) => return Err(errors.into()),
     };
+    if arguments.running {
+        running::ask(&loaded.config)?;
+    }
     let (services, credentials) = (loaded.config.services.len(), loaded.config.credentials.len());
     let custom = loaded.config.services.iter().filter(|entry| !entry.service.built_in).count();
     let warnings = dry(&loaded.config, &session.environment);

@@ -29,6 +29,7 @@ mod login;
 mod man;
 mod master;
 mod restore;
+mod running;
 mod serve;
 mod service;
 mod team;

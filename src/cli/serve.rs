@@ -85,6 +85,7 @@ impl Ends {
         let wait = async move {
             let first = either(&mut terminate, &mut interrupt).await;
             tracing::info!("{first}: finishing what is under way; another one ends at once");
+            app::stopping();
             stopper.cancel();
             let second = either(&mut terminate, &mut interrupt).await;
             tracing::warn!("{second}: ending at once");

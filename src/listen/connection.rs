@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -189,11 +190,20 @@ fn through(inbound: Box<Inbound>, trail: Trail, visit: Arc<Visit>) -> Serving {
         }),
         _ => Box::pin(async move {
             let answer = upgrade::join(visit.shared.line.carry(inbound, trail).await);
-            Ok(answer.map(|body| Served::new(body, Arc::clone(&visit.state))))
+            Ok(leaving(answer, &visit))
         }),
     }
 }
 
 fn finished(answer: Response<ReplyBody>, visit: &Visit) -> Serving {
-    Box::pin(std::future::ready(Ok(answer.map(|body| Served::new(body, Arc::clone(&visit.state))))))
+    Box::pin(std::future::ready(Ok(leaving(answer, visit))))
+}
+
+/// The answer on its way out. While the process ends, it tells an HTTP/1 client to bring its next request elsewhere (RFC 9112
+/// §9.6); HTTP/2 says so by itself.
+fn leaving(mut answer: Response<ReplyBody>, visit: &Visit) -> Response<Served> {
+    if guarded::is_draining() && !visit.state.is_http2() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer.map(|body| Served::new(body, Arc::clone(&visit.state)))
 }

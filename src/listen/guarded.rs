@@ -2,7 +2,7 @@
 //! two stores for its deadlines and no timer. Also tells the door of a request that gives its length twice, and turns hyper's
 //! bare answers to unparsable requests into problem documents.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl State {
         self.enter(Phase::Idle);
     }
 
-    fn is_http2(&self) -> bool {
+    pub(super) fn is_http2(&self) -> bool {
         self.http2.load(Ordering::Relaxed)
     }
 
@@ -151,6 +151,7 @@ pub fn clients() -> usize {
 }
 
 thread_local! {
+    static DRAINING: Cell<bool> = const { Cell::new(false) };
     static WATCHED: RefCell<Vec<(Arc<State>, AbortHandle)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -168,12 +169,32 @@ pub fn sweep() {
     }
 }
 
-/// When the process is to stop: closes the connections of this core that serve nothing, and tells how many are left.
-pub fn drain() -> usize {
-    for task in take(|state| !state.is(Phase::Serving)) {
+/// Whether a connection that has not brought its request yet may still bring one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latecomers {
+    /// It was accepted a moment ago, and nobody else would answer it.
+    Wait,
+    /// It had its time.
+    Close,
+}
+
+/// When the process is to stop: closes the connections of this core that serve nothing, and tells how many are left. Every
+/// answer from then on tells an HTTP/1 client that its connection ends.
+pub fn drain(latecomers: Latecomers) -> usize {
+    DRAINING.set(true);
+    let over = |state: &State| match latecomers {
+        Latecomers::Wait => state.is(Phase::Idle),
+        Latecomers::Close => !state.is(Phase::Serving),
+    };
+    for task in take(over) {
         task.abort();
     }
     WATCHED.with_borrow(Vec::len)
+}
+
+/// Whether this core is about to stop.
+pub(super) fn is_draining() -> bool {
+    DRAINING.get()
 }
 
 /// What the connections of this core are doing, and whether they wait for their client to take what was written.

@@ -7,6 +7,7 @@ mod connection;
 mod doors;
 mod framing;
 mod guarded;
+mod inherited;
 mod own;
 mod proof;
 mod unparsable;
@@ -15,9 +16,10 @@ mod upgrade;
 pub use accept::{Bound, bind, run};
 pub use browser::is_local_authority;
 pub use connection::Shared;
+pub use guarded::{Latecomers, clients, drain, sweep};
 #[cfg(test)]
 pub(crate) use guarded::{Phase, watched};
-pub use guarded::{clients, drain, sweep};
+pub use inherited::Inherited;
 
 #[cfg(test)]
 mod tests;
