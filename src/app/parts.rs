@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::access::{Callers, Sightings};
 use crate::audit;
-use crate::config::{Config, Environment, ListenAddress, MasterKey};
+use crate::config::{Config, Environment, ListenAddress};
 use crate::crypto::digest;
-use crate::domain::{Clock, Http2, Service, SystemClock, Timeouts, UpstreamOptions};
+use crate::domain::{Clock, Http2, KeyPlace, Service, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
 use crate::keys::MasterKeySource;
 use crate::listen;
@@ -257,15 +257,23 @@ pub fn open_vault(config: &Config, environment: &Environment) -> anyhow::Result<
 /// # Errors
 /// When a variable is not set.
 pub fn master_key_source(config: &Config, environment: &Environment) -> anyhow::Result<MasterKeySource> {
+    key_source(&config.master_key, environment).context("the place that [master_key] names has no key")
+}
+
+/// A place where a key is kept, with the environment's part filled in.
+///
+/// # Errors
+/// When a variable is not set.
+pub fn key_source(place: &KeyPlace, environment: &Environment) -> anyhow::Result<MasterKeySource> {
     let value = |name: &str| {
         let text = environment.filled(name).map(|text| Zeroizing::new(text.to_owned()));
-        text.with_context(|| format!("[master_key] names the environment variable `{name}`, which is not set"))
+        text.with_context(|| format!("the environment variable `{name}` is not set"))
     };
-    Ok(match &config.master_key {
-        MasterKey::File(path) => MasterKeySource::File(path.clone()),
-        MasterKey::Env(name) => MasterKeySource::Env { name: name.clone(), value: value(name)? },
-        MasterKey::PassphraseEnv(name) => MasterKeySource::Passphrase { name: name.clone(), value: value(name)? },
-        MasterKey::Command(argv) => MasterKeySource::Command(argv.clone()),
+    Ok(match place {
+        KeyPlace::File(path) => MasterKeySource::File(path.clone()),
+        KeyPlace::Env(name) => MasterKeySource::Env { name: name.clone(), value: value(name)? },
+        KeyPlace::PassphraseEnv(name) => MasterKeySource::Passphrase { name: name.clone(), value: value(name)? },
+        KeyPlace::Command(argv) => MasterKeySource::Command(argv.clone()),
     })
 }
 

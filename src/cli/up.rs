@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::Running;
-use crate::config::{CallersMode, Config, ListenAddress, MasterKey};
-use crate::domain::Service;
+use crate::config::{CallersMode, Config, ListenAddress};
+use crate::domain::{KeyPlace, Service};
 
 use super::opened::Opened;
 use super::session::{Screen, Session};
@@ -77,7 +77,7 @@ fn missing(config: &Config) -> Vec<String> {
     if !config.store.exists() {
         paths.push(format!("{} (the store)", config.store.display()));
     }
-    if let MasterKey::File(path) = &config.master_key
+    if let KeyPlace::File(path) = &config.master_key
         && !path.exists()
     {
         paths.push(format!("{} (the master key: keep a copy in a safe place)", path.display()));

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::domain::KeyPlace;
 use crate::record::{Faults, KeyPath};
 
 use super::Environment;
 use super::events;
 use super::services::{self, Catalogue};
-use super::settings::{CallersMode, Config, Listen, ListenAddress, MasterKey, ParentProxies, Unmatched};
+use super::settings::{CallersMode, Config, Listen, ListenAddress, ParentProxies, Unmatched};
 use super::tree::is_variable;
 use super::wire::{FileRecord, MasterKeyRecord, ModeRecord, OneOrMany, PolicyRecord};
 
@@ -171,8 +172,8 @@ fn store(file: &FileRecord, context: &Context<'_>, faults: &mut Faults) -> PathB
     context.folder.join(path)
 }
 
-fn master_key(file: &FileRecord, context: &Context<'_>, faults: &mut Faults) -> MasterKey {
-    let default = MasterKey::File(context.folder.join(MASTER_KEY));
+fn master_key(file: &FileRecord, context: &Context<'_>, faults: &mut Faults) -> KeyPlace {
+    let default = KeyPlace::File(context.folder.join(MASTER_KEY));
     let Some(record) = &file.master_key else { return default };
     let at = KeyPath::root().key("master_key");
     let MasterKeyRecord { file, env, passphrase_env, command } = record;
@@ -186,13 +187,13 @@ fn master_key(file: &FileRecord, context: &Context<'_>, faults: &mut Faults) -> 
         return default;
     }
     if let Some(path) = file_path(file.as_deref(), &at, context, faults) {
-        MasterKey::File(path)
+        KeyPlace::File(path)
     } else if let Some(name) = variable(env.as_deref(), &at.key("env"), faults) {
-        MasterKey::Env(name)
+        KeyPlace::Env(name)
     } else if let Some(name) = variable(passphrase_env.as_deref(), &at.key("passphrase_env"), faults) {
-        MasterKey::PassphraseEnv(name)
+        KeyPlace::PassphraseEnv(name)
     } else {
-        program(command.as_deref(), &at, faults).map_or(default, MasterKey::Command)
+        program(command.as_deref(), &at, faults).map_or(default, KeyPlace::Command)
     }
 }
 

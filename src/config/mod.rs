@@ -30,7 +30,7 @@ pub use environment::Environment;
 pub use report::{ConfigError, ConfigErrors, Invalid};
 pub use schema::schema;
 pub use settings::{
-    CallersMode, Config, DeclaredCredential, Listen, ListenAddress, MasterKey, ParentProxies, ServiceEntry, Unmatched,
+    CallersMode, Config, DeclaredCredential, Listen, ListenAddress, ParentProxies, ServiceEntry, Unmatched,
     ValueSource, Webhook,
 };
 pub use stored::{LeftOut, WhyLeftOut};

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::domain::{Credential, CredentialId, EventKind, Name, Origin, Service, ServiceName, Share, Source, UserId};
+use crate::domain::{
+    Credential, CredentialId, EventKind, KeyPlace, Name, Origin, Service, ServiceName, Share, Source, UserId,
+};
 use crate::record::RecordText;
 use crate::store::LOCAL;
 
@@ -20,8 +22,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The folder of the store, in which audit segments, the CA and the like are kept too; to be created with mode 0700.
     pub data: PathBuf,
-    /// Where the master key comes from.
-    pub master_key: MasterKey,
+    /// Where the key is kept that opens the master key.
+    pub master_key: KeyPlace,
     /// Whether callers must prove who they are.
     pub callers: CallersMode,
     /// What happens to hosts that belong to no service.
@@ -107,19 +109,6 @@ impl fmt::Display for ListenAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
-}
-
-/// Where the master key comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MasterKey {
-    /// A file; created when absent, refused when others can read it.
-    File(PathBuf),
-    /// An environment variable with 32 bytes in base64.
-    Env(String),
-    /// An environment variable with a passphrase.
-    PassphraseEnv(String),
-    /// A program and its arguments, which prints 32 bytes in base64; never empty.
-    Command(Vec<String>),
 }
 
 /// Whether callers must prove who they are.

@@ -63,7 +63,7 @@ pub(super) struct StoreRecord {
     pub(super) url: Option<String>,
 }
 
-/// Where the master key comes from: exactly one of the four.
+/// Where the key is kept that opens the store: exactly one of the four.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MasterKeyRecord {

@@ -17,6 +17,7 @@ mod request_id;
 mod rule;
 mod secret;
 mod service;
+mod slot;
 mod table;
 mod template;
 
@@ -36,6 +37,7 @@ pub use request_id::RequestId;
 pub use rule::{Rule, RuleError};
 pub use secret::{Fields, Sealed, Secret};
 pub use service::{BaseUrl, ConnectTo, Http2, Origin, Scheme, Service, UpstreamOptions, Variable, Verify};
+pub use slot::{KeyPlace, SlotKind};
 pub use table::Table;
 pub use template::{Part, Template, TemplateError};
 

@@ -1,5 +1,5 @@
-//! Where the master key comes from: a file, an environment variable, a passphrase or a command. It yields 32 bytes and
-//! nothing else; whether they are the right ones is for the vault to ask the store.
+//! What opens the master key, from where it is kept: a file, an environment variable, a passphrase or a command. It yields
+//! 32 bytes and nothing else; whether they are the right ones is for the vault to ask the store.
 //!
 //! Invariant: no message shows a byte of a key, and none is left in memory that was not wiped.
 
@@ -15,6 +15,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::crypto::{CryptoError, random};
+use crate::domain::KeyPlace;
 
 pub use command::CommandError;
 pub use derive::Derivation;
@@ -47,13 +48,13 @@ pub enum MasterKeySource {
 }
 
 impl MasterKeySource {
-    /// What kind of source it is, in a word that tells nothing of where.
-    pub const fn kind(&self) -> &'static str {
+    /// Where it is, without what was found there.
+    pub fn place(&self) -> KeyPlace {
         match self {
-            Self::File(_) => "file",
-            Self::Env { .. } => "env",
-            Self::Passphrase { .. } => "passphrase",
-            Self::Command(_) => "command",
+            Self::File(path) => KeyPlace::File(path.clone()),
+            Self::Env { name, .. } => KeyPlace::Env(name.clone()),
+            Self::Passphrase { name, .. } => KeyPlace::PassphraseEnv(name.clone()),
+            Self::Command(argv) => KeyPlace::Command(argv.clone()),
         }
     }
 }
@@ -66,12 +67,7 @@ impl std::fmt::Debug for MasterKeySource {
 
 impl std::fmt::Display for MasterKeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "the file `{}`", path.display()),
-            Self::Env { name, .. } => write!(f, "the environment variable `{name}`"),
-            Self::Passphrase { name, .. } => write!(f, "the passphrase in `{name}`"),
-            Self::Command(argv) => write!(f, "the command `{}`", argv.first().map_or("", String::as_str)),
-        }
+        self.place().fmt(f)
     }
 }
 

@@ -185,7 +185,12 @@ fn code_of_backup(error: &BackupError) -> ErrorCode {
 fn code_of_vault(error: &VaultError) -> ErrorCode {
     match error {
         VaultError::Store(error) => code_of_store(error),
-        VaultError::SameMaster { .. } | VaultError::MasterFileTaken(_) => ErrorCode::Conflict,
+        VaultError::SlotThere { .. }
+        | VaultError::MasterFileTaken(_)
+        | VaultError::LastSlot(_)
+        | VaultError::SlotInUse { .. }
+        | VaultError::TooManySlots
+        | VaultError::SlotsOutOfReach(_) => ErrorCode::Conflict,
         VaultError::NoFields(_) | VaultError::Seal { source: SealError::Unfit(..), .. } => ErrorCode::Invalid,
         _ => ErrorCode::Internal,
     }

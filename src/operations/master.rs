@@ -1,27 +1,100 @@
-//! The master key: everything under another one, at once.
+//! The master key: everything under another one, at once, and the slots that it is reached by.
 
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{KeyPlace, Name};
 use crate::keys::MasterKeySource;
+use crate::vault::{ListedSlot, MasterRotation, Vault};
 
 use super::{Actor, OperationError, Operations};
 
-/// How much a rotation of the master key put under the new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a rotation of the master key did.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterRotated {
     /// The number of the master key, from 1.
     pub number: u32,
+    /// The slots that ended, because their keys could not be reached.
+    pub ended: Vec<Name>,
+}
+
+/// A slot, as lists show it: where a key to the master key is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SlotView {
+    /// What it is called.
+    pub name: Name,
+    /// `file`, `env`, `passphrase` or `command`.
+    pub kind: &'static str,
+    /// Where its key is kept, for a person; none when what the store says of it was not written with the master key.
+    pub place: Option<String>,
+    /// When it was made, in UTC.
+    pub created_at: Timestamp,
 }
 
 impl Operations {
-    /// Puts every sealed value under another master key: a fresh one in the place of the present one for a file, else the one
-    /// that `next` yields. Running proxies follow and refuse nothing meanwhile.
+    /// Puts every sealed value under a fresh master key, and that into every slot. Running proxies follow and refuse nothing
+    /// meanwhile.
     ///
     /// # Errors
-    /// When `actor` does not administer, the key cannot be had or is the present one, a value does not open with the present
-    /// one, or the change cannot be kept or recorded. But for the last, nothing has changed then.
-    pub fn rotate_master(&self, actor: &Actor, next: &MasterKeySource) -> Result<MasterRotated, OperationError> {
+    /// When `actor` does not administer, the keys cannot be had, a slot cannot be reached and is not to end, a value does not
+    /// open with the present master key, or the change cannot be kept or recorded. But for the last, nothing has changed then.
+    pub fn rotate_master(&self, actor: &Actor, rotation: &MasterRotation<'_>) -> Result<MasterRotated, OperationError> {
         actor.must_administer()?;
         let pen = self.pen(actor)?;
-        let receipt = pen.act("master.rotate", &[("source", next.kind())], |vault| vault.rotate_master(next))?;
-        Ok(MasterRotated { number: receipt.version.unwrap_or_default() })
+        let source = rotation.next.place().kind().as_str();
+        let rotate = |vault: &Vault| vault.rotate_master(rotation);
+        let (receipt, ended) = pen.act("master.rotate", &[("source", source)], rotate)?;
+        if !ended.is_empty() {
+            let names = ended.iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
+            pen.note("master.slots_ended", &receipt, &[("slots", &names)])?;
+        }
+        Ok(MasterRotated { number: receipt.version.unwrap_or_default(), ended })
+    }
+
+    /// The slots, by name.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the store fails.
+    pub fn slots(&self, actor: &Actor) -> Result<Vec<SlotView>, OperationError> {
+        actor.must_administer()?;
+        let view = |ListedSlot { name, kind, place, created_at }| SlotView {
+            name,
+            kind: kind.as_str(),
+            place: place.as_ref().map(KeyPlace::to_string),
+            created_at: super::view::moment(created_at),
+        };
+        Ok(self.vault.slots()?.into_iter().map(view).collect())
+    }
+
+    /// Makes a slot for `source`, called `name` or as its kind. `present` is a place that opens the store already.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, the master key cannot be reached from `present`, `source` yields no key or one that
+    /// opens a slot already, the name is taken, there are as many slots as there may be, or the change cannot be kept or
+    /// recorded. But for the last, nothing has changed then.
+    pub fn add_slot(
+        &self,
+        actor: &Actor,
+        present: &MasterKeySource,
+        name: Option<Name>,
+        source: &MasterKeySource,
+    ) -> Result<String, OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        let details = [("source", source.place().kind().as_str())];
+        let receipt = pen.act("master.slot_add", &details, |vault| vault.add_slot(present, name, source))?;
+        Ok(receipt.name)
+    }
+
+    /// Ends a slot. `present` is the place that opens the store here.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, there is no such slot, it is the last or the one that `present` opens, or the change
+    /// cannot be kept or recorded. But for the last, nothing has changed then.
+    pub fn remove_slot(&self, actor: &Actor, present: &MasterKeySource, name: &Name) -> Result<(), OperationError> {
+        actor.must_administer()?;
+        let pen = self.pen(actor)?;
+        pen.act("master.slot_remove", &[], |vault| vault.remove_slot(present, name)).map(drop)
     }
 }

@@ -40,7 +40,7 @@ pub use keys::{
     KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LastTry, NewKey, Probe, ShareView,
     Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
 };
-pub use master::MasterRotated;
+pub use master::{MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};
 pub use passes::{PassShown, PassView};

@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, part: &[u8]) {
+pub(super) fn push(bytes: &mut Vec<u8>, part: &[u8]) {
     // No part is near 4 GiB; were one so, saturating would still not make two places equal, as the part follows in full.
     bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(part);

@@ -5,10 +5,12 @@
 
 mod envelope;
 mod master;
+mod slot;
 mod value;
 
 pub use envelope::{Opener, SealContext, open, rewrap, seal};
 pub use master::MasterKey;
+pub use slot::SlotContext;
 pub use value::{MAX_LEN, ValueError, check, clean};
 
 use crate::crypto::CryptoError;

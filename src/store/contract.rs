@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Bounds, FormerToken, Name, Perimeter, Period, Quota, Rate, Rule, Source};
+use crate::domain::{Bounds, FormerToken, Name, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source};
 
 pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -54,9 +54,21 @@ fn caller(id: &str, called: &str, owner: &str, token: u8) -> Caller {
     }
 }
 
+/// A master key with a slot of each of these names.
+fn master(id: u32, fill: u8, slots: &[&str]) -> MasterRecord {
+    let slot = |called: &&str| Slot {
+        name: name(called),
+        kind: SlotKind::Passphrase,
+        derivation: Some("salt".into()),
+        wrapped: vec![fill; 60],
+        place: vec![fill],
+        created_at: 4,
+    };
+    MasterRecord { id, check: [fill; 32], derivation: None, slots: slots.iter().map(slot).collect() }
+}
+
 pub(super) fn adopt(store: &dyn Store) {
-    let record = MasterRecord { id: 1, check: [1; 32], derivation: None };
-    assert_eq!(store.adopt_master(&record, 5).unwrap(), record);
+    assert_eq!(store.adopt_master(&master(1, 1, &["file"]), 5).unwrap(), master(1, 1, &["file"]));
 }
 
 fn id(text: &str) -> CredentialId {
@@ -635,8 +647,8 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
 
 pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(store: &dyn Store) {
     adopt(store);
-    let second = MasterRecord { id: 1, check: [2; 32], derivation: Some("x".into()) };
-    assert_eq!(store.adopt_master(&second, 6).unwrap().check, [1; 32]);
+    let first = master(1, 1, &["file"]);
+    assert_eq!(store.adopt_master(&master(1, 2, &[]), 6).unwrap(), first);
     store.add_credential(&credential("c1", "main", LOCAL), None, 10).unwrap();
     store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 20).unwrap();
     let value = LabelledValue { label: "ca".into(), master: 1, sealed: vec![7] };
@@ -650,16 +662,17 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
         version.sealed = Sealed { master: 2, wrapped_key: vec![22; 92].into(), fields: version.sealed.fields.clone() };
     }
     contents.labelled[0].master = 2;
-    let next = MasterRecord { id: 2, check: [3; 32], derivation: None };
+    let next = master(2, 3, &["env", "file"]);
     let mut partial = contents.clone();
     partial.versions.pop();
-    assert!(matches!(store.replace_master(&next, partial, 30).unwrap_err(), StoreError::Moved(_)));
-    assert_eq!((store.master().unwrap().unwrap().id, only(store).sealed.unwrap().master), (1, 1));
-    store.replace_master(&next, contents.clone(), 30).unwrap();
+    assert!(matches!(store.replace_master(&first, &next, partial, 30).unwrap_err(), StoreError::Moved(_)));
+    assert_eq!((store.master().unwrap().as_ref(), only(store).sealed.unwrap().master), (Some(&first), 1));
+    store.replace_master(&first, &next, contents.clone(), 30).unwrap();
     assert_eq!(store.master().unwrap(), Some(next.clone()));
     let rewrapped = only(store).sealed.unwrap();
     assert_eq!((rewrapped.master, rewrapped.wrapped_key[0], rewrapped.fields[0].1[0]), (2, 22, 2));
-    assert!(matches!(store.replace_master(&next, contents, 31).unwrap_err(), StoreError::Moved(_)));
+    let third = store.replace_master(&first, &master(3, 4, &["file"]), contents, 31).unwrap_err();
+    assert!(matches!(third, StoreError::Moved(_)), "{third}");
     // A process that has not followed yet seals with the former key.
     let late = store.rotate_credential(&id("c1"), 3, &sealed(1, 3), None, 40).unwrap_err();
     assert!(matches!(late, StoreError::Moved(_)), "{late}");
@@ -779,7 +792,7 @@ pub(super) fn what_was_touched_since_a_moment_is_told_and_nothing_else(store: &d
     for version in &mut contents.versions {
         version.sealed.master = 2;
     }
-    store.replace_master(&MasterRecord { id: 2, check: [3; 32], derivation: None }, contents, 30).unwrap();
+    store.replace_master(&master(1, 1, &["file"]), &master(2, 3, &["file"]), contents, 30).unwrap();
     assert_eq!(since(before).0, set(&["c1", "c2", "c3"]));
 }
 
@@ -858,4 +871,25 @@ pub(super) fn pages_together_are_the_whole_list(store: &dyn Store) {
     assert_eq!((found.len(), &found[1], found[0].name.as_str()), (2, &etl, "bob"));
     assert_eq!(store.user(&UserId::new("u2")).unwrap().unwrap().teams, [TeamId::new("t1")]);
     assert_eq!(store.user(&UserId::new("nobody")).unwrap(), None);
+}
+
+pub(super) fn slots_change_all_at_once_and_only_from_what_was_read(store: &dyn Store) {
+    adopt(store);
+    let (first, two) = (master(1, 1, &["file"]), master(1, 1, &["file", "paper"]));
+    store.change_slots(&first, &two, 3).unwrap();
+    assert_eq!(store.master().unwrap(), Some(two.clone()));
+    // Somebody who read before that.
+    for late in [master(1, 1, &["env"]), master(1, 1, &["env", "file"])] {
+        assert!(matches!(store.change_slots(&first, &late, 3).unwrap_err(), StoreError::Moved(_)));
+    }
+    let rotated = store.replace_master(&first, &master(2, 2, &["file"]), SealedContents::default(), 9).unwrap_err();
+    assert!(matches!(rotated, StoreError::Moved(_)), "{rotated}");
+    // Another master key's slots are none of this one's.
+    assert!(matches!(store.change_slots(&two, &master(2, 2, &["file"]), 3).unwrap_err(), StoreError::Moved(_)));
+    assert_eq!(store.master().unwrap(), Some(two.clone()));
+    let counter = store.change_counter().unwrap();
+    store.change_slots(&two, &master(1, 1, &["paper"]), 3).unwrap();
+    assert_eq!(store.master().unwrap(), Some(master(1, 1, &["paper"])));
+    assert_eq!(store.change_counter().unwrap(), counter, "nothing that proxies follow");
+    store.check_integrity().unwrap();
 }

@@ -9,6 +9,7 @@ mod error;
 mod page;
 mod passes;
 mod rows;
+mod sealed;
 mod sqlite;
 
 use std::collections::HashMap;
@@ -27,9 +28,9 @@ pub use page::{CredentialPage, Named, Owned, Viewer};
 pub use passes::{Pass, PassKind};
 pub use rows::{
     Act, CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, Former, InUse, Inheritance,
-    Inventory, LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Receipt,
-    SealedContents, SealedVersion, StoredService, Verified, VersionRow,
+    Inventory, ListedCaller, ListedCredential, ListedTeam, ListedUser, Receipt, StoredService, Verified, VersionRow,
 };
+pub use sealed::{LabelledValue, MasterRecord, SealedContents, SealedVersion, Slot};
 #[cfg(test)]
 pub(crate) use sqlite::Filling;
 pub use sqlite::Sqlite;
@@ -89,9 +90,20 @@ pub trait Store: Send + Sync + Debug {
     /// Keeps bytes sealed under a label, in place of what was there.
     fn keep_labelled(&self, value: &LabelledValue) -> Result<(), StoreError>;
 
-    /// Makes `record` the master key and replaces everything that it protects. Fails with [`StoreError::Moved`] when
-    /// `rewrapped` is not all of it, because something was added since it was read.
-    fn replace_master(&self, record: &MasterRecord, rewrapped: SealedContents, at: i64) -> Result<Receipt, StoreError>;
+    /// Makes the slots of `record` those of the master key, which stays. Fails with [`StoreError::Moved`] when what the store
+    /// has is not `former` any more. Not a change that others follow.
+    fn change_slots(&self, former: &MasterRecord, record: &MasterRecord, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Makes `record` the master key, with its slots, in place of `former`, and replaces everything that it protects. Fails
+    /// with [`StoreError::Moved`] when what the store has is not `former` any more, or `rewrapped` is not all that is
+    /// protected, because something was added since it was read.
+    fn replace_master(
+        &self,
+        former: &MasterRecord,
+        record: &MasterRecord,
+        rewrapped: SealedContents,
+        at: i64,
+    ) -> Result<Receipt, StoreError>;
 
     /// Adds a credential with its first version and its shares; its value is to be replaced after `rotate_every` seconds. Fails
     /// with [`StoreError::NameTaken`].

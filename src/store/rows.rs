@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{
-    Caller, Credential, CredentialId, Environment, Name, Perimeter, Sealed, ServiceName, Team, User, UserId,
-};
+use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId};
+
+use super::{LabelledValue, SealedVersion};
 
 /// What was done, for the audit. The text of an act never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,10 @@ pub enum Act {
     PassEnded,
     /// Every value was put under another master key.
     MasterRotated,
+    /// The master key can be reached from another place.
+    SlotAdded,
+    /// The master key cannot be reached from a place any more.
+    SlotRemoved,
     /// Everything was copied into a backup.
     BackedUp,
 }
@@ -101,6 +105,8 @@ impl Act {
             Self::PassAdded => "pass.added",
             Self::PassEnded => "pass.ended",
             Self::MasterRotated => "master.rotated",
+            Self::SlotAdded => "slot.added",
+            Self::SlotRemoved => "slot.removed",
             Self::BackedUp => "backup.made",
         }
     }
@@ -210,52 +216,6 @@ impl StoredService {
     pub fn label(name: &ServiceName) -> String {
         format!("{}{name}", Self::LABEL)
     }
-}
-
-/// How the store knows a master key without having it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterRecord {
-    /// Its number, from 1.
-    pub id: u32,
-    /// What only the right key gives; see `seal::MasterKey::check`.
-    pub check: [u8; 32],
-    /// How it is derived from a passphrase; none for a key that is given as such.
-    pub derivation: Option<String>,
-}
-
-/// One version's value with the place it is sealed for.
-#[derive(Debug, Clone)]
-pub struct SealedVersion {
-    /// The credential.
-    pub credential: CredentialId,
-    /// Its owner.
-    pub owner: UserId,
-    /// Its service.
-    pub service: ServiceName,
-    /// The version's number.
-    pub number: u32,
-    /// The value.
-    pub sealed: Sealed,
-}
-
-/// Bytes of sidekey's own, sealed under a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelledValue {
-    /// The label, which the bytes are bound to.
-    pub label: String,
-    /// The number of the master key that sealed them.
-    pub master: u32,
-    /// The bytes.
-    pub sealed: Vec<u8>,
-}
-
-/// Everything that is sealed, under one master key or another.
-#[derive(Debug, Clone, Default)]
-pub struct SealedContents {
-    /// Every version that has a value, of retired and deleted ones too.
-    pub versions: Vec<SealedVersion>,
-    /// Every labelled value.
-    pub labelled: Vec<LabelledValue>,
 }
 
 /// Which credentials to list; nothing set means every living one.

@@ -56,6 +56,7 @@ contract_for_sqlite!(
     what_was_touched_since_a_moment_is_told_and_nothing_else,
     pages_together_are_the_whole_list,
     the_first_master_key_stays_until_everything_is_under_the_next,
+    slots_change_all_at_once_and_only_from_what_was_read,
 );
 
 fn mode(path: &Path) -> u32 {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::tests::{opened, stripe, value};
 use super::*;
 use crate::crypto::random;
-use crate::domain::{CredentialId, SystemClock};
+use crate::domain::{CredentialId, KeyPlace, Name, SystemClock};
 use crate::store::Sqlite;
 
 const ROUNDS: u32 = 30;
@@ -58,7 +58,20 @@ fn writer() {
         let (rotated, _) = vault.rotate(&added.id, &value(&text(added.id.as_str(), 2))).unwrap();
         say(&rotated.id, rotated.version);
         if i % 5 == 4 {
-            vault.rotate_master(&key(folder)).unwrap();
+            let (source, look) = (key(folder), |place: &KeyPlace| match place {
+                KeyPlace::File(path) => Ok(MasterKeySource::File(path.clone())),
+                other => Err(other.to_string()),
+            });
+            let refuse = OutOfReach::Refuse;
+            let rotation = MasterRotation { present: &source, next: &source, look: &look, out_of_reach: refuse };
+            vault.rotate_master(&rotation).unwrap();
+            let others = vault.slots().unwrap().into_iter().filter(|slot| slot.name.as_str() != "file");
+            for slot in others.skip(2) {
+                vault.remove_slot(&source, &slot.name).unwrap();
+            }
+            let name = Name::new(&vault.fresh_id().unwrap()).unwrap();
+            let spare = MasterKeySource::File(folder.join(format!("{name}.key")));
+            vault.add_slot(&source, Some(name), &spare).unwrap();
         }
     }
 }

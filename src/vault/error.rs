@@ -6,6 +6,8 @@ use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::StoreError;
 
+use super::MOST_SLOTS;
+
 /// Why the vault did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -17,22 +19,62 @@ pub enum VaultError {
     Key(#[from] KeyError),
     /// The master key is not the store's.
     #[error(
-        "{source_of_key} holds another master key than the one that the store was sealed with; put the right one back, \
-         or name the store that belongs to it"
+        "{source_of_key} holds another master key than the store's{}; put the right one back, let [master_key] name the \
+         place of another slot, or name the store that belongs to it",
+        if slots.is_empty() { String::new() } else { format!(": it opens none of its slots, {slots}") }
     )]
     WrongMaster {
         /// Where the key came from.
         source_of_key: String,
+        /// The slots that there are.
+        slots: String,
     },
-    /// The new master key is the present one.
-    #[error("{source_of_key} holds the present master key; put another one there, or name another source")]
-    SameMaster {
+    /// The place that `[master_key]` names yields nothing.
+    #[error(
+        "the master key cannot be had; the store has the slots {slots}: put the key back that is missing, or let \
+         [master_key] name the place of another slot"
+    )]
+    OutOfReach {
+        /// The slots that there are.
+        slots: String,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// What a new slot is for opens one already.
+    #[error("{source_of_key} opens the slot `{slot}` already; put another key there, or name another place")]
+    SlotThere {
         /// Where the key came from.
         source_of_key: String,
+        /// The slot that it opens.
+        slot: Name,
     },
-    /// The new master key would overwrite something that is not the present one.
-    #[error("`{0}` exists and does not hold the present master key; name another file")]
+    /// The new key would overwrite something that is not the present one.
+    #[error("`{0}` exists and does not hold the key that [master_key] names; name another file")]
     MasterFileTaken(std::path::PathBuf),
+    /// Without it nobody could open the store.
+    #[error("`{0}` is the last slot: without it nobody could open the store. Add another one first")]
+    LastSlot(Name),
+    /// Without it the store could not be opened here.
+    #[error(
+        "`{slot}` is the slot that {source_of_key} opens, which [master_key] names; let it name the place of another slot \
+         first"
+    )]
+    SlotInUse {
+        /// Which.
+        slot: Name,
+        /// What opens it.
+        source_of_key: String,
+    },
+    /// More slots than anybody can keep an eye on.
+    #[error("there are {MOST_SLOTS} slots already, which is the most there can be; remove one first")]
+    TooManySlots,
+    /// A new master key cannot be put into every slot.
+    #[error(
+        "the new master key cannot be put into every slot ({0}); nothing was changed. Run this where their keys are, or \
+         give them up with --drop-slots"
+    )]
+    SlotsOutOfReach(String),
     /// A value could not be sealed or opened.
     #[error("the credential `{credential}` cannot be sealed or opened")]
     Seal {

@@ -12,6 +12,7 @@ mod master;
 mod passes;
 mod people;
 mod services;
+mod slots;
 mod token;
 
 use std::sync::{Arc, OnceLock};
@@ -30,8 +31,10 @@ use crate::store::{Changes, Deed, Inventory, LabelledValue, SealedVersion, Store
 pub use crate::seal::{ValueError, clean};
 pub use credentials::NewCredential;
 pub use error::VaultError;
+pub use master::{MasterRotation, OutOfReach};
 pub use passes::{CODE_LIFE, SESSION_LIFE};
 pub use services::ProvenServices;
+pub use slots::{ListedSlot, MOST_SLOTS};
 pub use token::{PREFIX as TOKEN_PREFIX, Token};
 
 /// How long the value of a deleted credential is kept, in seconds.

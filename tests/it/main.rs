@@ -22,6 +22,7 @@ mod life;
 mod people;
 mod placement;
 mod services;
+mod slots;
 mod story;
 mod streaming;
 mod upstream;

@@ -6,7 +6,7 @@ mod stored;
 
 use proptest::prelude::*;
 
-use crate::domain::Name;
+use crate::domain::{KeyPlace, Name};
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn an_empty_file_gives_the_defaults_of_the_contract() {
     assert_eq!((config.listen.threads, config.listen.browser_origins.len()), (0, 0));
     assert_eq!(config.store, Path::new("/srv/app/data/sidekey.db"));
     assert_eq!(config.data, Path::new("/srv/app/data"));
-    assert_eq!(config.master_key, MasterKey::File("/srv/app/data/master.key".into()));
+    assert_eq!(config.master_key, KeyPlace::File("/srv/app/data/master.key".into()));
     assert_eq!((config.callers, config.unmatched), (CallersMode::Open, Unmatched::Deny));
     let names: Vec<&str> = config.services.iter().map(|entry| entry.service.name.as_str()).collect();
     assert_eq!(names, ["shop", "stripe", "twilio"]);
@@ -123,7 +123,7 @@ fn every_table_of_the_contract_is_understood() {
     assert_eq!(config.listen.console, None);
     assert_eq!(config.listen.browser_origins, ["https://app.example.com", "http://localhost:3000"]);
     assert_eq!(config.store, Path::new("/var/lib/sidekey/s.db"));
-    assert_eq!(config.master_key, MasterKey::Command(vec!["pass".into(), "show".into(), "sidekey".into()]));
+    assert_eq!(config.master_key, KeyPlace::Command(vec!["pass".into(), "show".into(), "sidekey".into()]));
     assert_eq!((config.callers, config.unmatched), (CallersMode::Token, Unmatched::Tunnel));
     let stripe = &config.service("stripe").unwrap().service;
     assert!(stripe.built_in && stripe.declared && stripe.limits.rate.is_some() && stripe.auth.len() == 1);

@@ -2,15 +2,38 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::super::{Act, LabelledValue, MasterRecord, Receipt, SealedContents, SealedVersion, StoreError};
+use crate::domain::SlotKind;
+
+use super::super::{Act, LabelledValue, MasterRecord, Receipt, SealedContents, SealedVersion, Slot, StoreError};
 use super::codec;
 
-pub(super) fn current(connection: &Connection) -> Result<Option<MasterRecord>, StoreError> {
+/// The master key with its slots, from one moment.
+pub(super) fn read(connection: &mut Connection) -> Result<Option<MasterRecord>, StoreError> {
+    current(&connection.transaction()?)
+}
+
+fn current(transaction: &Transaction<'_>) -> Result<Option<MasterRecord>, StoreError> {
     let sql = "SELECT id, check_value, derivation FROM master_keys ORDER BY id DESC LIMIT 1";
-    let found = connection
+    let found = transaction
         .query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get(2)?)))
         .optional()?;
-    found.map(|(id, check, derivation)| Ok(MasterRecord { id: codec::number(id)?, check, derivation })).transpose()
+    let Some((id, check, derivation)) = found else { return Ok(None) };
+    let mut statement = transaction.prepare(
+        "SELECT name, kind, derivation, wrapped, place, created_at FROM slots WHERE master = ?1 ORDER BY name",
+    )?;
+    let slots = statement.query_and_then([id], slot)?.collect::<Result<_, StoreError>>()?;
+    Ok(Some(MasterRecord { id: codec::number(id)?, check, derivation, slots }))
+}
+
+fn slot(row: &Row<'_>) -> Result<Slot, StoreError> {
+    Ok(Slot {
+        name: codec::name(codec::text(row, 0)?)?,
+        kind: SlotKind::parse(codec::text(row, 1)?).ok_or_else(|| codec::damaged("kind of slot"))?,
+        derivation: row.get(2)?,
+        wrapped: row.get(3)?,
+        place: row.get(4)?,
+        created_at: row.get(5)?,
+    })
 }
 
 pub(super) fn adopt(transaction: &Transaction<'_>, record: MasterRecord, at: i64) -> Result<MasterRecord, StoreError> {
@@ -26,7 +49,39 @@ fn insert(transaction: &Transaction<'_>, record: &MasterRecord, at: i64) -> Resu
         "INSERT INTO master_keys (id, check_value, derivation, created_at) VALUES (?1, ?2, ?3, ?4)",
         params![record.id, record.check.as_slice(), record.derivation, at],
     )?;
+    insert_slots(transaction, record)
+}
+
+fn insert_slots(transaction: &Transaction<'_>, record: &MasterRecord) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare(
+        "INSERT INTO slots (name, master, kind, derivation, wrapped, place, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for Slot { name, kind, derivation, wrapped, place, created_at } in &record.slots {
+        insert.execute(params![name.as_str(), record.id, kind.as_str(), derivation, wrapped, place, created_at])?;
+    }
     Ok(())
+}
+
+pub(super) fn change_slots(
+    transaction: &Transaction<'_>,
+    former: &MasterRecord,
+    record: &MasterRecord,
+    at: i64,
+) -> Result<Receipt, StoreError> {
+    if former.id != record.id || current(transaction)?.as_ref() != Some(former) {
+        return Err(moved());
+    }
+    transaction.execute("DELETE FROM slots", [])?;
+    transaction
+        .execute("UPDATE master_keys SET derivation = ?2 WHERE id = ?1", params![record.id, record.derivation])?;
+    insert_slots(transaction, record)?;
+    let ended = former.slots.iter().find(|slot| record.slots.iter().all(|other| other.name != slot.name));
+    let made = record.slots.iter().find(|slot| former.slots.iter().all(|other| other.name != slot.name));
+    let (act, slot) = match (ended, made) {
+        (Some(ended), None) => (Act::SlotRemoved, ended.name.to_string()),
+        (_, made) => (Act::SlotAdded, made.map(|made| made.name.to_string()).unwrap_or_default()),
+    };
+    Ok(Receipt { act, id: slot.clone(), name: slot, owner: None, version: None, with: None, details: Vec::new(), at })
 }
 
 /// One read transaction, so that everything is of one moment.
@@ -55,13 +110,15 @@ pub(super) fn sealed_contents(connection: &mut Connection) -> Result<SealedConte
 
 pub(super) fn replace(
     transaction: &Transaction<'_>,
+    former: &MasterRecord,
     record: &MasterRecord,
     rewrapped: &SealedContents,
     at: i64,
 ) -> Result<Receipt, StoreError> {
-    if current(transaction)?.is_some_and(|now| now.id >= record.id) {
+    if former.id >= record.id || current(transaction)?.as_ref() != Some(former) {
         return Err(moved());
     }
+    transaction.execute("DELETE FROM slots", [])?;
     insert(transaction, record, at)?;
     let mut update = transaction.prepare(
         "UPDATE versions SET master = ?3, wrapped_key = ?4 WHERE credential = ?1 AND number = ?2 AND destroyed_at IS NULL",
@@ -98,7 +155,8 @@ pub(super) fn replace(
 
 /// Refuses what was sealed by a process that does not know yet that the master key was rotated.
 pub(super) fn require(connection: &Connection, id: u32) -> Result<(), StoreError> {
-    if current(connection)?.is_some_and(|now| now.id == id) { Ok(()) } else { Err(moved()) }
+    let now: Option<i64> = connection.query_row("SELECT max(id) FROM master_keys", [], |row| row.get(0))?;
+    if now == Some(i64::from(id)) { Ok(()) } else { Err(moved()) }
 }
 
 fn moved() -> StoreError {

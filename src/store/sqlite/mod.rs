@@ -130,7 +130,7 @@ impl Store for Sqlite {
     }
 
     fn master(&self) -> Result<Option<MasterRecord>, StoreError> {
-        self.read(|connection| master::current(connection))
+        self.read(master::read)
     }
 
     fn adopt_master(&self, record: &MasterRecord, at: i64) -> Result<MasterRecord, StoreError> {
@@ -152,9 +152,20 @@ impl Store for Sqlite {
         self.write_unannounced(move |transaction| master::keep_labelled(transaction, &value))
     }
 
-    fn replace_master(&self, record: &MasterRecord, rewrapped: SealedContents, at: i64) -> Result<Receipt, StoreError> {
-        let record = record.clone();
-        self.write(move |transaction| master::replace(transaction, &record, &rewrapped, at))
+    fn change_slots(&self, former: &MasterRecord, record: &MasterRecord, at: i64) -> Result<Receipt, StoreError> {
+        let (former, record) = (former.clone(), record.clone());
+        self.write_unannounced(move |transaction| master::change_slots(transaction, &former, &record, at))
+    }
+
+    fn replace_master(
+        &self,
+        former: &MasterRecord,
+        record: &MasterRecord,
+        rewrapped: SealedContents,
+        at: i64,
+    ) -> Result<Receipt, StoreError> {
+        let (former, record) = (former.clone(), record.clone());
+        self.write(move |transaction| master::replace(transaction, &former, &record, &rewrapped, at))
     }
 
     fn add_credential(

@@ -1,6 +1,8 @@
 //! The whole life of a credential through a real store, master keys that are right, wrong, rotated and half rotated, and
 //! values that are kept elsewhere.
 
+mod slots;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -15,10 +17,10 @@ use zeroize::Zeroizing;
 
 use super::declared::{Declared, DeclaredValue, Unreadable};
 use super::*;
-use crate::domain::{CredentialId, Name, Perimeter, Role, Source, SystemClock, UserId};
+use crate::domain::{CredentialId, KeyPlace, Name, Perimeter, Role, Source, SystemClock, UserId};
 use crate::keys::KeyError;
 use crate::seal::SealError;
-use crate::store::{InUse, LOCAL, Sqlite, StoreError};
+use crate::store::{InUse, LOCAL, Receipt, Sqlite, StoreError};
 
 /// A clock that stands still until it is moved.
 struct Still(Mutex<Duration>);
@@ -114,6 +116,16 @@ fn env(bytes: &[u8]) -> MasterKeySource {
     MasterKeySource::Env { name: "KEY".into(), value: Zeroizing::new(STANDARD.encode(bytes)) }
 }
 
+/// Rotates the master key of a store whose only slot is the one that `present` opens.
+fn rotate(vault: &Vault, present: &MasterKeySource, next: &MasterKeySource) -> Result<Receipt, VaultError> {
+    let look = |place: &KeyPlace| -> Result<MasterKeySource, String> { panic!("{place} is looked for") };
+    let rotation = MasterRotation { present, next, look: &look, out_of_reach: OutOfReach::Refuse };
+    vault.rotate_master(&rotation).map(|(receipt, ended)| {
+        assert!(ended.is_empty());
+        receipt
+    })
+}
+
 #[test]
 fn a_credential_lives_from_adding_to_destruction() {
     let world = World::new();
@@ -154,7 +166,8 @@ fn a_vault_opens_again_with_its_key_and_refuses_any_other() {
     assert!(wrong.to_string().contains("environment variable `KEY`"), "{wrong}");
     fs::remove_file(world.path("master.key")).unwrap();
     let absent = world.open(&world.key()).unwrap_err();
-    assert!(matches!(absent, VaultError::Key(KeyError::Absent { .. })), "{absent}");
+    assert!(matches!(absent, VaultError::OutOfReach { source: KeyError::Absent { .. }, .. }), "{absent}");
+    assert!(absent.to_string().contains("`file` (file)"), "{absent}");
     assert!(!world.path("master.key").exists());
 }
 
@@ -188,7 +201,8 @@ fn a_passphrase_opens_what_it_sealed_and_another_does_not() {
     let vault = world.open(&passphrase("correct horse battery")).unwrap();
     assert_eq!(opened(&vault, &current(&vault)), "one");
     assert!(matches!(world.open(&passphrase("correct horse batterz")), Err(VaultError::WrongMaster { .. })));
-    assert!(matches!(world.open(&env(&[1; 32])), Err(VaultError::Key(KeyError::OtherKind { .. }))));
+    let other = world.open(&env(&[1; 32])).unwrap_err();
+    assert!(matches!(&other, VaultError::WrongMaster { slots, .. } if slots == "`passphrase` (passphrase)"), "{other}");
 }
 
 #[test]
@@ -201,13 +215,13 @@ fn a_rotated_master_key_opens_everything_and_the_former_nothing() {
     let follower = world.vault();
     let (held, former) = (current(&follower), fs::read(world.path("master.key")).unwrap());
 
-    let receipt = vault.rotate_master(&world.key()).unwrap();
+    let receipt = rotate(&vault, &world.key(), &world.key()).unwrap();
     assert_eq!((receipt.act.as_str(), receipt.version), ("master.rotated", Some(2)));
     assert_ne!(fs::read(world.path("master.key")).unwrap(), former);
     assert_eq!(world.files(), ["master.key", "sidekey.db", "sidekey.db-shm", "sidekey.db-wal"]);
     assert_eq!(opened(&vault, &current(&vault)), "two");
 
-    let stale = follower.rotate_master(&env(&[3; 32])).unwrap_err();
+    let stale = rotate(&follower, &world.key(), &env(&[3; 32])).unwrap_err();
     assert!(matches!(stale, VaultError::Store(StoreError::Moved(_))), "{stale}");
     // The other process: late writes are refused until it follows, then old and new snapshots open.
     let late = follower.rotate(&credential.id, &value("late")).unwrap_err();
@@ -229,7 +243,7 @@ fn a_rotation_cut_off_before_the_file_was_replaced_is_finished_at_the_next_openi
     let vault = world.vault();
     vault.add(stripe("main"), &value("one")).unwrap();
     let former = fs::read(world.path("master.key")).unwrap();
-    vault.rotate_master(&world.key()).unwrap();
+    rotate(&vault, &world.key(), &world.key()).unwrap();
     drop(vault);
     // As after a crash between the store's commit and the rename.
     let check = world.store().master().unwrap().unwrap().check;
@@ -250,7 +264,7 @@ fn of_two_rotations_at_once_one_wins_and_its_key_is_the_files() {
     let (one, two) = (world.vault(), world.vault());
     one.add(stripe("main"), &value("one")).unwrap();
     std::thread::scope(|scope| {
-        let rotations = [&one, &two].map(|vault| scope.spawn(|| vault.rotate_master(&world.key())));
+        let rotations = [&one, &two].map(|vault| scope.spawn(|| rotate(vault, &world.key(), &world.key())));
         let outcomes = rotations.map(|rotation| rotation.join().unwrap());
         assert!(outcomes.iter().any(Result::is_ok), "{outcomes:?}");
     });
@@ -268,11 +282,14 @@ fn a_master_key_moves_between_kinds_of_sources_and_overwrites_no_other_file() {
     vault.add(stripe("main"), &value("one")).unwrap();
     fs::write(world.path("master.key"), STANDARD.encode([5; 32])).unwrap();
     fs::set_permissions(world.path("master.key"), Permissions::from_mode(0o600)).unwrap();
-    assert!(matches!(vault.rotate_master(&world.key()).unwrap_err(), VaultError::MasterFileTaken(_)));
+    assert!(matches!(rotate(&vault, &env(&[1; 32]), &world.key()).unwrap_err(), VaultError::MasterFileTaken(_)));
     fs::remove_file(world.path("master.key")).unwrap();
-    vault.rotate_master(&world.key()).unwrap();
+    rotate(&vault, &env(&[1; 32]), &world.key()).unwrap();
     assert_eq!(opened(&world.vault(), &current(&vault)), "one");
-    vault.rotate_master(&env(&[2; 32])).unwrap();
+    let same = rotate(&vault, &world.key(), &world.key()).map(|receipt| receipt.version);
+    assert_eq!(same.unwrap(), Some(3));
+    rotate(&vault, &world.key(), &env(&[2; 32])).unwrap();
+    assert!(matches!(rotate(&vault, &env(&[2; 32]), &env(&[2; 32])).unwrap_err(), VaultError::SlotThere { .. }));
     let vault = world.open(&env(&[2; 32])).unwrap();
     assert_eq!(opened(&vault, &current(&vault)), "one");
 }
@@ -456,7 +473,7 @@ fn services_count_on_under_another_master_key() {
     let billing = Name::new("billing").unwrap();
     vault.add_service(&billing, "a = 1").unwrap();
     let follower = world.vault();
-    vault.rotate_master(&world.key()).unwrap();
+    rotate(&vault, &world.key(), &world.key()).unwrap();
     assert_eq!(told_apart(&vault).0, ["billing"]);
     let behind = follower.services().unwrap_err();
     assert!(matches!(behind, VaultError::Store(StoreError::Moved(_))), "it waits for the key: {behind}");
