@@ -24,6 +24,7 @@ mod placement;
 mod services;
 mod slots;
 mod story;
+mod story_load;
 mod streaming;
 mod upstream;
 mod usage;
