@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Bounds, CallerId, Credential, Host, Name, ServiceName, Share, Table, TeamId, UserId};
+use crate::domain::{Bounds, CallerId, Credential, Host, Name, ServiceName, Share, Shared, Table, TeamId, UserId};
 
 use super::Known;
 
@@ -177,9 +177,12 @@ impl<C: Candidate> Credentials<C> {
             table.count += 1;
             let credential = entry.credential();
             let of_service = table.index.entry(credential.service.clone()).or_default();
-            let own = Open { candidate: Arc::clone(&entry), bounded: None };
+            // A share with the owner gives it nothing; it says what the owner's own callers may use the key for.
+            let with_owner = |shared: &Shared| matches!(&shared.with, Share::User(id) if *id == credential.owner);
+            let own_use = credential.shares.iter().position(with_owner).and_then(|share| entry.bounded(share));
+            let own = Open { candidate: Arc::clone(&entry), bounded: own_use.map(Arc::clone) };
             of_service.owner.entry(credential.owner.clone()).or_default().push(own);
-            for (number, shared) in credential.shares.iter().enumerate() {
+            for (number, shared) in credential.shares.iter().enumerate().filter(|(_, shared)| !with_owner(shared)) {
                 let open = Open { candidate: Arc::clone(&entry), bounded: entry.bounded(number).map(Arc::clone) };
                 match &shared.with {
                     Share::User(id) => of_service.user.entry(id.clone()).or_default(),

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::domain::{Clock, RequestId};
-use crate::operations::{Actor, OperationError, Operations, Probe};
+use crate::operations::{Actor, Look, OperationError, Operations, Probe};
 use crate::pipeline::Line;
 
 use problem::Problem;
@@ -46,6 +46,7 @@ pub struct Admin {
     operations: Arc<Operations>,
     line: Arc<Line>,
     probe: Arc<Probe>,
+    look: Arc<Look>,
     clock: Arc<dyn Clock>,
     turns: Semaphore,
     is_local: fn(&str) -> bool,
@@ -61,17 +62,18 @@ impl std::fmt::Debug for Admin {
 
 impl Admin {
     /// Answers with these parts of the running process. `is_local` tells whether a `Host` is an address or a name that no
-    /// stranger can register; `origin` is random, the first half of every request's identifier.
+    /// stranger can register; `look` looks where keys to the master key are kept; `origin` is random, the first half of every request's identifier.
     pub fn new(
         operations: Arc<Operations>,
         line: Arc<Line>,
         probe: Arc<Probe>,
+        look: Arc<Look>,
         clock: Arc<dyn Clock>,
         is_local: fn(&str) -> bool,
         origin: u64,
     ) -> Self {
         let (turns, count) = (Semaphore::new(MOST_AT_WORK), AtomicU64::new(0));
-        Self { operations, line, probe, clock, turns, is_local, origin, count }
+        Self { operations, line, probe, look, clock, turns, is_local, origin, count }
     }
 
     /// Everything that it answers: the API, and the plain pages for people who come with a browser.

@@ -46,6 +46,9 @@ pub(super) struct ProblemView {
     /// With `in_use`: who used the key, and how often.
     #[schema(value_type = Option<Vec<crate::operations::KeyUse>>)]
     used_by: Option<Value>,
+    /// With `not_verified`: what the service said of the value.
+    #[schema(value_type = Option<crate::operations::Verification>)]
+    verification: Option<Value>,
 }
 
 impl Problem {

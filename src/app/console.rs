@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::admin::Admin;
-use crate::config::ListenAddress;
+use crate::config::{Environment, ListenAddress};
 use crate::crypto::random;
-use crate::domain::SystemClock;
+use crate::domain::{KeyPlace, SystemClock};
 use crate::listen::{self, Bound, Inherited};
 use crate::metrics::Format;
 
-use super::parts::Parts;
+use super::parts::{self, Parts};
 
 /// Opens the console's address.
 pub(super) fn bind(address: &ListenAddress, inherited: &mut Inherited) -> anyhow::Result<Bound> {
@@ -44,17 +44,19 @@ struct Console {
 }
 
 /// Serves until `stop`.
-pub(super) async fn serve(bound: Bound, parts: Arc<Parts>, stop: CancellationToken) {
+pub(super) async fn serve(bound: Bound, parts: Arc<Parts>, environment: Environment, stop: CancellationToken) {
     let Ok(origin) = random::bytes() else {
         tracing::error!("there is no randomness: the console is not served");
         return;
     };
     let (operations, line) = (Arc::clone(&parts.operations), Arc::clone(&parts.line));
     let probe = Arc::clone(&parts.probe);
+    let look = move |place: &KeyPlace| parts::key_source(place, &environment).map_err(|error| error.to_string());
     let admin = Admin::new(
         operations,
         line,
         probe,
+        Arc::new(look),
         Arc::new(SystemClock),
         listen::is_local_authority,
         u64::from_le_bytes(origin),

@@ -16,7 +16,7 @@ use crate::listen::Bound;
 
 use super::apart::apart;
 use super::declared::Commands;
-use super::parts::Parts;
+use super::parts::{Parts, Seen};
 use super::supervisor::Pulses;
 use super::upkeep::Upkeep;
 use super::{console, observer, supervisor};
@@ -41,7 +41,8 @@ pub(super) fn start(
     let control = move || {
         runtime.block_on(async move {
             if let Some(bound) = console {
-                tokio::spawn(console::serve(bound, Arc::clone(&follower.parts), stop.clone()));
+                let environment = follower.environment.clone();
+                tokio::spawn(console::serve(bound, Arc::clone(&follower.parts), environment, stop.clone()));
             }
             tokio::spawn(observer::watch(Arc::clone(&follower.parts)));
             if let Err(error) = follower.run(watch, stop).await {
@@ -57,8 +58,8 @@ pub(super) struct Follower {
     pub(super) parts: Arc<Parts>,
     pub(super) loaded: Loaded,
     pub(super) environment: Environment,
-    /// The store's change counter that the current snapshot stands for.
-    pub(super) seen: u64,
+    /// What the current snapshot stands for.
+    pub(super) seen: Seen,
     pub(super) upkeep: Upkeep,
     /// Why the last change could not be taken up: said once, though it is tried again and again.
     pub(super) failed: Option<String>,
@@ -77,6 +78,7 @@ impl Follower {
         let mut hangup = signal(SignalKind::hangup())?;
         self.parts.metrics.config_loaded(SystemClock.wall());
         let mut watchdog = supervisor::watchdog().map(tokio::time::interval);
+        watch.follow(&self.loaded, &self.seen.files);
         let (mut sightings, mut quotas) = (tokio::time::interval(SIGHTINGS), tokio::time::interval(QUOTAS));
         loop {
             tokio::select! {
@@ -94,18 +96,18 @@ impl Follower {
                 _ = sightings.tick() => self.parts.note_callers(),
                 _ = quotas.tick() => self.parts.note_quotas(),
                 () = due(watchdog.as_mut()) => self.watch_cores(),
-                () = tokio::time::sleep(STORE) => self.look_at_store(),
+                () = tokio::time::sleep(STORE) => self.look_at_store(&watch),
             }
         }
     }
 
     /// The store changed by another process, most likely the command line: within a second it counts.
-    fn look_at_store(&mut self) {
+    fn look_at_store(&mut self, watch: &Watch) {
         match self.parts.vault.change_counter() {
             Ok(counter) => {
                 self.parts.line.set_unready(None);
-                if counter != self.seen {
-                    self.follow_store();
+                if counter != self.seen.counter {
+                    self.follow_store(watch);
                 }
                 self.parts.drop_retired();
                 self.record_left();
@@ -118,14 +120,14 @@ impl Follower {
     }
 
     /// Takes up what changed in the store: that alone when it can, else everything anew.
-    fn follow_store(&mut self) {
-        match apart(|| self.parts.amend(&self.loaded.config, &self.environment, self.seen)) {
+    fn follow_store(&mut self, watch: &Watch) {
+        match apart(|| self.parts.amend(&self.loaded.config, &self.environment, self.seen.counter)) {
             Ok(Some(counter)) => {
-                self.seen = counter;
+                self.seen.counter = counter;
                 self.failed = None;
             }
             // What keeps it from being amended is said by the attempt to make it anew.
-            Ok(None) | Err(_) => self.refresh(Commands::Changed),
+            Ok(None) | Err(_) => self.refresh(watch, Commands::Changed),
         }
     }
 
@@ -146,10 +148,13 @@ impl Follower {
         }
     }
 
-    fn refresh(&mut self, commands: Commands) {
+    fn refresh(&mut self, watch: &Watch, commands: Commands) {
         match apart(|| self.parts.refresh(&self.loaded.config, &self.environment, commands)) {
-            Ok(counter) => {
-                self.seen = counter;
+            Ok(seen) => {
+                let followed = std::mem::replace(&mut self.seen, seen);
+                if followed.files != self.seen.files {
+                    watch.follow(&self.loaded, &self.seen.files);
+                }
                 self.failed = None;
             }
             Err(error) => {
@@ -165,7 +170,7 @@ impl Follower {
     /// Reads proxy.toml and what it names again; `commands` are run even when it is the same. A bad one is reported and the
     /// old one stays.
     fn reload(&mut self, watch: &Watch, commands: Commands) {
-        let Some(path) = self.loaded.path.clone() else { return self.refresh(commands) };
+        let Some(path) = self.loaded.path.clone() else { return self.refresh(watch, commands) };
         let taken_up = apart(|| {
             let loaded = Config::load(Some(&path), &self.environment);
             Ok(loaded
@@ -176,7 +181,7 @@ impl Follower {
         match taken_up {
             Ok(()) => {
                 self.parts.metrics.config_loaded(SystemClock.wall());
-                watch.follow(&self.loaded);
+                watch.follow(&self.loaded, &self.seen.files);
             }
             Err(why) => {
                 self.parts.metrics.config_failed();

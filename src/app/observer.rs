@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use crate::audit::{self, Act};
 use crate::domain::{Clock, Credential, SystemClock};
 use crate::metrics::Metrics;
-use crate::usage::detect::{self, Detector, Ending, VOLUME_DAYS};
+use crate::usage::detect::{self, Detector, End, Ending, VOLUME_DAYS};
 use crate::usage::ledger::{FILE, Ledger, LedgerError, Told};
 use crate::usage::{Activity, Tallies};
 
@@ -38,7 +38,8 @@ pub(super) struct Observer {
 struct State {
     ledger: Ledger,
     detector: Detector,
-    endings: Vec<Ending>,
+    expiries: Vec<Ending>,
+    rotations: Vec<Ending>,
     looked: i64,
     pruned: i64,
     /// Whether the last turn failed: said once, not every turn.
@@ -69,7 +70,8 @@ impl Observer {
             Ok(ledger) => Some(State {
                 ledger,
                 detector: Detector::default(),
-                endings: Vec::new(),
+                expiries: Vec::new(),
+                rotations: Vec::new(),
                 looked: 0,
                 pruned: now(),
                 fails: false,
@@ -94,14 +96,25 @@ impl Observer {
     pub(super) fn follow<'a>(&self, credentials: impl Iterator<Item = &'a Credential>) {
         let ending = |credential: &Credential| {
             Some(Ending {
+                end: End::Expiry,
                 id: credential.id.clone(),
                 name: credential.name.clone(),
                 service: credential.service.clone(),
-                expires: credential.expires?,
+                at: credential.expires?,
             })
         };
         if let Some(state) = self.lock().as_mut() {
-            state.endings = credentials.filter_map(ending).collect();
+            state.expiries = credentials.filter_map(ending).collect();
+            state.looked = 0;
+        }
+    }
+
+    /// Knows which keys are to get a new value, to tell before that.
+    pub(super) fn follow_rotations(&self, rotations: Vec<Ending>) {
+        if let Some(state) = self.lock().as_mut()
+            && state.rotations != rotations
+        {
+            state.rotations = rotations;
             state.looked = 0;
         }
     }
@@ -191,7 +204,8 @@ impl State {
         if now - self.looked >= MINUTE {
             self.looked = now;
             self.detector.forget(now);
-            let ends: Vec<_> = self.endings.iter().filter_map(|key| detect::ending(now, key)).collect();
+            let endings = self.expiries.iter().chain(&self.rotations);
+            let ends: Vec<_> = endings.filter_map(|key| detect::ending(now, key)).collect();
             all.extend(self.ledger.raise(&ends, *room - all.len())?);
         }
         if now - self.pruned >= HOUR {

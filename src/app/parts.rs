@@ -1,6 +1,7 @@
 //! The parts that live as long as the process, and the making of a snapshot from them and a configuration.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,14 +54,22 @@ struct Base {
     master: u32,
 }
 
+/// What a snapshot stands for.
+pub(super) struct Seen {
+    /// The store's change counter.
+    pub(super) counter: u64,
+    /// The files whose content matters, of the configuration with the services of the store.
+    pub(super) files: Vec<PathBuf>,
+}
+
 impl Parts {
-    /// Opens the store, the vault and the audit, and builds the first snapshot; with the change counter that it stands for.
+    /// Opens the store, the vault and the audit, and builds the first snapshot; with what it stands for.
     pub(super) fn open(
         config: &Config,
         environment: &Environment,
         cores: usize,
         own: Vec<SocketAddr>,
-    ) -> anyhow::Result<(Self, u64)> {
+    ) -> anyhow::Result<(Self, Seen)> {
         let vault = Arc::new(open_vault(config, environment)?);
         let audit = audit::Log::open(&operations::audit_folder(config)).context("the audit log cannot be opened")?;
         let (audit, first) = (Arc::new(audit), Arc::new(config.clone()));
@@ -104,13 +113,13 @@ impl Parts {
         Ok((parts, seen))
     }
 
-    /// Builds a snapshot from the store and `config`, and swaps it in. Returns the store's change counter it stands for.
+    /// Builds a snapshot from the store and `config`, and swaps it in. Returns what it stands for.
     pub(super) fn refresh(
         &self,
         config: &Config,
         environment: &Environment,
         commands: Commands,
-    ) -> anyhow::Result<u64> {
+    ) -> anyhow::Result<Seen> {
         // Nothing is amended of what fails half-way.
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let source = master_key_source(config, environment)?;
@@ -133,7 +142,7 @@ impl Parts {
         self.metrics.forget_unused();
         self.operations.follow(&config).context("the store cannot be read")?;
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
-        Ok(counter)
+        Ok(Seen { counter, files: config.watched_files() })
     }
 
     /// Follows what changed in the store since its change counter was `seen`, with what did not change shared; returns the

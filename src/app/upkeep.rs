@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::domain::{Clock, SystemClock};
-use crate::metrics::{KEY_STATES, Metrics};
+use crate::domain::{Clock, CredentialId, SystemClock};
+use crate::metrics::KEY_STATES;
 use crate::operations::{Actor, KeyFilter, KeyRef, KeyState, KeyView, OperationError, Operations, Probe};
+use crate::usage::detect::{End, Ending};
 
 use super::parts::Parts;
 
@@ -36,7 +37,7 @@ impl Upkeep {
         self.last = Some(now);
         destroy_deleted(&parts.operations);
         self.try_due(&parts.operations, &parts.probe);
-        if let Err(error) = self.remind(&parts.operations, &parts.metrics, now) {
+        if let Err(error) = self.remind(parts, now) {
             tracing::error!(%error, "it could not be looked which keys need somebody");
         }
     }
@@ -61,12 +62,13 @@ impl Upkeep {
 
     /// Counts the keys by what they need, and speaks of those that need something: when that begins, and once a day. The
     /// beginning is in the audit too.
-    fn remind(&mut self, operations: &Operations, metrics: &Metrics, now: Duration) -> Result<(), OperationError> {
-        let actor = Actor::proxy();
+    fn remind(&mut self, parts: &Parts, now: Duration) -> Result<(), OperationError> {
+        let (operations, actor) = (&parts.operations, Actor::proxy());
         let mut keys = operations.keys(&actor, &KeyFilter::default())?;
         keys.retain(|key| key.id.is_some());
         let count = |state: &str| keys.iter().filter(|key| key.state.as_str() == state).count() as u64;
-        metrics.set_keys_in_state(KEY_STATES.map(count));
+        parts.metrics.set_keys_in_state(KEY_STATES.map(count));
+        parts.observer.follow_rotations(keys.iter().filter_map(rotation).collect());
         keys.retain(|key| key.state != KeyState::Ok);
         self.said.retain(|id, _| keys.iter().any(|key| key.id.as_ref() == Some(id)));
         for key in &keys {
@@ -90,6 +92,12 @@ fn try_one(operations: &Operations, key: &KeyRef, probe: &Probe) {
         Ok(found) => tracing::info!(verdict = found.verdict.as_str(), call = found.call, "a key was tried"),
         Err(error) => tracing::error!(%error, "a key could not be tried"),
     }
+}
+
+/// When a key is to get a new value.
+fn rotation(key: &KeyView) -> Option<Ending> {
+    let (id, at) = (CredentialId::new(key.id.as_deref()?), key.rotation_due_at?.as_second());
+    Some(Ending { end: End::Rotation, id, name: key.name.clone(), service: key.service.clone(), at })
 }
 
 fn say(key: &KeyView) {

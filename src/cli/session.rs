@@ -93,11 +93,15 @@ impl Session {
         Err(wrong_use(format!("{deed} asks first, and there is no terminal to ask at: give --yes")))
     }
 
-    /// Asks whether `what` called `name` shall be deleted.
+    /// Asks whether `what` called `name` shall be deleted, after `told` what that means.
     ///
     /// # Errors
-    /// When it shall not, or the answer cannot be read.
-    pub(super) fn confirm_deletion(&mut self, what: &str, name: &Name) -> anyhow::Result<()> {
+    /// When it shall not, nobody is there to answer, or the answer cannot be read.
+    pub(super) fn confirm_deletion(&mut self, what: &str, name: &Name, told: Option<String>) -> anyhow::Result<()> {
+        self.must_answer("deleting")?;
+        if let Some(told) = told {
+            self.screen.note(told)?;
+        }
         if self.confirms(&format!("Delete the {what} `{name}`?"))? {
             return Ok(());
         }

@@ -571,3 +571,26 @@ fn services_are_searched_by_words_hosts_and_categories() {
     assert_eq!(stage.run(&["service", "search", "strpie"]), 0);
     assert!(stage.error.text().contains("Did you mean `stripe`?"), "{}", stage.error.text());
 }
+
+/// The commands that do something, as they are written: `key add`.
+fn leaves(command: &clap::Command, above: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for below in command.get_subcommands() {
+        let name = format!("{above}{}", below.get_name());
+        if below.has_subcommands() { found.extend(leaves(below, &format!("{name} "))) } else { found.push(name) }
+    }
+    found
+}
+
+#[test]
+fn every_command_and_every_route_of_the_api_stand_in_its_page() {
+    let page = include_str!("../../docs/admin-api.md");
+    let (_, table) = page.split_once("## Command and route").unwrap();
+    let commands = leaves(&super::arguments::command(), "").into_iter().filter(|name| !name.starts_with("help"));
+    let missing: Vec<_> = commands.filter(|name| !table.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "say in docs/admin-api.md by which route the API does this, or why not: {missing:?}");
+    let described: serde_json::Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    let paths = described["paths"].as_object().unwrap().keys();
+    let missing: Vec<_> = paths.filter(|path| !table.contains(path.as_str())).collect();
+    assert!(missing.is_empty(), "name these in docs/admin-api.md: {missing:?}");
+}

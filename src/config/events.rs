@@ -19,6 +19,7 @@ impl KindRecord {
             Self::UnusualVolume => EventKind::UnusualVolume,
             Self::KeyExpiring => EventKind::KeyExpiring,
             Self::KeyExpired => EventKind::KeyExpired,
+            Self::RotationDue => EventKind::RotationDue,
             Self::UnknownCallers => EventKind::UnknownCallers,
         }
     }

@@ -134,6 +134,7 @@ pub(super) enum KindRecord {
     UnusualVolume,
     KeyExpiring,
     KeyExpired,
+    RotationDue,
     UnknownCallers,
 }
 

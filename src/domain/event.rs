@@ -16,19 +16,22 @@ pub enum EventKind {
     KeyExpiring,
     /// A key has expired.
     KeyExpired,
+    /// A key is to get a new value soon, or was to.
+    RotationDue,
     /// Somebody without a valid proof knocks again and again.
     UnknownCallers,
 }
 
 impl EventKind {
     /// Every kind, in the order of the documentation, which is that of the variants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NewEndpoint,
         Self::AuthFailures,
         Self::UpstreamThrottled,
         Self::UnusualVolume,
         Self::KeyExpiring,
         Self::KeyExpired,
+        Self::RotationDue,
         Self::UnknownCallers,
     ];
 
@@ -41,6 +44,7 @@ impl EventKind {
             Self::UnusualVolume => "unusual_volume",
             Self::KeyExpiring => "key_expiring",
             Self::KeyExpired => "key_expired",
+            Self::RotationDue => "rotation_due",
             Self::UnknownCallers => "unknown_callers",
         }
     }
@@ -54,6 +58,7 @@ impl EventKind {
             Self::UnusualVolume => "event.unusual_volume",
             Self::KeyExpiring => "event.key_expiring",
             Self::KeyExpired => "event.key_expired",
+            Self::RotationDue => "event.rotation_due",
             Self::UnknownCallers => "event.unknown_callers",
         }
     }

@@ -149,7 +149,7 @@ fn every_kind_of_event_and_every_delivery_has_its_own_counter() {
     }
     let samples = parse(&metrics.encode(Format::OpenMetrics));
     assert_eq!(samples[r#"sidekey_events_total{kind="new_endpoint"}"#], 1_000);
-    assert_eq!(samples[r#"sidekey_events_total{kind="unknown_callers"}"#], 7_000);
+    assert_eq!(samples[r#"sidekey_events_total{kind="unknown_callers"}"#], 8_000);
     assert_eq!(samples[r#"sidekey_webhook_deliveries_total{result="ok"}"#], 1_000);
     assert_eq!(samples[r#"sidekey_webhook_deliveries_total{result="dropped"}"#], 3_000);
 }

@@ -6,9 +6,12 @@ use utoipa::ToSchema;
 
 use crate::domain::{KeyPlace, Name};
 use crate::keys::MasterKeySource;
-use crate::vault::{ListedSlot, MasterRotation, Vault};
+use crate::vault::{ListedSlot, MasterRotation, OutOfReach, Vault};
 
 use super::{Actor, OperationError, Operations};
+
+/// Looks where a key is kept, as far as this machine can; else says why not.
+pub type Look = dyn Fn(&KeyPlace) -> Result<MasterKeySource, String> + Send + Sync;
 
 /// What a rotation of the master key did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,39 @@ impl Operations {
             pen.note("master.slots_ended", &receipt, &[("slots", &names)])?;
         }
         Ok(MasterRotated { number: receipt.version.unwrap_or_default(), ended })
+    }
+
+    /// The same with a fresh key in the file that `[master_key]` names.
+    ///
+    /// # Errors
+    /// As [`Self::rotate_master`], and when `[master_key]` names no file.
+    pub fn rotate_master_here(
+        &self,
+        actor: &Actor,
+        look: &Look,
+        out_of_reach: OutOfReach,
+    ) -> Result<MasterRotated, OperationError> {
+        actor.must_administer()?;
+        let present = self.place_here(look)?;
+        if !matches!(present, MasterKeySource::File(_)) {
+            let text =
+                format!("[master_key] names {present}, where no fresh key can be put: use `sidekey master rotate`");
+            return Err(OperationError::Invalid(text));
+        }
+        self.rotate_master(actor, &MasterRotation { present: &present, next: &present, look, out_of_reach })
+    }
+
+    /// As [`Self::remove_slot`], with the place that `[master_key]` names.
+    ///
+    /// # Errors
+    /// As [`Self::remove_slot`].
+    pub fn remove_slot_here(&self, actor: &Actor, look: &Look, name: &Name) -> Result<(), OperationError> {
+        actor.must_administer()?;
+        self.remove_slot(actor, &self.place_here(look)?, name)
+    }
+
+    fn place_here(&self, look: &Look) -> Result<MasterKeySource, OperationError> {
+        look(&self.config.load().master_key).map_err(OperationError::Invalid)
     }
 
     /// The slots, by name.

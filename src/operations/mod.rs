@@ -37,10 +37,10 @@ pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish
 pub use callers::{CallerView, NewCaller, TokenShown};
 pub use error::{ErrorCode, OperationError};
 pub use keys::{
-    KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LastTry, NewKey, Probe, ShareView,
-    Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
+    KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry, NewKey,
+    Probe, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
 };
-pub use master::{MasterRotated, SlotView};
+pub use master::{Look, MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};
 pub use passes::{PassShown, PassView};

@@ -110,7 +110,7 @@ fn a_member_sees_its_own_keys_and_what_is_shared_with_it_and_nothing_else() {
         "a stranger's key differs from none"
     );
     assert_eq!(code(house.operations.key(&ada_acts, &personal.reference())), ErrorCode::NotFound);
-    assert_eq!(code(house.operations.rotate_key(&ada_acts, &by_name("personal"), &value())), ErrorCode::NotFound);
+    assert_eq!(code(house.operations.rotate_key(&ada_acts, &by_name("personal"), &value(), None)), ErrorCode::NotFound);
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn of_a_key_that_is_shared_with_it_a_member_sees_what_it_needs_and_changes_nothi
     assert_eq!(seen.key.shared_with, ["user:ada"], "with whom else is none of her business");
     assert_eq!((&seen.key.variables, &seen.key.version, &seen.versions), (&None, &None, &None));
     assert_eq!(house.operations.key(&bob_acts, &by_name("shared")).unwrap().versions.unwrap().len(), 1);
-    assert_eq!(code(house.operations.rotate_key(&ada_acts, &by_name("shared"), &value())), ErrorCode::Forbidden);
+    assert_eq!(code(house.operations.rotate_key(&ada_acts, &by_name("shared"), &value(), None)), ErrorCode::Forbidden);
     assert_eq!(code(house.operations.roll_back_key(&ada_acts, &by_name("shared"))), ErrorCode::Forbidden);
     assert_eq!(code(house.operations.delete_key(&ada_acts, &by_name("shared"))), ErrorCode::Forbidden);
     assert_eq!(code(house.operations.key_uses(&ada_acts, &by_name("shared"), 0)), ErrorCode::Forbidden);
-    house.operations.rotate_key(&Actor::Admin(ada), &by_name("shared"), &value()).unwrap();
+    house.operations.rotate_key(&Actor::Admin(ada), &by_name("shared"), &value(), None).unwrap();
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn every_act_is_recorded_with_who_did_it_and_no_value() {
     let house = House::new("");
     let ada = house.user("ada");
     house.key(&Actor::Member(ada.clone()), "stripe", "hers").unwrap();
-    house.operations.rotate_key(&house.operator, &by_name("hers"), &value()).unwrap();
+    house.operations.rotate_key(&house.operator, &by_name("hers"), &value(), None).unwrap();
     house.operations.roll_back_key(&house.operator, &by_name("hers")).unwrap();
     house.share(&house.operations.key(&house.operator, &by_name("hers")).unwrap().key, "everyone");
     house.operations.unshare_key(&house.operator, &by_name("hers"), &[Party::Everyone]).unwrap();
@@ -379,7 +379,7 @@ fn refusals_have_codes() {
     assert_eq!(code(house.key(operator, "stripe", "main")), ErrorCode::NameTaken);
     house.key(operator, "stripe", "x").unwrap();
     assert_eq!(code(house.key(operator, "stripe", "x")), ErrorCode::NameTaken);
-    assert_eq!(code(house.operations.rotate_key(operator, &by_name("main"), &value())), ErrorCode::Conflict);
+    assert_eq!(code(house.operations.rotate_key(operator, &by_name("main"), &value(), None)), ErrorCode::Conflict);
     assert_eq!(code(house.operations.roll_back_key(operator, &by_name("x"))), ErrorCode::Conflict);
     assert_eq!(code(house.operations.delete_caller(operator, &name("local"))), ErrorCode::Conflict);
     let ada = Actor::Admin(house.user("ada"));
@@ -430,7 +430,7 @@ fn what_was_done_and_could_not_be_recorded_is_recorded_later_and_once() {
     let (audit, aside) = (house.folder.path().join("data/audit"), house.folder.path().join("data/aside"));
     std::fs::rename(&audit, &aside).unwrap();
     std::fs::write(&audit, "no folder").unwrap();
-    let refused = house.operations.rotate_key(&house.operator, &key.reference(), &value()).unwrap_err();
+    let refused = house.operations.rotate_key(&house.operator, &key.reference(), &value(), None).unwrap_err();
     assert!(matches!(refused, OperationError::Unrecorded { .. }), "{refused}");
     assert!(house.operations.record_left().is_err());
     std::fs::remove_file(&audit).unwrap();

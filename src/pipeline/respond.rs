@@ -121,7 +121,7 @@ fn detail(error: &ProxyError) -> String {
             wait.as_secs_f32().ceil()
         ),
         ProxyError::Gate(Refused::Limit { policy, wait, of: LimitOf::Service }) => format!(
-            "The limit {policy} of this service would make this request wait {} s, longer than it may. Try again after that time, send `Prefer: wait=SECONDS` with more patience, or raise `rate` in proxy.toml.",
+            "The limit {policy} of this service would make this request wait {} s, longer than it may. Try again after that time, send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml).",
             wait.as_secs_f32().ceil()
         ),
         ProxyError::Gate(Refused::Full) => {
@@ -154,10 +154,10 @@ fn caller_detail(fault: &CallerFault) -> String {
             "The caller's token is not valid: it was mistyped, rotated or deleted. Ask for a new one (`sidekey caller rotate NAME`).".into()
         }
         CallerFault::NoSuchService(name) => format!(
-            "No service is called `{name}`. `sidekey service search {name}` looks in the catalogue; a custom API is added as [service.{name}] in proxy.toml."
+            "No service is called `{name}`. `sidekey service search {name}` looks in the catalogue; `sidekey service add {name}` or [service.{name}] in proxy.toml adds a custom API."
         ),
         CallerFault::NoServiceForHost(host) => format!(
-            "The host `{host}` belongs to no service, and this proxy passes nothing else. Make one with `sidekey service add NAME --base-url URL`, add it to the `hosts` of a service in proxy.toml, or set policy = \"tunnel\" under [unmatched]."
+            "The host `{host}` belongs to no service, and this proxy passes nothing else. Make one with `sidekey service add NAME --base-url URL`, add it to the `hosts` of a service, or set policy = \"tunnel\" under [unmatched]."
         ),
         CallerFault::Plaintext(service) => format!(
             "The base URL of service `{service}` is plain http to another machine, so its key would be readable on the way. Use https, or set allow_plaintext = true for this service."
@@ -169,7 +169,7 @@ fn caller_detail(fault: &CallerFault) -> String {
 fn unauthorized_detail(why: &Unauthorized) -> String {
     match why {
         Unauthorized::Rules { service } => format!(
-            "The `allow` rules of service `{service}` do not admit this method and path. `sidekey explain METHOD URL` shows the rules; they are edited in proxy.toml."
+            "The `allow` rules of service `{service}` do not admit this method and path. `sidekey explain METHOD URL` shows the rules; `sidekey service edit {service}` or proxy.toml changes them."
         ),
         Unauthorized::ShareRules { service } => format!(
             "The key of service `{service}` is shared with this caller for other methods and paths. `sidekey explain METHOD URL` shows what for; the key's owner widens it with `sidekey key share`."
@@ -218,7 +218,7 @@ fn upstream_detail(fault: &ExchangeError) -> String {
             "The upstream answered 101 and switched to another protocol, which this request did not ask for. Send `Upgrade` with it, or have the service's operator look at it.".into()
         }
         ExchangeError::Silent(limit) => format!(
-            "The upstream sent no answer within {} s. The request may have been carried out. A slower service needs a longer `timeouts.first_byte` in proxy.toml.",
+            "The upstream sent no answer within {} s. The request may have been carried out. A slower service needs a longer `timeouts.first_byte` (`sidekey service edit`, or proxy.toml).",
             limit.as_secs()
         ),
     }

@@ -72,7 +72,7 @@ pub enum VaultError {
     /// A new master key cannot be put into every slot.
     #[error(
         "the new master key cannot be put into every slot ({0}); nothing was changed. Run this where their keys are, or \
-         give them up with --drop-slots"
+         give them up with --drop-slots (`drop_slots`)"
     )]
     SlotsOutOfReach(String),
     /// A value could not be sealed or opened.

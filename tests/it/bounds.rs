@@ -1,4 +1,5 @@
-//! What a share may be used for, through the real program: methods, paths, rates. The owner's own use is not bounded by it.
+//! What a share may be used for, through the real program: methods, paths, rates. The owner's own use is bounded by a share
+//! with itself alone.
 
 use serde_json::Value;
 
@@ -183,4 +184,28 @@ fn bounds_that_cannot_be_are_refused() {
     line(&["--quota", "1000/week"]);
     let keys: Value = serde_json::from_str(&sidekey(&stage.world, "key list --json")).unwrap();
     assert_eq!(keys["items"][0]["shared_with"], serde_json::json!(["user:bob"]), "nothing was changed");
+}
+
+#[test]
+fn a_share_with_its_owner_bounds_the_owners_own_use_and_gives_nothing() {
+    let stage = stage(&[]);
+    let words = ["key", "share", "billing", "--with", "user:ada", "--read-only", "--allow", "GET /v1/**"];
+    stage.world.sidekey(words).run().succeeds();
+    eventually("the owner reads only", || stage.outcome(&stage.owner, "POST", "/billing/v1/x") == "not_allowed");
+    assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/v1/x"), "200");
+    assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/v2/x"), "not_allowed");
+    assert_eq!(stage.outcome(&stage.other, "POST", "/billing/v2/x"), "200", "others have their own shares");
+    let explained: Value =
+        serde_json::from_str(&sidekey(&stage.world, "explain --json --as adas POST /billing/v1/x")).unwrap();
+    assert_eq!((&explained["outcome"], &explained["code"]), (&"refused".into(), &"not_allowed".into()));
+    assert_eq!(explained["candidates"].as_array().unwrap().len(), 1, "the key stands once: {explained}");
+    assert_eq!(explained["candidates"][0]["step"], "the owner's personal key");
+    // Another key that is shared with everyone does not widen it: the personal one is the first step.
+    sidekey(&stage.world, "key share billing --with everyone");
+    eventually("everyone has it", || stage.outcome(&stage.other, "GET", "/billing/v2/x") == "200");
+    assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/v2/x"), "not_allowed");
+    sidekey(&stage.world, "key share billing --with user:ada --rate 1/h");
+    eventually("a rate holds too", || stage.outcome(&stage.owner, "POST", "/billing/v1/x") == "rate_limited");
+    sidekey(&stage.world, "key unshare billing --with user:ada");
+    eventually("the owner's use is open again", || stage.outcome(&stage.owner, "POST", "/billing/v2/x") == "200");
 }

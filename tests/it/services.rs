@@ -234,6 +234,32 @@ fn what_cannot_be_trusted_or_used_is_left_out_with_a_warning_and_everything_else
 }
 
 #[test]
+fn the_authority_of_a_stored_service_is_followed_when_its_file_changes() {
+    let upstream = FakeUpstream::tls();
+    let world = World::new();
+    let line = ["service", "add", "billing", "--base-url", "https://billing.test", "--bearer"];
+    does(&world, &line, &dialled_at(&world, &upstream));
+    let other = rcgen::generate_simple_self_signed(vec!["other.test".to_owned()]).unwrap().cert.pem();
+    world.file("upstream-ca.pem", other);
+    add_key(&world, "billing");
+    let world = world.serve();
+    assert_eq!(world.get("/billing/v1").code(), "upstream_tls");
+    world.file("upstream-ca.pem", FakeUpstream::ca_pem());
+    eventually("the new authority counts", || world.get("/billing/v1").status == 200);
+    // One that comes while the proxy runs is watched too.
+    let line = ["service", "add", "late", "--base-url", "https://late.test", "--bearer"];
+    let flags = dialled_at(&world, &upstream);
+    let flags: Vec<String> = flags.into_iter().map(|flag| flag.replace("upstream-ca", "late-ca")).collect();
+    let other = rcgen::generate_simple_self_signed(vec!["other.test".to_owned()]).unwrap().cert.pem();
+    world.file("late-ca.pem", other);
+    does(&world, &line, &flags);
+    add_key(&world, "late");
+    follows("it is there", || world.get("/late/v1").code() == "upstream_tls");
+    world.file("late-ca.pem", FakeUpstream::ca_pem());
+    eventually("its new authority counts", || world.get("/late/v1").status == 200);
+}
+
+#[test]
 fn every_act_on_a_service_is_in_the_audit() {
     let world = World::new();
     world.file("bikes.yaml", BIKES);

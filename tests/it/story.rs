@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::world::{Answer, FakeUpstream, Reply, Wire, World, eventually};
+use crate::world::{Answer, Ask, FakeUpstream, Reply, Wire, World, eventually};
 
 const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
 
@@ -217,4 +217,76 @@ fn what_is_taken_back_ends_with_the_next_request_of_an_open_connection() {
         let who = world.ask("GET", "/-/whoami").header("Proxy-Authorization", &format!("Bearer {}", house.runner));
         who.reply().json()["owner"] == "ada"
     });
+}
+
+#[test]
+fn a_deletion_warns_of_the_workflows_that_used_the_key_and_a_restored_key_serves_them_again() {
+    let house = house();
+    let world = &house.world;
+    key(world, "team", "--owner bob");
+    sidekey(world, "key share team --with team:data");
+    key(world, "all", "--owner bob");
+    sidekey(world, "key share all --with everyone");
+    house.uses(&house.report, "team");
+    let used = |token: &str, times: usize| {
+        (0..times).for_each(|_| assert_eq!(house.used(token, Some("team")), "team"));
+    };
+    used(&house.report, 2);
+    used(&house.nightly, 2);
+    used(&house.runner, 1);
+    house.uses(&house.spy, "all");
+    assert_eq!(house.used(&house.spy, Some("team")), "not_allowed");
+    // Nobody is there to answer: who would be hit is said, and nothing is deleted.
+    let warned = || world.sidekey(["key", "delete", "team"]).run().fails_with(2);
+    eventually("the counts are there", || warned().contains("runner   once, last just now"));
+    let warning = warned();
+    assert!(warning.contains("In the last 30 days `team` was used by:"), "{warning}");
+    assert!(warning.contains("report   ") && warning.contains("nightly  2 times, last just now"), "{warning}");
+    assert!(!warning.contains("spy"), "who only tried to use it: {warning}");
+    assert_eq!(house.used(&house.report, None), "team");
+    sidekey(world, "key delete team --yes");
+    house.uses(&house.report, "all");
+    house.uses(&house.runner, "all");
+    sidekey(world, "key restore team");
+    house.uses(&house.report, "team");
+    house.uses(&house.nightly, "team");
+    assert_eq!(house.used(&house.spy, Some("team")), "not_allowed");
+}
+
+#[test]
+fn a_stranger_lists_and_guesses_nothing_by_the_admin_api() {
+    let house = house();
+    let world = &house.world;
+    key(world, "secret", "--owner ada");
+    key(world, "shared", "--owner bob");
+    sidekey(world, "key share shared --with team:data");
+    let token = sidekey(world, "token add of-eve --user eve");
+    let ask = |method: &str, path: &str| {
+        let ask = Ask::new(&world.console(), method, &format!("/api/v1{path}"));
+        ask.header("Authorization", &format!("Bearer {token}")).reply()
+    };
+    assert_eq!(ask("GET", "/keys").json()["items"], Value::Array(Vec::new()));
+    let same = |method: &str, of: &dyn Fn(&str) -> String| {
+        let answer = |name: &str| {
+            let reply = ask(method, &of(name));
+            let mut problem = reply.json();
+            problem["request_id"] = Value::Null;
+            (reply.status, problem.to_string().replace(name, "NAME"))
+        };
+        let unknown = answer("nothing");
+        assert_eq!(unknown.0, 404, "{unknown:?}");
+        for name in ["secret", "shared"] {
+            assert_eq!(answer(name), unknown, "{method} {name}");
+        }
+    };
+    same("GET", &|name| format!("/keys/{name}"));
+    same("GET", &|name| format!("/keys/{name}/uses"));
+    same("DELETE", &|name| format!("/keys/{name}"));
+    same("POST", &|name| format!("/keys/{name}/rollback"));
+    same("POST", &|name| format!("/keys/{name}/verify"));
+    same("DELETE", &|name| format!("/keys/{name}/shares/everyone"));
+    // Nor is its name taken by what is there.
+    let added = Ask::new(&world.console(), "POST", "/api/v1/keys").header("Authorization", &format!("Bearer {token}"));
+    let body = r#"{"service": "billing", "name": "secret", "value": "eves"}"#;
+    assert_eq!(added.header("Content-Type", "application/json").body(body).reply().status, 201);
 }

@@ -84,11 +84,11 @@ type Turns = Vec<(Instant, Instant, &'static str)>;
 fn assert_right(who: &str, told: &[Told], turns: &Turns) {
     let mut last = 0;
     for Told { sent, received, what } in told {
-        // The states that this request may have met: those that had begun by its answer, without those whose successor was
+        // The states that this request may have met: those that had since by its answer, without those whose successor was
         // acknowledged long enough before it was sent.
-        let begun = turns.iter().filter(|(begun, ..)| begun <= received).count();
+        let since = turns.iter().filter(|(since, ..)| since <= received).count();
         let past = turns.iter().skip(1).filter(|(_, acknowledged, _)| *acknowledged + FOLLOWED < *sent).count();
-        let possible = last.max(past)..begun;
+        let possible = last.max(past)..since;
         let right = possible.clone().find(|at| turns[*at].2 == what);
         let states: Vec<_> = turns.iter().map(|turn| turn.2).collect();
         last = right.unwrap_or_else(|| panic!("{who} was told {what}, and could be told {possible:?} of {states:?}"));
@@ -138,9 +138,9 @@ fn keys_and_callers_are_changed_under_a_thousand_requests_a_second_without_a_wro
     let ended = [client(Door::Path, &left), client(Door::Forward, &right)];
     let began = Instant::now();
     let turn = |line: &str, value: &str, right: &'static str| {
-        let begun = Instant::now();
+        let since = Instant::now();
         world.sidekey(line.split(' ')).stdin(value).run().succeeds();
-        (begun, Instant::now(), right)
+        (since, Instant::now(), right)
     };
     let followed = |token: &str, right: &str| {
         let bearer = format!("Bearer {token}");
@@ -159,14 +159,14 @@ fn keys_and_callers_are_changed_under_a_thousand_requests_a_second_without_a_wro
     turns.push(turn("key rotate own --stdin", "own-3", "own-3"));
     followed(&report, "own-3");
     // A value that the service does not know yet: until it does, the former one helps out.
-    let (begun, acknowledged, _) = turn("key rotate own --overlap 1h --stdin", "own-4", "own-3");
-    turns.push((begun, acknowledged, "own-3"));
+    let (since, acknowledged, _) = turn("key rotate own --overlap 1h --stdin", "own-4", "own-3");
+    turns.push((since, acknowledged, "own-3"));
     eventually("the new value is tried", || {
         upstream.requests().iter().any(|seen| seen.values("x-api-key") == ["own-4"])
     });
-    let begun = Instant::now();
+    let since = Instant::now();
     known.lock().unwrap().push("own-4".to_owned());
-    turns.push((begun, Instant::now(), "own-4"));
+    turns.push((since, Instant::now(), "own-4"));
     followed(&report, "own-4");
     known.lock().unwrap().retain(|key| key != "own-3");
     // Another token, and both are good for a while.

@@ -340,14 +340,18 @@ fn keys_near_their_end_and_strangers_in_numbers_are_told() {
     assert_eq!(call(&world, &etl, "GET", "/billing/v1"), 429);
     let told = self::told(&receiver, 3);
     assert_eq!((&told["kind"], &told["key"]), (&"upstream_throttled".into(), &"main".into()));
-    // What was told stays told over a restart.
+    // What was told stays told over a restart; a new value that is due tomorrow is told.
     world.stop();
+    let line = ["key", "add", "crm", "--name", "old", "--rotate-every", "1d", "--stdin"];
+    world.sidekey(line).stdin(KEY).run().succeeds();
     world.start(&[]);
+    let told = self::told(&receiver, 4);
+    assert_eq!((&told["kind"], &told["key"]), (&"rotation_due".into(), &"old".into()));
     assert_eq!(call(&world, &etl, "GET", "/billing/v1/other"), 200);
     eventually("the call is counted", || {
         calls(&usage(&world, &["--by", "endpoint"]), "path").contains(&("/v1/other".to_owned(), 1))
     });
-    assert_eq!(receiver.requests().len(), 3);
+    assert_eq!(receiver.requests().len(), 4);
 }
 
 #[test]

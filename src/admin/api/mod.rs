@@ -6,6 +6,7 @@ mod callers;
 mod explain;
 mod keys;
 mod limits;
+mod master;
 mod own;
 mod passes;
 mod services;
@@ -39,6 +40,7 @@ pub(super) fn guarded() -> OpenApiRouter<Arc<Admin>> {
         .merge(services::routes())
         .merge(explain::routes())
         .merge(limits::routes())
+        .merge(master::routes())
         .merge(usage::routes())
         .merge(audit::routes())
 }

@@ -30,13 +30,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let caller = operations.caller(&actor, &arguments.name)?;
     let name = &caller.name;
     if !arguments.yes {
-        session.must_answer("deleting")?;
         let seen = caller.last_used_at.map_or_else(
             || "was never seen".to_owned(),
             |at| format!("was last seen {}", moment::ago(at.as_second(), session.now())),
         );
-        session.screen.note(format!("`{name}` {seen}."))?;
-        session.confirm_deletion("caller", name)?;
+        session.confirm_deletion("caller", name, Some(format!("`{name}` {seen}.")))?;
     }
     operations.delete_caller(&actor, name)?;
     session.screen.say(format!("The caller `{name}` is deleted; its token is worth nothing now."))?;

@@ -44,8 +44,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         }
     }
     if !arguments.yes {
-        session.must_answer("deleting")?;
-        session.confirm_deletion("key", &key.name)?;
+        session.confirm_deletion("key", &key.name, None)?;
     }
     operations.delete_key(&actor, &which)?;
     session.screen.say(format!("The key `{name}` is deleted; the next request cannot use it."))?;

@@ -11,7 +11,7 @@ use crate::cli::moment;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::cli::values::Source;
-use crate::operations::Verdict;
+use crate::operations::{LONGEST_OVERLAP, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,11 +43,8 @@ pub(in crate::cli) struct Arguments {
     source: Source,
 }
 
-/// The longest overlap.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    if arguments.overlap.is_some_and(|overlap| overlap > LONGEST) {
+    if arguments.overlap.is_some_and(|overlap| overlap > LONGEST_OVERLAP) {
         return Err(wrong_use(
             "--overlap is at most 7d: an old value that is needed for longer should stay the current one",
         ));
@@ -63,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         }
         verify::must_work(&verification)?;
     }
-    let key = operations.rotate_key_overlapping(&actor, &key.reference(), &fields, arguments.overlap)?;
+    let key = operations.rotate_key(&actor, &key.reference(), &fields, arguments.overlap)?;
     let name = &key.name;
     session.screen.say(format!("The key `{name}` has a new value (version {}).", super::version(&key)))?;
     session.screen.say("The next request uses it; requests that are under way finish with the old value.")?;

@@ -25,7 +25,8 @@ Examples:
 ///
 /// Shares the key with a user (all callers of that user), a team (all callers of its members), one caller, or everyone. They
 /// use it and never see it: it stays its owner's, who alone can change it. Sharing again replaces what the share may be used
-/// for. A running proxy follows within one second.
+/// for. A share with the owner itself says what the owner's own callers may use it for. A running proxy follows within one
+/// second.
 #[derive(Debug, Args)]
 #[command(after_long_help = SHARE_EXAMPLES)]
 pub(in crate::cli) struct Share {

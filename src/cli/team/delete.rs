@@ -29,11 +29,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
     let team = operations.team(&actor, &arguments.name)?;
     if !arguments.yes {
-        session.must_answer("deleting")?;
         let shares = operations.shares_of_team(&actor, &team.name)?;
         let members = super::members(&team);
-        session.screen.note(format!("In `{}`: {members}. Shared with it: {}.", team.name, counted(shares, "key")))?;
-        session.confirm_deletion("team", &team.name)?;
+        let told = format!("In `{}`: {members}. Shared with it: {}.", team.name, counted(shares, "key"));
+        session.confirm_deletion("team", &team.name, Some(told))?;
     }
     operations.delete_team(&actor, &team.name)?;
     session.screen.say(format!("The team `{}` is deleted; nobody uses a key through it any more.", team.name))?;

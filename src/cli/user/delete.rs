@@ -36,13 +36,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let (keys, callers) = (counted(user.keys.unwrap_or(0), "key"), counted(user.callers.unwrap_or(0), "caller"));
     let heir = arguments.give_to.as_ref();
     if !arguments.yes {
-        session.must_answer("deleting")?;
         let left = format!("`{}` owns {keys} and {callers}", user.name);
-        session.screen.note(match heir {
+        let told = match heir {
             Some(heir) => format!("{left}, which go to `{heir}`."),
             None => format!("{left}."),
-        })?;
-        session.confirm_deletion("user", &user.name)?;
+        };
+        session.confirm_deletion("user", &user.name, Some(told))?;
     }
     operations.delete_user(&actor, &user.name, heir)?;
     session.screen.say(format!("The user `{}` is deleted.", user.name))?;

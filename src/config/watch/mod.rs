@@ -62,13 +62,13 @@ impl Watch {
     /// When no thread can be started. Without events from the system it polls every five seconds.
     pub fn start(loaded: &Loaded) -> std::io::Result<(Self, mpsc::Receiver<Changed>)> {
         let known = loaded.path.iter().map(|path| (path.clone(), Some(loaded.text_digest))).collect();
-        Self::start_at(Pace { gathering: GATHERING, poll: POLL }, &files_of(loaded), known, true)
+        Self::start_at(Pace { gathering: GATHERING, poll: POLL }, &files_of(loaded, &[]), known, true)
     }
 
-    /// Follows the files of a newly loaded configuration instead. Never blocks. A file that was not followed before is
+    /// Follows the files of a newly loaded configuration instead, and `more` that matter. Never blocks. A file that was not followed before is
     /// told once as changed, since nobody knows what it held when it was read.
-    pub fn follow(&self, loaded: &Loaded) {
-        self.order(|orders| orders.follow = Some(files_of(loaded)));
+    pub fn follow(&self, loaded: &Loaded, more: &[PathBuf]) {
+        self.order(|orders| orders.follow = Some(files_of(loaded, more)));
     }
 
     fn order(&self, change: impl FnOnce(&mut Orders)) {
@@ -104,8 +104,8 @@ impl Drop for Watch {
 }
 
 /// Everything whose content matters to a configuration.
-fn files_of(loaded: &Loaded) -> BTreeSet<PathBuf> {
-    loaded.path.iter().cloned().chain(loaded.config.watched_files()).collect()
+fn files_of(loaded: &Loaded, more: &[PathBuf]) -> BTreeSet<PathBuf> {
+    loaded.path.iter().chain(more).cloned().chain(loaded.config.watched_files()).collect()
 }
 
 /// A watcher that turns everything but reading into an event; none when the system has none to give.

@@ -185,7 +185,7 @@ fn a_loaded_configuration_is_watched_with_the_files_that_it_names() {
     let loaded = crate::config::Config::load(None, &environment).unwrap();
     let (watch, receiver) = Watch::start(&loaded).unwrap();
     let mut scene = Scene { folder, watch, receiver };
-    scene.watch.follow(&loaded);
+    scene.watch.follow(&loaded, &[]);
     fs::write(scene.path("new"), "new").unwrap();
     fs::rename(scene.path("new"), scene.path("key")).unwrap();
     assert_eq!(scene.next(), ["key"]);

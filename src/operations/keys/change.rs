@@ -11,6 +11,9 @@ use crate::vault::{Vault, VaultError};
 
 use super::{KeyRef, KeyView};
 
+/// The longest overlap of two values.
+pub const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// What is to be another about a key; nothing set means that it stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyEdit {
@@ -35,21 +38,13 @@ impl Operations {
         self.changeable(actor, which).and_then(|credential| self.whole_view(&credential.id))
     }
 
-    /// Gives a key a new value: the next request uses it.
+    /// Gives a key a new value: the next request uses it. For as long as `overlap` says, a request that the service refuses with
+    /// the new value is sent once more with the one before.
     ///
     /// # Errors
-    /// When there is no such key, `actor` may not change it, a value is one that no request can carry, or the change cannot
-    /// be kept or recorded.
-    pub fn rotate_key(&self, actor: &Actor, which: &KeyRef, fields: &Fields) -> Result<KeyView, OperationError> {
-        self.rotate_key_overlapping(actor, which, fields, None)
-    }
-
-    /// As [`Self::rotate_key`]; for as long as `overlap` says, a request that the service refuses with the new value is sent
-    /// once more with the one before.
-    ///
-    /// # Errors
-    /// As [`Self::rotate_key`].
-    pub fn rotate_key_overlapping(
+    /// When there is no such key, `actor` may not change it, the overlap is longer than [`LONGEST_OVERLAP`], a value is one
+    /// that no request can carry, or the change cannot be kept or recorded.
+    pub fn rotate_key(
         &self,
         actor: &Actor,
         which: &KeyRef,
@@ -58,6 +53,11 @@ impl Operations {
     ) -> Result<KeyView, OperationError> {
         let pen = self.pen(actor)?;
         let credential = self.changeable(actor, which)?;
+        if overlap.is_some_and(|overlap| overlap > LONGEST_OVERLAP) {
+            let text =
+                "an overlap is at most 7 days: an old value that is needed for longer should stay the current one";
+            return Err(OperationError::Invalid(text.to_owned()));
+        }
         let until = overlap.map(|overlap| self.now().saturating_add(in_seconds(overlap)));
         let in_words = until.map(|until| moment(until).to_string());
         let mut details = vec![("service", credential.service.as_str())];

@@ -20,7 +20,7 @@ use crate::vault::VaultError;
 use super::names::Names;
 use super::{Actor, OperationError, Operations, Party};
 
-pub use change::KeyEdit;
+pub use change::{KeyEdit, LONGEST_OVERLAP};
 pub use draft::{KeyDraft, NewKey, fits_variable, known_variables};
 pub use state::KeyState;
 pub use uses::KeyUse;

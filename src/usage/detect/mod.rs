@@ -58,17 +58,28 @@ pub struct Event {
     pub at: i64,
 }
 
+/// What ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The key is not used any more.
+    Expiry,
+    /// Its value is older than it was to become; it is used all the same.
+    Rotation,
+}
+
 /// A key with an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
+    /// What ends.
+    pub end: End,
     /// Its identifier.
     pub id: CredentialId,
     /// Its name.
     pub name: Name,
     /// Its service.
     pub service: ServiceName,
-    /// When it expires, in Unix seconds.
-    pub expires: i64,
+    /// When, in Unix seconds.
+    pub at: i64,
 }
 
 /// Remembers the last minute, and what was usual in this hour.
@@ -212,23 +223,25 @@ fn throttled(now: i64, activity: &Activity) -> Option<Event> {
 
 /// Whether a key's end is near or past. Each stage is an event of its own, and happens once.
 pub fn ending(now: i64, key: &Ending) -> Option<Event> {
-    let left = key.expires - now;
-    let (kind, stage) = match STAGES.iter().find(|(days, _)| left <= days * DAY) {
-        _ if left <= 0 => (EventKind::KeyExpired, "0d"),
-        Some((_, stage)) => (EventKind::KeyExpiring, *stage),
+    let left = key.at - now;
+    let stage = match STAGES.iter().find(|(days, _)| left <= days * DAY) {
+        _ if left <= 0 => "0d",
+        Some((_, stage)) => stage,
         None => return None,
     };
-    let at = Timestamp::from_second(key.expires).map_or_else(|_| "?".to_owned(), |at| at.to_string());
-    let (name, service) = (&key.name, &key.service);
-    let message = match kind {
-        EventKind::KeyExpired => format!("the key `{name}` for {service} has expired ({at}) and is not used any more"),
-        _ if left < 2 * DAY => format!("the key `{name}` for {service} expires in {} hours ({at})", left / 3600),
-        _ => format!("the key `{name}` for {service} expires in {} days ({at})", left / DAY),
+    let at = Timestamp::from_second(key.at).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+    let span = if left < 2 * DAY { format!("{} hours", left / 3600) } else { format!("{} days", left / DAY) };
+    let (kind, what) = match (key.end, left <= 0) {
+        (End::Expiry, true) => (EventKind::KeyExpired, format!("has expired ({at}) and is not used any more")),
+        (End::Expiry, false) => (EventKind::KeyExpiring, format!("expires in {span} ({at})")),
+        (End::Rotation, true) => (EventKind::RotationDue, format!("was to get a new value ({at})")),
+        (End::Rotation, false) => (EventKind::RotationDue, format!("is to get a new value in {span} ({at})")),
     };
+    let message = format!("the key `{}` for {} {what}", key.name, key.service);
     let who =
         Who { credential: Some((key.id.clone(), key.name.clone())), caller: None, service: Some(key.service.clone()) };
-    // Another expiry date is another end.
-    let subject = format!("{} {} {stage}", key.id, key.expires);
+    // Another date is another end.
+    let subject = format!("{} {} {stage}", key.id, key.at);
     Some(Event { kind, subject, recurrence: Recurrence::Once, who, message, count: 1, at: now })
 }
 

@@ -206,14 +206,26 @@ fn unusual_volume_is_told_by_the_hour_and_the_history_is_asked_once() {
     assert!(observed(&mut detector, NOW, &calls(1, 0, 0), &young).is_empty(), "what is usual is not known yet");
 }
 
+fn key_ending(end: End, left: i64) -> Ending {
+    Ending { end, id: CredentialId::new("key-1"), name: name("main"), service: name("stripe"), at: NOW + left }
+}
+
+#[test]
+fn a_rotation_is_told_before_it_is_due_and_when_it_is() {
+    let told = |left: i64| {
+        let event = ending(NOW, &key_ending(End::Rotation, left))?;
+        Some((event.kind, event.subject.rsplit_once(' ').unwrap().1.to_owned(), event.message))
+    };
+    assert_eq!(told(15 * DAY), None);
+    let text = "the key `main` for stripe is to get a new value in 7 days (2025-12-01T16:00:00Z)";
+    assert_eq!(told(7 * DAY), Some((EventKind::RotationDue, "7d".to_owned(), text.to_owned())));
+    let text = "the key `main` for stripe was to get a new value (2025-11-24T16:00:00Z)";
+    assert_eq!(told(0), Some((EventKind::RotationDue, "0d".to_owned(), text.to_owned())));
+}
+
 #[test]
 fn a_keys_last_days_are_told_stage_by_stage() {
-    let key = |left: i64| Ending {
-        id: CredentialId::new("key-1"),
-        name: name("main"),
-        service: name("stripe"),
-        expires: NOW + left,
-    };
+    let key = |left: i64| key_ending(End::Expiry, left);
     for (left, expected) in [
         (15 * DAY, None),
         (14 * DAY, Some((EventKind::KeyExpiring, "14d"))),

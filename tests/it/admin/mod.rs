@@ -3,6 +3,7 @@
 
 mod doors;
 mod nouns;
+mod reach;
 mod secrets;
 
 use serde_json::{Value, json};

@@ -1,6 +1,8 @@
 //! Changing a key that is there: its value, what people see of it, with whom it is shared; and taking back its end.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,12 +15,12 @@ use crate::admin::ask::{Asked, At, Moment, Named, PartyTold, Told, given};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::{Bounds, Name, Rule};
-use crate::operations::{Actor, KeyEdit, KeyView, Operations, Party, Verification};
+use crate::operations::{Actor, KeyEdit, KeyView, OperationError, Operations, Party, Verification};
 use crate::record::{quota, rate};
 
 use super::super::Shared;
-use super::told::ValueTold;
-use super::{Whose, which};
+use super::told::{RotationTold, Try};
+use super::{Tried, Whose, not_verified, not_working, which};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()
@@ -48,6 +50,14 @@ struct EditTold {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<jiff::Timestamp>)]
     expires_at: Option<Option<Moment>>,
+    /// After how many seconds its owner is reminded of a new value.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    rotate_every_s: Option<Option<NonZeroU32>>,
+    /// After how many seconds a running proxy tries it at its service again.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    verify_every_s: Option<Option<NonZeroU32>>,
 }
 
 /// With whom a key is to be shared, and what for.
@@ -106,31 +116,43 @@ async fn edit_key(
         name: told.name.map(|name| name.0),
         environment: told.environment.map(|environment| environment.map(|name| name.0)),
         expires: told.expires_at.map(|at| at.map(|at| at.0)),
-        ..KeyEdit::default()
+        rotate_every: told.rotate_every_s.map(|every| every.map(span)),
+        verify_every: told.verify_every_s.map(|every| every.map(span)),
     };
     Ok(Shown::found(admin.act(&who, move |operations, actor| operations.edit_key(actor, &which, edit)).await?))
 }
 
+fn span(seconds: NonZeroU32) -> Duration {
+    Duration::from_secs(seconds.get().into())
+}
+
 /// Give a key a new value
 ///
-/// The next request uses it; those under way finish with the former.
+/// The next request uses it; those under way finish with the former. With `verify`, a value that does not work at the service
+/// is answered with 409 `not_verified`, and nothing is changed.
 #[utoipa::path(post, path = "/keys/{key}/rotate", tag = "keys",
-    params(("key" = String, Path, description = "Its identifier or its name"), Whose), request_body = ValueTold,
+    params(("key" = String, Path, description = "Its identifier or its name"), Whose), request_body = RotationTold,
     responses((status = 200, description = "The key, without its value", body = KeyView)))]
 async fn rotate_key(
     admin: Shared,
     who: Who,
     At(key): At<String>,
     Asked(whose): Asked<Whose>,
-    Told(value): Told<ValueTold>,
+    Told(rotation): Told<RotationTold>,
 ) -> Answer<KeyView> {
-    let which = which(&key, whose.owner)?;
-    let rotate = move |operations: &Operations, actor: &Actor| {
+    let (which, probe) = (which(&key, whose.owner)?, Arc::clone(&admin.probe));
+    let (value, overlap, first) = rotation.split();
+    let rotate = move |operations: &Operations, actor: &Actor| -> Result<Tried<KeyView>, OperationError> {
         let key = operations.changeable_key(actor, &which)?;
         let fields = value.fields(&operations.service(&key.service)?)?;
-        operations.rotate_key(actor, &key.reference(), &fields)
+        if first == Try::First
+            && let Some(failed) = not_working(operations.try_value(actor, &key.reference(), &fields, &probe)?)
+        {
+            return Ok(Err(failed));
+        }
+        operations.rotate_key(actor, &key.reference(), &fields, overlap).map(Ok)
     };
-    Ok(Shown::found(admin.act(&who, rotate).await?))
+    Ok(Shown::found(admin.act(&who, rotate).await?.map_err(|failed| not_verified(&failed))?))
 }
 
 /// Give a key its former value back

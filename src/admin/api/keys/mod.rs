@@ -18,10 +18,12 @@ use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::{CredentialId, Name};
-use crate::operations::{Actor, KeyDetail, KeyFilter, KeyRef, KeyUse, KeyView, OperationError, Operations};
+use crate::operations::{
+    Actor, KeyDetail, KeyFilter, KeyRef, KeyUse, KeyView, OperationError, Operations, Verdict, Verification,
+};
 
 use super::Shared;
-use told::KeyTold;
+use told::{KeyTold, Try};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()
@@ -98,6 +100,22 @@ pub(super) fn which(text: &str, owner: Option<Named>) -> Result<KeyRef, Problem>
     Ok(KeyRef::Named { name, owner: owner.map(|owner| owner.0) })
 }
 
+/// What was done, or why the value that was to be tried first was not taken.
+type Tried<T> = Result<T, Box<Verification>>;
+
+/// A try that did not work.
+fn not_working(verification: Verification) -> Option<Box<Verification>> {
+    (verification.verdict != Verdict::Works).then(|| Box::new(verification))
+}
+
+fn not_verified(verification: &Verification) -> Problem {
+    let text = "the value does not work at the service, as `verification` says; nothing was changed";
+    match serde_json::to_value(verification) {
+        Ok(told) => Problem::new(StatusCode::CONFLICT, "not_verified", text).with("verification", told),
+        Err(error) => Problem::internal(&error),
+    }
+}
+
 /// List the keys
 ///
 /// A member sees its own and those that it may use. Keys that proxy.toml declares are among them.
@@ -126,18 +144,28 @@ async fn list_keys(admin: Shared, who: Who, Asked(wanted): Asked<Wanted>) -> Ans
 
 /// Add a key
 ///
-/// Its value is sealed and never shown. `GET /services/{service}` says which fields and variables a key for it has.
+/// Its value is sealed and never shown. `GET /services/{service}` says which fields and variables a key for it has. With
+/// `verify`, a value that does not work at the service is answered with 409 `not_verified`, and nothing is added.
 #[utoipa::path(post, path = "/keys", tag = "keys", request_body = KeyTold,
     responses((status = 201, description = "The key, without its value", body = KeyView)))]
 async fn add_key(admin: Shared, who: Who, Told(told): Told<KeyTold>) -> Answer<KeyView> {
-    let (new, variables, value) = told.split();
-    let add = move |operations: &Operations, actor: &Actor| -> Result<KeyView, OperationError> {
+    let (new, variables, value, every, first) = told.split();
+    let probe = Arc::clone(&admin.probe);
+    let add = move |operations: &Operations, actor: &Actor| -> Result<Tried<KeyView>, OperationError> {
         let mut draft = operations.draft_key(actor, new)?;
         draft.pin(told::variables(variables)?)?;
+        if let Some(every) = every {
+            draft.remind_after(every);
+        }
         let fields = value.fields(draft.service())?;
-        operations.add_key(actor, draft, &fields)
+        if first == Try::First
+            && let Some(failed) = not_working(operations.try_draft(&draft, &fields, &probe)?)
+        {
+            return Ok(Err(failed));
+        }
+        operations.add_key(actor, draft, &fields).map(Ok)
     };
-    let key = admin.act(&who, add).await?;
+    let key = admin.act(&who, add).await?.map_err(|failed| not_verified(&failed))?;
     let location = key.id.as_ref().map(|id| format!("/api/v1/keys/{id}"));
     Ok(Shown::made(key, location))
 }

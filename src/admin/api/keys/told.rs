@@ -1,6 +1,8 @@
 //! A key and its value as requests bring them. Values are wiped when they are sealed, or when that fails.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -34,6 +36,13 @@ pub(super) struct KeyTold {
     #[serde(default)]
     #[schema(required = false)]
     variables: BTreeMap<String, String>,
+    /// After how many seconds its owner is reminded of a new value; never unless given.
+    #[schema(value_type = Option<u32>, minimum = 1, example = 7_776_000)]
+    rotate_every_s: Option<NonZeroU32>,
+    /// Try the value at the service first, and add nothing unless it works.
+    #[serde(default)]
+    #[schema(required = false)]
+    verify: bool,
     /// The value, when the key has one field.
     #[schema(value_type = Option<String>, write_only, example = "the key itself")]
     value: Option<SecretText>,
@@ -46,7 +55,15 @@ pub(super) struct KeyTold {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewValue)]
-pub(super) struct ValueTold {
+pub(super) struct RotationTold {
+    /// For how many seconds a request that the service refuses with the new value is sent once more with the former; not at all
+    /// unless given, and for a week at most.
+    #[schema(maximum = 604_800, example = 3600)]
+    overlap_s: Option<u32>,
+    /// Try the value at the service first, and change nothing unless it works.
+    #[serde(default)]
+    #[schema(required = false)]
+    verify: bool,
     /// The value, when the key has one field.
     #[schema(value_type = Option<String>, write_only, example = "the key itself")]
     value: Option<SecretText>,
@@ -55,9 +72,36 @@ pub(super) struct ValueTold {
     fields: Option<BTreeMap<String, SecretText>>,
 }
 
+/// A value, by itself or by field.
+pub(super) struct ValueTold {
+    value: Option<SecretText>,
+    fields: Option<BTreeMap<String, SecretText>>,
+}
+
+impl RotationTold {
+    /// The value, for how long the former one helps out, and whether the new one is tried first.
+    pub(super) fn split(self) -> (ValueTold, Option<Duration>, Try) {
+        let overlap = self.overlap_s.map(|seconds| Duration::from_secs(seconds.into()));
+        (ValueTold { value: self.value, fields: self.fields }, overlap, Try::when(self.verify))
+    }
+}
+
+/// Whether a value is tried before it counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Try {
+    First,
+    No,
+}
+
+impl Try {
+    const fn when(verify: bool) -> Self {
+        if verify { Self::First } else { Self::No }
+    }
+}
+
 impl KeyTold {
-    /// What is known before the value is looked at, the variables, and the value.
-    pub(super) fn split(self) -> (NewKey, Vec<(String, String)>, ValueTold) {
+    /// What is known before the value is looked at, the variables, the value, and what is to be done about it.
+    pub(super) fn split(self) -> (NewKey, Vec<(String, String)>, ValueTold, Option<Duration>, Try) {
         let new = NewKey {
             service: self.service.0,
             name: self.name.map(|name| name.0),
@@ -66,7 +110,8 @@ impl KeyTold {
             expires: self.expires_at.map(|at| at.0),
         };
         let variables = self.variables.into_iter().collect();
-        (new, variables, ValueTold { value: self.value, fields: self.fields })
+        let every = self.rotate_every_s.map(|seconds| Duration::from_secs(seconds.get().into()));
+        (new, variables, ValueTold { value: self.value, fields: self.fields }, every, Try::when(self.verify))
     }
 }
 
