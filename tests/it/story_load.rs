@@ -84,7 +84,7 @@ type Turns = Vec<(Instant, Instant, &'static str)>;
 fn assert_right(who: &str, told: &[Told], turns: &Turns) {
     let mut last = 0;
     for Told { sent, received, what } in told {
-        // The states that this request may have met: those that had since by its answer, without those whose successor was
+        // The states that this request may have met: those that began before its answer, without those whose successor was
         // acknowledged long enough before it was sent.
         let since = turns.iter().filter(|(since, ..)| since <= received).count();
         let past = turns.iter().skip(1).filter(|(_, acknowledged, _)| *acknowledged + FOLLOWED < *sent).count();
