@@ -33,9 +33,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(test)]
-use rusqlite::Connection;
-
 use crate::domain::{
     Caller, CallerId, Credential, CredentialId, QuotaUse, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User,
     UserId,
@@ -95,10 +92,7 @@ impl Sqlite {
     /// Lets the file grow to so many pages, as a disk that fills up would.
     #[cfg(test)]
     pub(super) fn limit_pages(&self, pages: i64) {
-        let set = move |connection: &mut Connection| {
-            Ok(connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)
-        };
-        self.read(set).unwrap();
+        self.read(move |c| Ok(c.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)).unwrap();
     }
 }
 
@@ -164,8 +158,8 @@ impl Store for Sqlite {
         rewrapped: SealedContents,
         at: i64,
     ) -> Result<Receipt, StoreError> {
-        let (former, record) = (former.clone(), record.clone());
-        self.write(move |transaction| master::replace(transaction, &former, &record, &rewrapped, at))
+        let both = (former.clone(), record.clone());
+        self.write(move |transaction| master::replace(transaction, &both.0, &both.1, &rewrapped, at))
     }
 
     fn add_credential(
