@@ -16,6 +16,7 @@ pub mod seal; // envelope encryption
 pub mod audit; // the hash-chained record of every request and act
 pub mod catalogue; // the built-in services
 pub mod gate; // admission: limits, concurrency, waiting
+pub mod intercept; // our certificate authority, and certificates for hosts
 pub mod keys; // where the master key comes from
 pub mod metrics; // every metric's name and value
 pub mod openapi; // reading API descriptions into drafts of service records

@@ -99,6 +99,8 @@ impl Unidentified {
 pub struct Callers {
     by_digest: Table<[u8; 32], Arc<Known>>,
     by_name: Table<Name, Arc<Known>>,
+    /// By the digest of a token for one run, with the end of its time.
+    runs: Table<[u8; 32], (Arc<Known>, i64)>,
     /// Who a caller without proof is; none in token mode.
     unproven: Option<Arc<Known>>,
 }
@@ -113,7 +115,8 @@ impl Callers {
         sightings: &Sightings,
     ) -> Self {
         let users: Table<UserId, Arc<User>> = users.into_iter().map(|u| (u.id.clone(), Arc::new(u))).collect();
-        let mut table = Self { by_digest: Table::default(), by_name: Table::default(), unproven: None };
+        let mut table =
+            Self { by_digest: Table::default(), by_name: Table::default(), runs: Table::default(), unproven: None };
         for caller in callers {
             let Some(owner) = users.get(&caller.owner) else { continue };
             let name_digest = digest(caller.name.as_str().as_bytes());
@@ -131,6 +134,28 @@ impl Callers {
         table
     }
 
+    /// The same with tokens for one run each: whose, its digest, and from when on it counts no more.
+    #[must_use]
+    pub fn with_runs(mut self, runs: impl IntoIterator<Item = (CallerId, [u8; 32], i64)>) -> Self {
+        let known: Table<CallerId, Arc<Known>> =
+            self.by_name.values().map(|known| (known.caller.id.clone(), Arc::clone(known))).collect();
+        let of = |(caller, digest, until): (CallerId, _, _)| Some((digest, (Arc::clone(known.get(&caller)?), until)));
+        self.runs = runs.into_iter().filter_map(of).collect();
+        self
+    }
+
+    /// Whose token has this digest, when it counts at `now`.
+    fn proven_by(&self, digest: &[u8; 32], now: i64) -> Result<&Arc<Known>, Unidentified> {
+        if let Some(known) = self.by_digest.get(digest) {
+            return known.proven_by(digest, now).map(|()| known);
+        }
+        match self.runs.get(digest) {
+            Some((known, until)) if now < *until => Ok(known),
+            Some(_) => Err(Unidentified::Ended),
+            None => Err(Unidentified::Wrong),
+        }
+    }
+
     /// Who showed `proof` on a connection of `peer`, at `now` in Unix seconds; that it was seen is noted.
     ///
     /// # Errors
@@ -143,11 +168,10 @@ impl Callers {
             }
             Proof::Unreadable => return Err(Unidentified::Wrong),
             Proof::Token { digest, name } => {
-                let known = self.by_digest.get(digest).ok_or(Unidentified::Wrong)?;
+                let known = self.proven_by(digest, now)?;
                 if name.is_some_and(|name| !compare::equal(&known.name_digest, &name)) {
                     return Err(Unidentified::Wrong);
                 }
-                known.proven_by(digest, now)?;
                 if !known.caller.perimeter.admits(peer) {
                     return Err(Unidentified::Outside);
                 }
@@ -161,14 +185,16 @@ impl Callers {
     /// Whose token it is that was refused, for the operator's eyes.
     pub fn suspect(&self, proof: &Proof, why: Unidentified) -> Option<&Arc<Known>> {
         match (proof, why) {
-            (Proof::Token { digest, .. }, Unidentified::Ended | Unidentified::Outside) => self.by_digest.get(digest),
+            (Proof::Token { digest, .. }, Unidentified::Ended | Unidentified::Outside) => {
+                self.by_digest.get(digest).or_else(|| self.runs.get(digest).map(|(known, _)| known))
+            }
             _ => None,
         }
     }
 
     /// Whether any caller has a token, so that looking for one makes sense.
     pub fn have_tokens(&self) -> bool {
-        !self.by_digest.is_empty()
+        !self.by_digest.is_empty() || !self.runs.is_empty()
     }
 
     /// The caller called `name`, for `explain --as`.

@@ -371,3 +371,18 @@ fn the_first_step_that_has_a_key_decides_with_its_bounds() {
     let shares = vec![(Share::Everyone, None), (caller, Some(bounds(&[], true)))];
     assert_eq!(granted(vec![narrow("k", shares)], "POST", "/"), "refused", "a later step widens nothing");
 }
+
+#[test]
+fn the_token_of_a_run_proves_its_caller_until_its_time_is_over() {
+    let runs =
+        [(CallerId::new("etl"), digest::sha256(b"skc_run"), 10), (CallerId::new("gone"), digest::sha256(b"skc_x"), 10)];
+    let table = Callers::new(ada(), vec![etl(None)], None, digest::sha256, &Sightings::default()).with_runs(runs);
+    let proof = shown(b"skc_run", None);
+    assert_eq!(whose(&table, &proof, &here(), 9), Ok("etl"));
+    assert_eq!(whose(&table, &shown(b"skc_run", Some(b"etl")), &here(), 9), Ok("etl"));
+    assert_eq!(whose(&table, &shown(b"skc_run", Some(b"other")), &here(), 9), Err(Unidentified::Wrong));
+    assert_eq!(whose(&table, &proof, &here(), 10), Err(Unidentified::Ended));
+    assert!(table.suspect(&proof, Unidentified::Ended).is_some());
+    assert_eq!(whose(&table, &shown(b"skc_x", None), &here(), 9), Err(Unidentified::Wrong), "its caller is gone");
+    assert_eq!(whose(&table, &shown(b"skc_etl", None), &here(), 9), Ok("etl"), "its own token stays");
+}

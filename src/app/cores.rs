@@ -56,7 +56,7 @@ pub(super) fn start(
 async fn serve(index: usize, origin: u64, parts: &Parts, bound: Vec<Bound>, pulses: &Pulses, stop: CancellationToken) {
     parts.observer.enter();
     Core::enter(index, origin, parts.audit.recorder(), Arc::clone(&parts.metrics));
-    let shared = Arc::new(Shared { line: Arc::clone(&parts.line) });
+    let shared = Arc::new(Shared { line: Arc::clone(&parts.line), mint: Arc::clone(&parts.mint) });
     for listener in bound {
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {

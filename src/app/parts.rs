@@ -14,10 +14,11 @@ use crate::config::{Config, Environment, ListenAddress};
 use crate::crypto::digest;
 use crate::domain::{Clock, Http2, KeyPlace, Service, SystemClock, Timeouts, UpstreamOptions};
 use crate::gate::Gates;
+use crate::intercept::Mint;
 use crate::keys::MasterKeySource;
 use crate::listen;
 use crate::metrics::{Format, Metrics};
-use crate::operations::{self, Acts, Operations, Probe};
+use crate::operations::{self, Actor, Acts, Operations, Probe};
 use crate::pipeline::{self, Line, Snapshot, Sources, Unusable};
 use crate::store::{Sqlite, StoredService};
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
@@ -30,6 +31,7 @@ use super::tables::{Beside, amended, tables};
 /// What lives as long as the process.
 pub(super) struct Parts {
     pub(super) line: Arc<Line>,
+    pub(super) mint: Arc<Mint>,
     pub(super) vault: Arc<Vault>,
     pub(super) audit: Arc<audit::Log>,
     pub(super) metrics: Arc<Metrics>,
@@ -75,6 +77,8 @@ impl Parts {
         let (audit, first) = (Arc::new(audit), Arc::new(config.clone()));
         let acts = Acts::sharing(config, Arc::clone(&audit));
         let operations = Arc::new(Operations::new(first, Arc::clone(&vault), acts, Arc::new(SystemClock)));
+        operations.ensure_authority(&Actor::proxy()).context("no certificate authority can be made")?;
+        let mint = Arc::new(Mint::new().context("TLS cannot be set up")?);
         let metrics = Arc::new(Metrics::new(cores, SystemClock.wall()));
         let (probing, trusted) = outward(config, own.clone())?;
         let probe = Arc::new(Probe::new(probing, trusted));
@@ -95,6 +99,7 @@ impl Parts {
         let (base, retired) = (Mutex::default(), Mutex::default());
         let parts = Self {
             line,
+            mint,
             vault,
             audit,
             metrics,
@@ -126,6 +131,7 @@ impl Parts {
         self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
         let mut inventory = self.vault.inventory().context("the store cannot be read")?;
         let counter = inventory.change_counter;
+        self.follow_authorities(std::mem::take(&mut inventory.authorities), &config.intercept);
         let stored = std::mem::take(&mut inventory.services);
         let base = Base { services: stored.clone(), master: self.vault.master_number() };
         let config = self.with_stored(config, stored)?;
@@ -150,8 +156,9 @@ impl Parts {
     pub(super) fn amend(&self, config: &Config, environment: &Environment, seen: u64) -> anyhow::Result<Option<u64>> {
         let source = master_key_source(config, environment)?;
         self.vault.refresh_master(&source).context("the rotated master key cannot be taken up")?;
-        let changes = self.vault.changes_since(seen).context("the store cannot be read")?;
+        let mut changes = self.vault.changes_since(seen).context("the store cannot be read")?;
         let counter = changes.inventory.change_counter;
+        self.follow_authorities(std::mem::take(&mut changes.inventory.authorities), &config.intercept);
         let now = Base { services: changes.inventory.services.clone(), master: self.vault.master_number() };
         if counter < seen || self.base.lock().unwrap_or_else(PoisonError::into_inner).as_ref() != Some(&now) {
             return Ok(None);

@@ -8,7 +8,7 @@ use crate::domain::{Caller, CallerId, Credential, Service, User};
 use crate::gate::Gates;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Amends, Snapshot, Sources, Unusable};
-use crate::store::{Changes, Inventory, LOCAL};
+use crate::store::{Changes, Inventory, LOCAL, RunToken};
 use crate::upstream::Approach;
 
 /// What lives on from one set of tables to the next.
@@ -30,14 +30,21 @@ pub(super) fn amended(
     beside: &Beside<'_>,
 ) -> (Snapshot, Vec<Unusable>) {
     let Changes { inventory, touched } = changes;
-    let Inventory { users, callers, credentials, formers, .. } = inventory;
-    let callers = self::callers(config, users, callers, beside.sightings);
+    let Inventory { users, callers, runs, credentials, formers, .. } = inventory;
+    let callers = self::callers(config, users, callers, runs, beside.sightings);
     view.amended(Amends { callers, touched, credentials, formers }, beside.gates)
 }
 
-fn callers(config: &Config, users: Vec<User>, callers: Vec<Caller>, sightings: &Sightings) -> Callers {
+fn callers(
+    config: &Config,
+    users: Vec<User>,
+    callers: Vec<Caller>,
+    runs: Vec<RunToken>,
+    sightings: &Sightings,
+) -> Callers {
     let unproven = (config.callers == CallersMode::Open).then(|| CallerId::new(LOCAL));
-    Callers::new(users, callers, unproven.as_ref(), digest::sha256, sightings)
+    let runs = runs.into_iter().map(|run| (run.caller, run.digest, run.expires_at));
+    Callers::new(users, callers, unproven.as_ref(), digest::sha256, sightings).with_runs(runs)
 }
 
 /// Builds the tables. A key that cannot be used is left out and told.
@@ -58,7 +65,7 @@ pub fn tables(
     credentials.extend(declared);
     Ok(Snapshot::build(Sources {
         services,
-        callers: callers(config, inventory.users, inventory.callers, beside.sightings),
+        callers: callers(config, inventory.users, inventory.callers, inventory.runs, beside.sightings),
         credentials,
         formers: inventory.formers,
         unmatched: match config.unmatched {

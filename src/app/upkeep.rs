@@ -1,5 +1,6 @@
-//! What falls due without anybody asking, done by the control thread once in a while: values of deleted keys are destroyed,
-//! and keys that need somebody are spoken of. It carries no request, and what it cannot do now it tries again the next time.
+//! What falls due without anybody asking, done by the control thread once in a while: values of deleted keys and replaced
+//! certificate authorities are destroyed, and keys that need somebody are spoken of. It carries no request, and what it cannot
+//! do now it tries again the next time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl Upkeep {
         }
         self.last = Some(now);
         destroy_deleted(&parts.operations);
+        retire_authorities(&parts.operations);
         self.try_due(&parts.operations, &parts.probe);
         if let Err(error) = self.remind(parts, now) {
             tracing::error!(%error, "it could not be looked which keys need somebody");
@@ -105,6 +107,14 @@ fn say(key: &KeyView) {
     let date = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     let (expires, due) = (date(key.expires_at), date(key.rotation_due_at));
     tracing::warn!(key = %name, %service, owner, state, expires, due, "a key needs somebody");
+}
+
+fn retire_authorities(operations: &Operations) {
+    match operations.retire_authorities(&Actor::proxy()) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "certificate authorities in whose place another signs were destroyed"),
+        Err(error) => tracing::error!(%error, "replaced certificate authorities could not be destroyed"),
+    }
 }
 
 fn destroy_deleted(operations: &Operations) {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    audit, backup, caller, check, completions, demo, explain, key, login, man, master, restore, serve, service, team,
-    token, up, usage, user,
+    audit, backup, ca, caller, check, completions, demo, env, explain, key, login, man, master, restore, run, serve,
+    service, team, token, up, usage, user,
 };
 
 const END: &str = "\
@@ -67,6 +67,8 @@ pub(super) enum Command {
     Serve(serve::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
+    Run(run::Arguments),
+    Env(env::Arguments),
     #[command(subcommand)]
     Service(service::Command),
     #[command(subcommand)]
@@ -84,6 +86,8 @@ pub(super) enum Command {
     Usage(usage::Arguments),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Ca(ca::Command),
     #[command(subcommand)]
     Master(master::Command),
     Backup(backup::Arguments),

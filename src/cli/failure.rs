@@ -25,9 +25,17 @@ pub(super) fn wrong_use(message: impl Into<String>) -> anyhow::Error {
 #[error("failed as said above")]
 pub(super) struct Reported;
 
+/// A command that was run ended with this code, and has said what there is to say.
+#[derive(Debug, thiserror::Error)]
+#[error("it ended with {0}")]
+pub(super) struct Ended(pub(super) u8);
+
 /// Prints `error` with its causes and gives its exit code. Nothing is printed when the reader of the standard output went
 /// away, as `head` does: it had what it wanted.
 pub(super) fn report(error: &anyhow::Error, session: &mut Session) -> ExitCode {
+    if let Some(Ended(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }

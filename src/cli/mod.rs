@@ -12,6 +12,7 @@ mod moment;
 mod opened;
 mod refuse;
 mod session;
+mod surroundings;
 mod table;
 mod values;
 mod variables;
@@ -19,16 +20,19 @@ mod ways;
 
 mod audit;
 mod backup;
+mod ca;
 mod caller;
 mod check;
 mod completions;
 mod demo;
+mod env;
 mod explain;
 mod key;
 mod login;
 mod man;
 mod master;
 mod restore;
+mod run;
 mod running;
 mod serve;
 mod service;
@@ -86,6 +90,9 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Token(command) => token::run(command, session),
         Command::Explain(args) => explain::run(&args, session),
         Command::Usage(args) => usage::run(&args, session),
+        Command::Run(args) => run::run(&args, session),
+        Command::Env(args) => env::run(&args, session),
+        Command::Ca(command) => ca::run(command, session),
         Command::Master(command) => master::run(command, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),

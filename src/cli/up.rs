@@ -122,7 +122,7 @@ fn console_of(config: &Config) -> Option<String> {
     })
 }
 
-/// How to add a key, and the two ways to use it.
+/// How to add a key, and the ways to use it.
 fn introduce(config: &Config, screen: &mut Screen) -> anyhow::Result<()> {
     let own = config.services.iter().map(|entry| &*entry.service).find(|service| service.declared || !service.built_in);
     let service: Option<&Service> = own.or_else(|| config.service(EXAMPLE).map(|entry| &*entry.service));
@@ -132,7 +132,7 @@ fn introduce(config: &Config, screen: &mut Screen) -> anyhow::Result<()> {
     screen.say(format!("  sidekey key add {name}"))?;
     screen.say(format!("  sidekey service search WORD      one of {} services, or your own", config.services.len()))?;
     screen.say("")?;
-    screen.say("Then call the service without it, in one of two ways:")?;
+    screen.say("Then call the service without it, in one of these ways:")?;
     Ok(show_facts(&ways::ways(config, service, &none), screen)?)
 }
 

@@ -103,7 +103,7 @@ pub(super) fn proxy_url(listen: &[ListenAddress]) -> Option<String> {
     Some(format!("http://{reached}"))
 }
 
-/// The two ways to call `service` without its key, as facts to show.
+/// The ways to call `service` without its key, as facts to show.
 pub(super) fn ways(
     config: &Config,
     service: &Service,
@@ -122,5 +122,9 @@ pub(super) fn ways(
     if service.base.scheme == Scheme::Https {
         by_proxy.push_str("\n(sidekey speaks TLS to the service)");
     }
-    vec![("base URL", by_base), ("proxy", by_proxy)]
+    let mut ways = vec![("base URL", by_base), ("proxy", by_proxy)];
+    if service.base.scheme == Scheme::Https {
+        ways.push(("as it is", format!("sidekey run -- COMMAND   and call   {base}/…")));
+    }
+    ways
 }

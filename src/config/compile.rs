@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::domain::KeyPlace;
+use crate::domain::{HostRange, KeyPlace};
 use crate::record::{Faults, KeyPath};
 
 use super::Environment;
@@ -50,6 +50,7 @@ pub(super) fn compile(file: &FileRecord, context: &Context<'_>, faults: &mut Fau
             Some(PolicyRecord::Tunnel) => Unmatched::Tunnel,
             Some(PolicyRecord::Deny) | None => Unmatched::Deny,
         },
+        intercept: intercept(file, faults),
         webhook: events::webhook(file, context, faults),
         services,
         credentials,
@@ -66,6 +67,26 @@ fn parents(environment: &Environment) -> ParentProxies {
         all: either("all_proxy", "ALL_PROXY"),
         no: either("no_proxy", "NO_PROXY"),
     }
+}
+
+/// The hosts that may be opened.
+fn intercept(file: &FileRecord, faults: &mut Faults) -> Vec<HostRange> {
+    let at = KeyPath::root().key("intercept").key("hosts");
+    let Some(hosts) = &file.intercept.hosts else { return Vec::new() };
+    if hosts.is_empty() {
+        let fix = "name the hosts that may be opened, or remove the key for every host of a service";
+        faults.add(at.clone(), "an empty list: no host could be opened", fix);
+    }
+    let mut ranges = Vec::new();
+    for (index, text) in hosts.iter().enumerate() {
+        if let Ok(range) = HostRange::parse(text) {
+            ranges.push(range);
+        } else {
+            let fix = "write a host such as `api.example.com`, or `*.example.com` for every host of one label below";
+            faults.add(at.clone().index(index), "neither a host nor `*.` and a host", fix);
+        }
+    }
+    ranges
 }
 
 fn listen(file: &FileRecord, context: &Context<'_>, faults: &mut Faults) -> Listen {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::{
-    Credential, CredentialId, EventKind, KeyPlace, Name, Origin, Service, ServiceName, Share, Source, UserId,
+    Credential, CredentialId, EventKind, HostRange, KeyPlace, Name, Origin, Service, ServiceName, Share, Source, UserId,
 };
 use crate::record::RecordText;
 use crate::store::LOCAL;
@@ -28,6 +28,8 @@ pub struct Config {
     pub callers: CallersMode,
     /// What happens to hosts that belong to no service.
     pub unmatched: Unmatched,
+    /// The only hosts whose tunnels are opened; empty for every host of a service.
+    pub intercept: Vec<HostRange>,
     /// Where events are posted; nowhere when there is none.
     pub webhook: Option<Webhook>,
     /// Every service of the catalogue, with the file's tables laid over them, and the custom ones; by name. Shared by all

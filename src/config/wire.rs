@@ -22,6 +22,8 @@ pub(super) struct FileRecord {
     pub(super) callers: CallersRecord,
     /// What happens to hosts that belong to no service.
     pub(super) unmatched: UnmatchedRecord,
+    /// How `https` calls through a proxy setting are opened.
+    pub(super) intercept: InterceptRecord,
     /// Where events go besides the log, the metrics and the audit.
     pub(super) events: EventsRecord,
     /// Services: tables named as in the built-in catalogue override it key by key, others are custom APIs.
@@ -108,6 +110,15 @@ pub(super) struct UnmatchedRecord {
 pub(super) enum PolicyRecord {
     Deny,
     Tunnel,
+}
+
+/// How `https` calls through a proxy setting are opened with sidekey's own certificate authority.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct InterceptRecord {
+    /// The only hosts that are opened, such as `api.example.com` or `*.example.com`; the next certificate authority is
+    /// limited to them. Default: every host that belongs to a service.
+    pub(super) hosts: Option<Vec<String>>,
 }
 
 /// Where events go: what an operator should look at, such as failed authentications.

@@ -1,4 +1,4 @@
-//! Cryptography at the level of bytes: AES-256-GCM, SHA-256, HMAC, HKDF, Argon2id, random bytes, comparing without telling
+//! Cryptography at the level of bytes: AES-256-GCM, SHA-256, HMAC, HKDF, Argon2id, ECDSA, random bytes, comparing without telling
 //! when. It knows no word of the house and is the only user of ring, so that another provider is a change in one folder.
 
 pub mod aead;
@@ -7,6 +7,7 @@ pub mod digest;
 pub mod hmac;
 pub mod kdf;
 pub mod random;
+pub mod signing;
 
 #[cfg(test)]
 mod tests;

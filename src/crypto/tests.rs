@@ -101,3 +101,19 @@ fn signatures_are_those_of_the_standard() {
     let long = signed(&[0xaa; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
     assert_eq!(long, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
+
+#[test]
+fn a_signature_is_its_keys_over_its_message_alone() {
+    let pkcs8 = signing::SigningKey::generate().unwrap();
+    let key = signing::SigningKey::from_pkcs8(&pkcs8).unwrap();
+    let holds = |signature: &[u8], message: &[u8]| {
+        let algorithm = &ring::signature::ECDSA_P256_SHA256_ASN1;
+        ring::signature::UnparsedPublicKey::new(algorithm, key.public()).verify(message, signature).is_ok()
+    };
+    let signature = key.sign(b"message").unwrap();
+    assert!(holds(&signature, b"message") && !holds(&signature, b"another"));
+    let other = signing::SigningKey::from_pkcs8(&signing::SigningKey::generate().unwrap()).unwrap();
+    assert!(!holds(&other.sign(b"message").unwrap(), b"message"));
+    assert_eq!(signing::SigningKey::from_pkcs8(b"no key").unwrap_err(), CryptoError::OutOfRange);
+    assert_eq!(format!("{key:?}"), "SigningKey(…)");
+}

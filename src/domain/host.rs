@@ -83,3 +83,44 @@ pub enum HostPattern {
     /// `{tenant}.suffix` or a whole `{hostname}`: what it matches is pinned per credential, from this template.
     Tenant(super::Template),
 }
+
+/// Hosts as an operator lists them: one host, or `*.` and what each of many ends with after its first label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostRange {
+    /// This host alone.
+    One(Host),
+    /// Every host of one label before this.
+    Below(Host),
+}
+
+impl HostRange {
+    /// Reads what [`Display`](fmt::Display) writes.
+    ///
+    /// # Errors
+    /// When it is neither a host nor `*.` and a host name.
+    pub fn parse(text: &str) -> Result<Self, HostError> {
+        let Some(rest) = text.strip_prefix("*.") else { return Host::new(text).map(Self::One) };
+        let host = Host::new(rest)?;
+        match host.ip() {
+            None => Ok(Self::Below(host)),
+            Some(_) => Err(HostError { text: text.chars().take(80).collect(), why: "no host is below an address" }),
+        }
+    }
+
+    /// Whether `host` is one of them.
+    pub fn admits(&self, host: &Host) -> bool {
+        match self {
+            Self::One(one) => one == host,
+            Self::Below(rest) => host.as_str().split_once('.').is_some_and(|(_, after)| after == rest.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for HostRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(host) => f.write_str(host.as_str()),
+            Self::Below(rest) => write!(f, "*.{}", rest.as_str()),
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub use clock::{Clock, SystemClock};
 pub use code::Code;
 pub use credential::{Credential, Share, Shared, Source, SourceKind};
 pub use event::EventKind;
-pub use host::{Host, HostError, HostPattern};
+pub use host::{Host, HostError, HostPattern, HostRange};
 pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
 pub use limits::{Limits, Rate, Retry, Timeouts};
 pub use peer::{Peer, Perimeter, PerimeterError};

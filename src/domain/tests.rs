@@ -103,3 +103,22 @@ fn a_perimeter_is_networks_and_users() {
     }
     assert_eq!((tcp("127.0.0.1").text(), Peer::unix(Some(7)).text()), ("127.0.0.1:5000", "unix:uid=7"));
 }
+
+#[test]
+fn a_range_of_hosts_is_one_host_or_all_of_one_label_before_another() {
+    for (range, inside, outside) in [
+        ("API.test.", "api.test", "x.api.test"),
+        ("*.test", "api.test", "a.api.test"),
+        ("*.api.test", "x.api.test", "api.test"),
+        ("10.0.0.7", "10.0.0.7", "10.0.0.8"),
+        ("[::1]", "::1", "::2"),
+    ] {
+        let range = HostRange::parse(range).unwrap();
+        assert!(range.admits(&Host::new(inside).unwrap()), "{range}");
+        assert!(!range.admits(&Host::new(outside).unwrap()), "{range}");
+        assert_eq!(HostRange::parse(&range.to_string()), Ok(range));
+    }
+    for bad in ["", "*", "*.", "*.10.0.0.7", "a.*.test", "*.*.test", "https://api.test", "api.test:443"] {
+        assert!(HostRange::parse(bad).is_err(), "{bad}");
+    }
+}

@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -15,16 +15,22 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio_util::sync::CancellationToken;
 
+use crate::intercept::Mint;
 use crate::pipeline::{Inbound, Line, Peer, ReplyBody, Trail, Upload, refuse};
 
 use super::doors::{self, Door, Entered, Here};
-use super::guarded::{self, Guarded, Lengths, Served, State};
-use super::{own, upgrade};
+use super::extended::{self, Form};
+use super::guarded::{self, Guarded, Lengths, State};
+use super::served::Served;
+use super::tunnel::{Inside, Passing};
+use super::{own, tunnel, upgrade};
 
 /// What every connection of the process shares.
 pub struct Shared {
     /// The line.
     pub line: Arc<Line>,
+    /// What opened tunnels shake hands with.
+    pub mint: Arc<Mint>,
 }
 
 /// The largest head of a request, in bytes. It may have 100 headers: any other number than hyper's own would cost a
@@ -68,13 +74,21 @@ pub(super) fn start<S: ClientStream>(
     stop: &CancellationToken,
 ) {
     let state = State::new();
-    let visit = Visit { shared: Arc::clone(shared), peer, here, state: Arc::clone(&state) };
-    let stop = stop.clone();
+    let visit = Visit::new(Arc::clone(shared), peer, here, Arc::clone(&state), stop.clone());
     let task = tokio::spawn(async move {
         match speaks_http2(&stream).await {
             // Boxed, because an idle HTTP/1 connection must not hold the room that HTTP/2 needs.
-            Ok(true) => Box::pin(serve_http2(stream, visit, stop)).await,
-            Ok(false) => serve_http1(stream, visit).await,
+            Ok(true) => {
+                visit.state.speaks_http2();
+                Box::pin(serve_http2(stream, visit)).await;
+            }
+            Ok(false) => {
+                let visit = Arc::new(visit);
+                serve_http1(stream, &visit).await;
+                if let Some(passing) = visit.left() {
+                    Box::pin(tunnel::go_on::<S>(passing, &visit)).await;
+                }
+            }
             Err(_gone) => {}
         }
     });
@@ -100,16 +114,73 @@ async fn speaks_http2(stream: &impl ClientStream) -> io::Result<bool> {
 }
 
 /// What is known of a connection while it lasts.
-struct Visit {
-    shared: Arc<Shared>,
-    peer: Peer,
-    here: Here,
-    state: Arc<State>,
+pub(super) struct Visit {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Peer,
+    pub(super) here: Here,
+    pub(super) state: Arc<State>,
+    /// Ends it between two requests, at HTTP/2.
+    stop: CancellationToken,
+    /// Set within an opened tunnel. Boxed, like what follows: most connections have neither.
+    inside: Option<Box<Inside>>,
+    /// What it goes on with when it is no HTTP any more.
+    passing: Mutex<Option<Box<Passing>>>,
 }
 
-async fn serve_http1<S: ClientStream>(stream: S, visit: Visit) {
+impl Visit {
+    fn new(shared: Arc<Shared>, peer: Peer, here: Here, state: Arc<State>, stop: CancellationToken) -> Self {
+        Self { shared, peer, here, state, stop, inside: None, passing: Mutex::default() }
+    }
+
+    /// The same client, on a stream that is watched by `state`.
+    pub(super) fn again(&self, state: Arc<State>) -> Self {
+        Self::new(Arc::clone(&self.shared), Arc::clone(&self.peer), self.here, state, self.stop.clone())
+    }
+
+    /// Goes on with a tunnel after the answer under way.
+    pub(super) fn leave(&self, passing: Passing) {
+        *self.passing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(passing));
+    }
+
+    /// A client within a tunnel that has to prove itself can do so at the next CONNECT alone: the tunnel ends (RFC 9110
+    /// §9.3.6).
+    fn leave_unproven(&self, answer: &mut Response<ReplyBody>) {
+        if self.inside.is_some() && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            if self.state.is_http2() {
+                // Within a tunnel it is this connection's own.
+                self.stop.cancel();
+            } else {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+    }
+
+    fn is_left(&self) -> bool {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn left(&self) -> Option<Box<Passing>> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Serves the requests within an opened tunnel.
+pub(super) async fn serve_within<S>(stream: S, is_http2: bool, inside: Inside, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    visit.state.begin_within(is_http2);
+    let stop = if is_http2 { visit.stop.child_token() } else { visit.stop.clone() };
+    let visit = Visit { inside: Some(Box::new(inside)), stop, ..visit };
+    if is_http2 { serve_http2(stream, visit).await } else { serve_http1(stream, &Arc::new(visit)).await }
+}
+
+async fn serve_http1<S>(stream: S, visit: &Arc<Visit>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&visit.state), Arc::clone(&visit.peer)));
-    let visit = Arc::new(visit);
+    let visit = Arc::clone(visit);
     let service = service_fn(move |request| serve(request, &visit));
     let served = http1::Builder::new()
         .auto_date_header(false)
@@ -124,8 +195,11 @@ async fn serve_http1<S: ClientStream>(stream: S, visit: Visit) {
     }
 }
 
-async fn serve_http2<S: ClientStream>(stream: S, visit: Visit, stop: CancellationToken) {
-    visit.state.speaks_http2();
+async fn serve_http2<S>(stream: S, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stop = visit.stop.clone();
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&visit.state), Arc::clone(&visit.peer)));
     let visit = Arc::new(visit);
     let service = service_fn(move |request| serve(request, &visit));
@@ -133,6 +207,7 @@ async fn serve_http2<S: ClientStream>(stream: S, visit: Visit, stop: Cancellatio
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(256)
+        .enable_connect_protocol()
         .max_header_list_size(64 * 1024)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
@@ -157,8 +232,13 @@ type Serving = Pin<Box<dyn Future<Output = Result<Response<Served>, Infallible>>
 /// One request: through its door, along the line, back.
 fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
     let lengths = visit.state.begin();
-    let (parts, body) = request.into_parts();
-    let entered = visit.shared.line.peek(|view| doors::enter(&parts, visit.here, view));
+    let (mut parts, body) = request.into_parts();
+    let is_connect = parts.version == Version::HTTP_2 && parts.method == Method::CONNECT;
+    let form = if is_connect { extended::unfold(&mut parts) } else { Form::Plain };
+    let entered = match &visit.inside {
+        Some(inside) => doors::within(&parts, inside),
+        None => visit.shared.line.peek(|view| doors::enter(&parts, visit.here, view)),
+    };
     let entered = match (entered, lengths) {
         (Ok(Entered { door, .. }), Lengths::Two) => Err((door, doors::TWO_LENGTHS)),
         (entered, _) => entered,
@@ -172,6 +252,7 @@ fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
                 Box::new(Inbound { door, proof, target, parts, body: Upload::Fresh(body), peer, signs }),
                 trail,
                 visit,
+                form,
             )
         }
         Err((door, fault)) => {
@@ -181,15 +262,20 @@ fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
     }
 }
 
-fn through(inbound: Box<Inbound>, trail: Trail, visit: Arc<Visit>) -> Serving {
+fn through(inbound: Box<Inbound>, trail: Trail, visit: Arc<Visit>, form: Form) -> Serving {
     match inbound.door {
-        Door::Own => finished(own::serve(&visit.shared.line, &inbound, trail), &visit),
+        Door::Own => finished(own::serve(&visit.shared, &inbound, trail), &visit),
         Door::Connect => Box::pin(async move {
-            let answer = upgrade::tunnel(&visit.shared.line, inbound, trail).await;
-            Ok(answer.map(|body| Served::new(body, Arc::clone(&visit.state))))
+            let answer = tunnel::answer(&visit, inbound, trail).await;
+            Ok(leaving(answer, &visit))
         }),
         _ => Box::pin(async move {
-            let answer = upgrade::join(visit.shared.line.carry(inbound, trail).await);
+            let mut answer = visit.shared.line.carry(inbound, trail).await;
+            upgrade::join(&mut answer, &visit.state);
+            if form == Form::Extended {
+                extended::fold(&mut answer);
+            }
+            visit.leave_unproven(&mut answer);
             Ok(leaving(answer, &visit))
         }),
     }
@@ -200,9 +286,10 @@ fn finished(answer: Response<ReplyBody>, visit: &Visit) -> Serving {
 }
 
 /// The answer on its way out. While the process ends, it tells an HTTP/1 client to bring its next request elsewhere (RFC 9112
-/// §9.6); HTTP/2 says so by itself.
+/// §9.6), unless the connection goes on as a tunnel or in another protocol; HTTP/2 says so by itself.
 fn leaving(mut answer: Response<ReplyBody>, visit: &Visit) -> Response<Served> {
-    if guarded::is_draining() && !visit.state.is_http2() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let goes_on = answer.status() == StatusCode::SWITCHING_PROTOCOLS || visit.is_left();
+    if guarded::is_draining() && !visit.state.is_http2() && !goes_on {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer.map(|body| Served::new(body, Arc::clone(&visit.state)))

@@ -9,6 +9,7 @@ use crate::pipeline::{CallerFault, Signs, Snapshot};
 pub(super) use crate::route::Door;
 use crate::route::Target;
 
+use super::tunnel::Inside;
 use super::{browser, proof};
 use crate::access::Proof;
 
@@ -31,6 +32,11 @@ pub(super) struct Here {
 const UNPARSABLE: CallerFault = CallerFault::Malformed(
     "The request target cannot be read as a URL, an absolute path or `host:port`. Check the URL that the client was given.",
 );
+
+const SEVERAL_HOSTS: CallerFault =
+    CallerFault::Malformed("The request has several Host lines; exactly one is allowed (RFC 9112 §3.2).");
+const NO_HOST: CallerFault =
+    CallerFault::Malformed("The request has no Host line, which HTTP/1.1 demands (RFC 9112 §3.2).");
 
 /// Two readers of such a request may disagree on where it ends, and on what is the next one.
 pub(super) const TWO_LENGTHS: CallerFault = CallerFault::Malformed(
@@ -55,6 +61,57 @@ pub(super) fn enter(parts: &Parts, here: Here, view: &Snapshot) -> Result<Entere
             Ok(Entered { door: Door::Forward, target, proof, signs })
         }
         _ => local(parts, signs, view),
+    }
+}
+
+/// The door within an opened tunnel: where a request goes, and who sends it, was said by the CONNECT.
+pub(super) fn within(parts: &Parts, inside: &Inside) -> Result<Entered, (Door, CallerFault)> {
+    let signs = Signs::of(&parts.headers);
+    let checked = refuse_trace(parts).and_then(|()| refuse_others(parts, signs, inside));
+    checked.map_err(|fault| (Door::Intercept, fault))?;
+    let Inside { host, port, scheme, proof } = inside;
+    let target = Target::Hosted { host: host.clone(), port: Some(*port), scheme: *scheme };
+    Ok(Entered { door: Door::Intercept, target, proof: *proof, signs })
+}
+
+/// A request that names another host than its tunnel would be checked as one thing and meant as another.
+fn refuse_others(parts: &Parts, signs: Signs, inside: &Inside) -> Result<(), CallerFault> {
+    if parts.method == Method::CONNECT {
+        return Err(CallerFault::Malformed(
+            "There is a tunnel already. Send the next CONNECT on a connection of its own.",
+        ));
+    }
+    let other = CallerFault::Malformed(
+        "The request names another host than the tunnel that it came through. Open a tunnel for each host.",
+    );
+    let named = parts.uri.authority();
+    if named.is_some_and(|authority| !inside.is_named(authority.as_str())) {
+        return Err(other);
+    }
+    if !signs.has(Signs::HOST) {
+        let bare = named.is_none() && parts.version == Version::HTTP_11;
+        return if bare { Err(NO_HOST) } else { Ok(()) };
+    }
+    let mut lines = parts.headers.get_all(HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(SEVERAL_HOSTS);
+    }
+    let same = line.is_none_or(|line| line.to_str().is_ok_and(|line| inside.is_named(line)));
+    if same { Ok(()) } else { Err(other) }
+}
+
+impl Inside {
+    /// Whether `authority`, with or without a port, is the one that the tunnel leads to.
+    fn is_named(&self, authority: &str) -> bool {
+        let host = without_port(authority);
+        let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':'));
+        let same_port = match port {
+            None => matches!(self.port, 80 | 443),
+            Some(port) => port.parse() == Ok(self.port),
+        };
+        same_port
+            && (host.eq_ignore_ascii_case(self.host.as_str()) || Host::new(host).is_ok_and(|host| host == self.host))
     }
 }
 
@@ -118,9 +175,7 @@ fn local_host(parts: &Parts) -> Result<Option<Host>, CallerFault> {
     let mut lines = parts.headers.get_all(HOST).iter();
     let line = lines.next();
     if lines.next().is_some() {
-        return Err(CallerFault::Malformed(
-            "The request has several Host lines; exactly one is allowed (RFC 9112 §3.2).",
-        ));
+        return Err(SEVERAL_HOSTS);
     }
     let text = match (parts.uri.host(), line) {
         (Some(host), _) => host,
@@ -129,9 +184,7 @@ fn local_host(parts: &Parts) -> Result<Option<Host>, CallerFault> {
             without_port(line)
         }
         (None, None) if parts.version == Version::HTTP_11 => {
-            return Err(CallerFault::Malformed(
-                "The request has no Host line, which HTTP/1.1 demands (RFC 9112 §3.2).",
-            ));
+            return Err(NO_HOST);
         }
         (None, None) => return Ok(None),
     };

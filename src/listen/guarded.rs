@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 
-use crate::pipeline::{Peer, ReplyBody};
+use crate::pipeline::Peer;
 use crate::upstream::{SMALL, as_one, seconds};
 
 use super::framing::Framing;
@@ -41,6 +39,8 @@ pub(crate) enum Phase {
     Head,
     /// A request is being served.
     Serving,
+    /// Bytes are carried unseen; the tunnel has its own patience, and nobody waits for its end.
+    Tunnel,
 }
 
 /// What the sweep sees of a connection.
@@ -88,7 +88,8 @@ impl State {
         })
     }
 
-    fn enter(&self, phase: Phase) {
+    /// It does something else from now on.
+    pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
         self.since.store(seconds(), Ordering::Relaxed);
     }
@@ -96,6 +97,32 @@ impl State {
     pub(super) fn speaks_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
         self.enter(Phase::Idle);
+    }
+
+    /// Something is carried for as long as what is returned lives.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.serving.fetch_add(1, Ordering::Relaxed);
+        self.enter(Phase::Serving);
+        Busy(Arc::clone(self))
+    }
+
+    /// Another HTTP connection begins on it, within a tunnel.
+    pub(super) fn begin_within(&self, is_http2: bool) {
+        for count in [&self.serving, &self.handed, &self.twice] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.http2.store(is_http2, Ordering::Relaxed);
+        self.enter(if is_http2 { Phase::Idle } else { Phase::Fresh });
+    }
+
+    /// A piece of an answer waits for its client, or waits no more.
+    pub(super) fn untaken(&self, waits: bool) {
+        self.moved.store(seconds(), Ordering::Relaxed);
+        if waits {
+            self.untaken.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.untaken.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -129,11 +156,21 @@ impl State {
             p if p == Phase::Fresh as u8 => passed(&self.since) > FIRST_BYTE,
             p if p == Phase::Head as u8 => passed(&self.since) > HEAD,
             p if p == Phase::Idle as u8 => passed(&self.since) > KEEP_ALIVE,
+            p if p == Phase::Tunnel as u8 => false,
             _ => {
                 let writes = self.write_waits.load(Ordering::Relaxed) && passed(&self.since) > STUCK;
                 writes || self.untaken.load(Ordering::Relaxed) > 0 && passed(&self.moved) > STUCK
             }
         }
+    }
+}
+
+/// Something that is carried on a connection beside its requests.
+pub(super) struct Busy(Arc<State>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -184,12 +221,12 @@ pub fn drain(latecomers: Latecomers) -> usize {
     DRAINING.set(true);
     let over = |state: &State| match latecomers {
         Latecomers::Wait => state.is(Phase::Idle),
-        Latecomers::Close => !state.is(Phase::Serving),
+        Latecomers::Close => !state.is(Phase::Serving) && !state.is(Phase::Tunnel),
     };
     for task in take(over) {
         task.abort();
     }
-    WATCHED.with_borrow(Vec::len)
+    WATCHED.with_borrow(|watched| watched.iter().filter(|(state, _)| !state.is(Phase::Tunnel)).count())
 }
 
 /// Whether this core is about to stop.
@@ -200,7 +237,7 @@ pub(super) fn is_draining() -> bool {
 /// What the connections of this core are doing, and whether they wait for their client to take what was written.
 #[cfg(test)]
 pub(crate) fn watched() -> Vec<(Phase, bool)> {
-    let phases = [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving];
+    let phases = [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Tunnel];
     WATCHED.with_borrow(|watched| {
         let open = watched.iter().filter(|(_, task)| !task.is_finished());
         let seen = open.map(|(state, _)| (phases.into_iter().find(|phase| state.is(*phase)), state));
@@ -237,6 +274,11 @@ impl<S> Guarded<S> {
     pub(super) fn new(stream: S, state: Arc<State>, peer: Peer) -> Self {
         let framing = if state.is_http2() { Framing::foreign() } else { Framing::new() };
         Self { stream, state, peer, framing, answer: None }
+    }
+
+    /// The stream, when it is no HTTP any more.
+    pub(super) fn into_stream(self) -> S {
+        self.stream
     }
 }
 
@@ -314,76 +356,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// An answer's body that tells the sweep when it has ended, and at HTTP/2 when the client does not take it.
-pub(super) struct Served {
-    body: ReplyBody,
-    state: Arc<State>,
-    taking: Taking,
-}
-
-/// What became of the last piece of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taking {
-    /// At HTTP/1 the socket tells.
-    Unknown,
-    /// It was taken, or there was none.
-    Taken,
-    /// It waits. hyper asks for the next one when there is room for it.
-    Waits,
-}
-
-impl Served {
-    pub(super) fn new(body: ReplyBody, state: Arc<State>) -> Self {
-        let taking = if state.is_http2() { Taking::Taken } else { Taking::Unknown };
-        Self { body, state, taking }
-    }
-
-    fn note(&mut self, now: Taking) {
-        if self.taking == now {
-            return;
-        }
-        self.taking = now;
-        self.state.moved.store(seconds(), Ordering::Relaxed);
-        match now {
-            Taking::Waits => self.state.untaken.fetch_add(1, Ordering::Relaxed),
-            _ => self.state.untaken.fetch_sub(1, Ordering::Relaxed),
-        };
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if self.taking == Taking::Waits {
-            self.note(Taking::Taken);
-        }
-        self.state.end();
-    }
-}
-
-impl Body for Served {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.taking == Taking::Unknown {
-            return Pin::new(&mut self.body).poll_frame(cx);
-        }
-        self.note(Taking::Taken);
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
-            self.note(Taking::Waits);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

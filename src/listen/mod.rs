@@ -1,15 +1,20 @@
-//! The doors: accepting connections, telling forward, CONNECT, path and host doors apart, and handing each request to the
+//! The doors: accepting connections, telling forward, CONNECT, path and host doors apart, opening tunnels, and handing each request to the
 //! line as an `Inbound`. Doors decide nothing about callers, services or keys.
 
 mod accept;
 mod browser;
 mod connection;
 mod doors;
+mod extended;
 mod framing;
 mod guarded;
 mod inherited;
+mod opened;
 mod own;
 mod proof;
+mod rewound;
+mod served;
+mod tunnel;
 mod unparsable;
 mod upgrade;
 

@@ -49,7 +49,8 @@ pub(super) fn answer(bare: &[u8], peer: &Peer) -> Vec<u8> {
     written(&refuse_unread(status, why, trail))
 }
 
-fn written(answer: &Response<bytes::Bytes>) -> Vec<u8> {
+/// The bytes of an answer that ends its connection.
+pub(super) fn written(answer: &Response<bytes::Bytes>) -> Vec<u8> {
     let mut out = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
     for (name, value) in answer.headers() {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {

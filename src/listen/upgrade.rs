@@ -1,5 +1,5 @@
-//! Connections that stop being HTTP: tunnels after CONNECT, and both ends of a WebSocket or another upgrade. Bytes are
-//! passed on as they come, in bounded buffers, and a side that closes is closed on the other.
+//! Connections that stop being HTTP: blind tunnels, and both ends of a WebSocket or another upgrade. Bytes are passed on as
+//! they come, in bounded buffers, and a side that closes is closed on the other.
 
 use std::io;
 use std::pin::Pin;
@@ -7,57 +7,46 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::Response;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
 use crate::audit::Outcome;
-use crate::pipeline::{Inbound, Joined, Line, ReplyBody, Trail, refuse};
-use crate::upstream::{Stream, seconds};
+use crate::pipeline::{Joined, ReplyBody, Trail};
+use crate::upstream::{Switched, seconds};
+
+use super::guarded::State;
+use super::rewound::Rewound;
 
 /// The buffer of each direction of a tunnel, in bytes.
 const BUFFER: usize = 32 * 1024;
 /// How long a tunnel may carry nothing in either direction.
-const IDLE: Duration = Duration::from_secs(600);
-
-/// Answers CONNECT: dials first, so that the client learns the truth, then opens the tunnel.
-pub(super) async fn tunnel(line: &Arc<Line>, mut inbound: Box<Inbound>, mut trail: Trail) -> Response<ReplyBody> {
-    let dialled = match line.screen(&inbound, &mut trail) {
-        Ok(reach) => line.dial_tunnel(&reach).await,
-        Err(fault) => Err(fault),
-    };
-    let upstream = match dialled {
-        Ok(upstream) => upstream,
-        Err(fault) => return refuse(&fault, trail),
-    };
-    trail.opened(http::StatusCode::OK);
-    let client = inbound.parts.extensions.remove::<OnUpgrade>();
-    let answer = Response::new(ReplyBody::opened());
-    if let Some(client) = client {
-        tokio::spawn(carry(client, upstream, Bytes::new(), IDLE, trail));
-    }
-    answer
-}
+pub(super) const IDLE: Duration = Duration::from_secs(600);
 
 /// When both sides switched protocols, joins them once the client has its 101.
-pub(super) fn join(mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+/// `state` is that of the client's connection, which at HTTP/2 lives on beside it.
+pub(super) fn join(answer: &mut Response<ReplyBody>, state: &Arc<State>) {
     if let Some(joined) = answer.body_mut().take_joined() {
         let Joined { client, upstream, idle, trail, permit } = *joined;
+        let busy = state.busy();
         tokio::spawn(async move {
-            let _held = permit;
-            let crate::upstream::Switched { stream, read, .. } = upstream;
-            carry(client, stream, read, idle, trail).await;
+            let _held = (permit, busy);
+            let Ok(client) = client.await else { return };
+            let Switched { stream, read, .. } = upstream;
+            let ends = (Rewound::new(TokioIo::new(client), Bytes::new()), Rewound::new(stream, read));
+            pass(ends, idle, trail).await;
         });
     }
-    answer
 }
 
-async fn carry(client: OnUpgrade, upstream: Stream, read: Bytes, idle: Duration, mut trail: Trail) {
-    let Ok(client) = client.await else { return };
-    let mut client = Active::new(TokioIo::new(client), Bytes::new());
-    let mut upstream = Active::new(upstream, read);
+/// Passes bytes on between the two ends, the client first, until both have closed or neither has said anything for `idle`.
+pub(super) async fn pass<C, U>((client, upstream): (C, U), idle: Duration, mut trail: Trail)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut client, mut upstream) = (Active::new(client), Active::new(upstream));
     // Counted in whole seconds; a fraction is not no patience at all.
     let limit = u32::try_from(idle.as_secs()).unwrap_or(u32::MAX).max(1);
     let clocks = (client.clock(), upstream.clock());
@@ -85,17 +74,16 @@ async fn silent((client, upstream): (Clock, Clock), limit: u32) {
     }
 }
 
-/// A stream that notes when it last gave something, and first gives what was read of it before.
+/// A stream that notes when it last gave something.
 struct Active<S> {
     stream: S,
-    before: Bytes,
     last: Clock,
     count: u64,
 }
 
 impl<S> Active<S> {
-    fn new(stream: S, before: Bytes) -> Self {
-        Self { stream, before, last: Arc::new(seconds().into()), count: 0 }
+    fn new(stream: S) -> Self {
+        Self { stream, last: Arc::new(seconds().into()), count: 0 }
     }
 
     fn clock(&self) -> Clock {
@@ -110,13 +98,6 @@ impl<S> Active<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Active<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.before.is_empty() {
-            let count = self.before.len().min(buffer.remaining());
-            buffer.put_slice(self.before.get(..count).unwrap_or_default());
-            self.before.advance(count);
-            self.note(count);
-            return Poll::Ready(Ok(()));
-        }
         let filled = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_ready() {

@@ -9,7 +9,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::names::{self, Metric};
 use super::service::{BUCKETS, CLASSES, Distribution, Totals};
-use super::{Delivery, Inner, ServiceMetrics};
+use super::{Delivery, Handshake, Inner, ServiceMetrics};
 use crate::domain::{Code, EventKind};
 
 /// The shape of an exposition.
@@ -183,6 +183,10 @@ impl Inner {
         let mut family = Family::begin(encoder, &names::REFUSALS)?;
         for code in Code::ALL {
             family.count(&[("code", code.as_str())], self.refusals(code))?;
+        }
+        let mut family = Family::begin(encoder, &names::HANDSHAKES)?;
+        for how in Handshake::ALL {
+            family.count(&[("result", how.as_str())], self.handshakes(how))?;
         }
         Ok(())
     }

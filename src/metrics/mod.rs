@@ -5,6 +5,7 @@
 
 mod cores;
 mod exposition;
+mod handshake;
 pub mod names;
 mod service;
 
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 pub use cores::Gauge;
 pub use exposition::Format;
+pub use handshake::Handshake;
 pub use service::{AnsweredBy, Distribution, Observation, ServiceMetrics, Totals};
 
 use crate::domain::{Code, EventKind, Name};
@@ -38,6 +40,7 @@ struct Inner {
     cores: usize,
     services: Mutex<BTreeMap<Name, Arc<ServiceMetrics>>>,
     refusals: PerCore<[AtomicU64; Code::ALL.len()]>,
+    handshakes: PerCore<[AtomicU64; Handshake::ALL.len()]>,
     in_flight: Gauge,
     client_connections: Gauge,
     upstream_connections: Gauge,
@@ -88,6 +91,7 @@ impl Metrics {
             cores,
             services: Mutex::default(),
             refusals: PerCore::new(cores),
+            handshakes: PerCore::new(cores),
             in_flight: Gauge::new(cores),
             client_connections: Gauge::new(cores),
             upstream_connections: Gauge::new(cores),
@@ -128,6 +132,15 @@ impl Metrics {
     pub fn totals(&self) -> Vec<(Name, Totals)> {
         let services = self.inner.services();
         services.iter().filter_map(|service| Some((service.name().clone(), service.totals()?))).collect()
+    }
+
+    /// Counts a tunnel that was opened, or was not.
+    #[inline]
+    pub fn shook_hands(&self, core: usize, how: Handshake) {
+        let count = self.inner.handshakes.of(core).and_then(|counts| counts.get(how as usize));
+        if let Some(count) = count {
+            count.fetch_add(1, Relaxed);
+        }
     }
 
     /// Counts a request that sidekey answered itself.
@@ -216,6 +229,10 @@ impl Metrics {
 impl Inner {
     fn services(&self) -> Vec<Arc<ServiceMetrics>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    fn handshakes(&self, how: Handshake) -> u64 {
+        self.handshakes.iter().filter_map(|counts| counts.get(how as usize)).map(|count| count.load(Relaxed)).sum()
     }
 
     fn refusals(&self, code: Code) -> u64 {

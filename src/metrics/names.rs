@@ -51,6 +51,9 @@ pub const UPSTREAM_SECONDS: Metric =
 pub const WAIT_SECONDS: Metric = histogram("sidekey_gate_wait_seconds", "How long requests waited for their turn");
 /// By `code`.
 pub const REFUSALS: Metric = counter("sidekey_refusals", "Requests that sidekey answered itself, by code");
+/// By `result`.
+pub const HANDSHAKES: Metric =
+    counter("sidekey_intercept_handshakes", "Tunnels to hosts of services, by how the handshake with the client ended");
 
 /// Over all cores.
 pub const IN_FLIGHT: Metric = gauge("sidekey_requests_in_flight", "Requests that are under way");
@@ -97,7 +100,7 @@ pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
 pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
 
 /// All of them, for tests and documentation.
-pub const ALL: [Metric; 27] = [
+pub const ALL: [Metric; 28] = [
     REQUESTS,
     AUTH_FAILURES,
     THROTTLED,
@@ -109,6 +112,7 @@ pub const ALL: [Metric; 27] = [
     UPSTREAM_SECONDS,
     WAIT_SECONDS,
     REFUSALS,
+    HANDSHAKES,
     IN_FLIGHT,
     CLIENT_CONNECTIONS,
     UPSTREAM_CONNECTIONS,

@@ -13,6 +13,9 @@ use crate::vault::{Token, Vault};
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
+/// How long the token of a run goes on by itself, in seconds: when whoever began it is killed, it ends so.
+pub const RUN_LIFE: i64 = 60 * 60;
+
 /// A caller to be added.
 #[derive(Debug, Clone)]
 pub struct NewCaller {
@@ -116,6 +119,34 @@ impl Operations {
         let details: Vec<_> = in_words.iter().map(|until| ("former_until", until.as_str())).collect();
         let (token, _) = pen.act("caller.rotate", &details, |vault| vault.rotate_caller(&listed.caller.id, until))?;
         Ok(TokenShown { caller: self.caller(actor, name)?, token })
+    }
+
+    /// Gives a caller a token for one run of a program. Its own stays.
+    ///
+    /// # Errors
+    /// When there is no such caller, or it cannot be kept or recorded.
+    pub fn begin_run(&self, actor: &Actor, name: &Name, program: &str) -> Result<Token, OperationError> {
+        let pen = self.pen(actor)?;
+        let listed = self.find_caller(actor, name)?;
+        let begin = |vault: &Vault| vault.begin_run(&listed.caller.id, RUN_LIFE);
+        let (token, _) = pen.act("caller.run", &[("program", program)], begin)?;
+        Ok(token)
+    }
+
+    /// Has the token of a run go on. To be called more often than [`RUN_LIFE`] passes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn extend_run(&self, token: &Token) -> Result<(), OperationError> {
+        Ok(self.vault.extend_run(&token.digest(), RUN_LIFE)?)
+    }
+
+    /// Ends the token of a run.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn end_run(&self, token: &Token) -> Result<(), OperationError> {
+        Ok(self.vault.end_run(&token.digest())?)
     }
 
     /// Changes a caller's environment or perimeter; its token stays.

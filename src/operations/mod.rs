@@ -7,6 +7,7 @@
 
 mod actor;
 mod acts;
+mod authorities;
 mod backup;
 mod callers;
 mod error;
@@ -33,8 +34,9 @@ pub use crate::store::{CallerEdit, PassKind};
 pub use crate::vault::SESSION_LIFE;
 pub use actor::{Actor, system_user};
 pub use acts::{Acts, audit_folder, record_left};
+pub use authorities::{AuthorityState, AuthorityView, Overlap};
 pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
-pub use callers::{CallerView, NewCaller, TokenShown};
+pub use callers::{CallerView, NewCaller, RUN_LIFE, TokenShown};
 pub use error::{ErrorCode, OperationError};
 pub use keys::{
     KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry, NewKey,

@@ -442,3 +442,31 @@ fn what_was_done_and_could_not_be_recorded_is_recorded_later_and_once() {
     assert_eq!(house.acts(), ["nina key.add main", "nina key.rotate main", "nina key.delete main"]);
     assert!(house.operations.vault.store().unrecorded().unwrap().is_empty());
 }
+
+#[test]
+fn an_authority_takes_over_after_its_overlap_or_when_somebody_says_so() {
+    let house = House::new("");
+    let operations = &house.operations;
+    let states = || -> Vec<_> { operations.authorities().unwrap().iter().map(|one| one.state).collect() };
+    operations.ensure_authority(&house.operator).unwrap();
+    operations.ensure_authority(&house.operator).unwrap();
+    assert_eq!(states(), [AuthorityState::Signing]);
+    let member = Actor::of(house.user("ada"));
+    let refused = operations.rotate_authority(&member, Overlap::None).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Forbidden);
+    operations.rotate_authority(&house.operator, Overlap::Seconds(3600)).unwrap();
+    assert_eq!(states(), [AuthorityState::Signing, AuthorityState::Next]);
+    assert_eq!(operations.retire_authorities(&house.operator).unwrap(), 0, "it still signs");
+    let again = operations.rotate_authority(&house.operator, Overlap::Seconds(60)).unwrap_err();
+    assert!(again.to_string().contains("sidekey ca rotate --now"), "{again}");
+    operations.rotate_authority(&house.operator, Overlap::None).unwrap();
+    assert_eq!(states(), [AuthorityState::Replaced, AuthorityState::Signing]);
+    assert_eq!(operations.retire_authorities(&house.operator).unwrap(), 1);
+    assert_eq!(states(), [AuthorityState::Signing]);
+    let (acts, _) = audit::tail(&house.folder.path().join("data/audit"), 10, Filter::default()).unwrap();
+    let acts: Vec<_> = acts
+        .iter()
+        .filter_map(|r| if let Recorded::Act(act) = &r.line { Some(act.act.as_str()) } else { None })
+        .collect();
+    assert_eq!(acts, ["ca.add", "ca.rotate", "ca.rotate", "ca.retire"]);
+}

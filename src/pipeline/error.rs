@@ -50,6 +50,9 @@ pub enum CallerFault {
     /// No service has this host.
     #[error("the host `{0}` belongs to no service")]
     NoServiceForHost(String),
+    /// A service has this host, and no certificate is made for it.
+    #[error("the host `{0}` is not among those that may be opened")]
+    NotOpened(String),
     /// No grant.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
@@ -67,6 +70,9 @@ pub enum OurFault {
     /// The credential could not be placed.
     #[error("the credential could not be placed in the request")]
     Inject(#[source] InjectError),
+    /// There is no certificate to open a tunnel with.
+    #[error("there is no usable certificate authority")]
+    Authority,
     /// The audit log takes no entries now.
     #[error("the audit log takes no entries now")]
     Audit,
@@ -129,7 +135,8 @@ impl CallerFault {
             Self::Unauthorized(
                 Unauthorized::Rules { .. } | Unauthorized::ShareRules { .. } | Unauthorized::NoSuchNamed { .. },
             )
-            | Self::Plaintext(_) => Code::NotAllowed,
+            | Self::Plaintext(_)
+            | Self::NotOpened(_) => Code::NotAllowed,
             Self::Unauthorized(Unauthorized::Missing { .. } | Unauthorized::NoValue { .. }) => Code::CredentialMissing,
             Self::Unauthorized(Unauthorized::Ambiguous { .. }) => Code::CredentialAmbiguous,
         }

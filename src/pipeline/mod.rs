@@ -20,13 +20,14 @@ use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
 use crate::access::{Grant, Known};
-use crate::domain::{Clock, Origin, Scheme, Timeouts};
+use crate::domain::{Clock, Host, Origin, Scheme, Timeouts};
 use crate::gate::{self, Permit};
 use crate::inject;
 use crate::route::{Routed, Target};
 use crate::upstream::{Destination, ExchangeError, Reach, Stream, Upstream};
 use crate::vault::Vault;
 
+pub use crate::metrics::Handshake;
 pub use error::{CallerFault, OurFault, ProxyError};
 pub use inbound::{Inbound, Peer, Signs, Upload};
 pub use reply::{Joined, Reply, ReplyBody};
@@ -175,22 +176,33 @@ impl Line {
         Ok(Arc::new(destination))
     }
 
-    /// CONNECT: who, and may they. The tunnel itself is the door's.
+    /// CONNECT: who, and may they. The tunnel itself is the door's. `admits` tells whether there may be a certificate for a
+    /// host; none when there is no authority that could sign one.
     ///
     /// # Errors
-    /// When the caller is unknown or the policy is to deny.
-    pub fn screen(&self, inbound: &Inbound, trail: &mut Trail) -> Result<Reach, ProxyError> {
+    /// When the caller is unknown, the policy is to deny, or no tunnel can be opened now.
+    pub fn screen(
+        &self,
+        inbound: &Inbound,
+        trail: &mut Trail,
+        admits: impl FnOnce(&Host) -> Option<bool>,
+    ) -> Result<Passage, ProxyError> {
         Trail::check_room()?;
         let view = self.view();
         identify(&view, inbound, trail)?;
         let Target::Hosted { host, port, .. } = &inbound.target else {
             return Err(no_service(&inbound.target).into());
         };
+        let is_claimed = view.routes.claims(host, *port);
+        if is_claimed && admits(host).ok_or(OurFault::Authority)? {
+            return Ok(Passage::Opened(host.clone(), port.unwrap_or(443)));
+        }
         if view.unmatched == Unmatched::Deny {
-            return Err(no_service(&inbound.target).into());
+            let sealed = || CallerFault::NotOpened(host.to_string());
+            return Err(if is_claimed { sealed() } else { no_service(&inbound.target) }.into());
         }
         let origin = Origin { scheme: Scheme::Https, host: host.clone(), port: port.unwrap_or(443) };
-        Ok(Reach::tunnel(origin, Timeouts::default().connect))
+        Ok(Passage::Blind(Reach::tunnel(origin, Timeouts::default().connect)))
     }
 
     /// Dials the far end of a tunnel.
@@ -201,6 +213,15 @@ impl Line {
         let dialed = self.upstream.dialer().dial(reach).await;
         dialed.map(|dialed| dialed.stream).map_err(|error| ExchangeError::Dial(error).into())
     }
+}
+
+/// What becomes of a tunnel.
+#[derive(Debug)]
+pub enum Passage {
+    /// Its host and port belong to a service: it is opened.
+    Opened(Host, u16),
+    /// It carries bytes unseen.
+    Blind(Reach),
 }
 
 /// The answer to a request that is not carried.

@@ -131,6 +131,9 @@ fn detail(error: &ProxyError) -> String {
         ProxyError::Ours(OurFault::Audit) => {
             "sidekey cannot write its audit log, so it lets nothing pass. Free disk space or mend the audit folder's permissions; it recovers by itself.".into()
         }
+        ProxyError::Ours(OurFault::Authority) => {
+            "sidekey's certificate authority cannot be used. See its log for the reason; `sidekey ca rotate --now` makes another one.".into()
+        }
         ProxyError::Ours(OurFault::Vault(_)) => {
             "The key of this service could not be opened. See sidekey's log for the reason; storing the key anew (`sidekey key rotate`) mends a damaged one.".into()
         }
@@ -158,6 +161,9 @@ fn caller_detail(fault: &CallerFault) -> String {
         ),
         CallerFault::NoServiceForHost(host) => format!(
             "The host `{host}` belongs to no service, and this proxy passes nothing else. Make one with `sidekey service add NAME --base-url URL`, add it to the `hosts` of a service, or set policy = \"tunnel\" under [unmatched]."
+        ),
+        CallerFault::NotOpened(host) => format!(
+            "The host `{host}` is not among those that may be opened by CONNECT ([intercept] hosts in proxy.toml; `sidekey ca show` says what the certificate authority may vouch for). Call it by its base URL at this proxy, or add it there and run `sidekey ca rotate --now`."
         ),
         CallerFault::Plaintext(service) => format!(
             "The base URL of service `{service}` is plain http to another machine, so its key would be readable on the way. Use https, or set allow_plaintext = true for this service."

@@ -53,6 +53,7 @@ fn name(error: &ProxyError) -> &'static str {
             CallerFault::NoSuchService(_) => "no such service",
             CallerFault::NoServiceForHost(_) => "no service for host",
             CallerFault::Plaintext(_) => "plaintext",
+            CallerFault::NotOpened(_) => "not opened",
             CallerFault::Unauthorized(why) => match why {
                 Unauthorized::Rules { .. } => "rules",
                 Unauthorized::ShareRules { .. } => "share rules",
@@ -83,10 +84,11 @@ fn name(error: &ProxyError) -> &'static str {
         ProxyError::Ours(OurFault::Vault(_)) => "vault",
         ProxyError::Ours(OurFault::Inject(_)) => "inject",
         ProxyError::Ours(OurFault::Audit) => "audit",
+        ProxyError::Ours(OurFault::Authority) => "authority",
     }
 }
 
-const NAMES: usize = 29;
+const NAMES: usize = 31;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -107,6 +109,7 @@ fn of_callers() -> Vec<Row> {
         (unknown(Unidentified::Outside, Door::Forward), 407, Code::CallerUnknown, denied),
         (unknown(Unidentified::Absent, Door::Own), 401, Code::CallerUnknown, denied),
         (CallerFault::NoSuchService("x".into()).into(), 404, Code::ServiceUnknown, "destination_not_found"),
+        (CallerFault::NotOpened("x.test".into()).into(), 403, Code::NotAllowed, denied),
         (CallerFault::NoServiceForHost("x.test".into()).into(), 403, Code::ServiceUnknown, "destination_not_found"),
         (CallerFault::Plaintext("billing".into()).into(), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::Rules { service: service() }), 403, Code::NotAllowed, denied),
@@ -167,6 +170,7 @@ async fn table() -> Vec<Row> {
         (broken().await, 502, Code::UpstreamBroken, "connection_terminated"),
         (ExchangeError::Silent(Duration::from_secs(9)).into(), 504, Code::UpstreamTimeout, "http_response_timeout"),
         (OurFault::Audit.into(), 503, Code::StoreUnavailable, ours),
+        (OurFault::Authority.into(), 503, Code::StoreUnavailable, ours),
         (OurFault::Vault(VaultError::NoValue(key.clone())).into(), 503, Code::StoreUnavailable, ours),
         (OurFault::Inject(InjectError::MissingField(key)).into(), 503, Code::StoreUnavailable, ours),
     ]);

@@ -15,7 +15,7 @@ use crate::audit::{self, Outcome, Recorder};
 use crate::domain::{Clock, Code, Host, RequestId, SystemClock};
 use crate::gate::Permit;
 use crate::inject::mask_token;
-use crate::metrics::{AnsweredBy, Metrics, Observation};
+use crate::metrics::{AnsweredBy, Handshake, Metrics, Observation};
 use crate::route::{Door, Target};
 use crate::upstream::{Outgoing, seconds};
 
@@ -103,6 +103,8 @@ struct Record {
     sent: Option<Instant>,
     answered: Option<Instant>,
     outcome: Outcome,
+    /// For a tunnel that was to be opened.
+    handshake: Option<Handshake>,
 }
 
 impl Trail {
@@ -137,6 +139,7 @@ impl Trail {
             sent: None,
             answered: None,
             outcome: Outcome::ClientGone,
+            handshake: None,
         }))
     }
 
@@ -247,6 +250,22 @@ impl Trail {
         self.0.outcome = outcome;
     }
 
+    /// The handshake in a tunnel is over; one that failed is why nothing came through it.
+    pub fn shook_hands(mut self, how: Handshake) {
+        let record = &mut self.0;
+        (record.handshake, record.reason) = (Some(how), how.reason());
+        if how.reason().is_none() {
+            record.outcome = Outcome::Complete;
+        }
+        if how == Handshake::Untrusted
+            && let Some(unsaid) = Core::with(Core::may_speak).flatten()
+        {
+            let host = record.host.as_ref().map_or("", Host::as_str);
+            let client = record.peer.text();
+            tracing::warn!(id = %record.id, host, client, unsaid, "a client does not trust sidekey's certificate authority: see docs/ca.md");
+        }
+    }
+
     /// A tunnel stands, or the protocol was switched.
     pub fn opened(&mut self, status: StatusCode) {
         self.answered(status);
@@ -277,6 +296,9 @@ impl Record {
                 total: if self.is_tunnel() { Duration::ZERO } else { total },
             };
             entry.metrics.observe(core.index, &seen);
+        }
+        if let Some(how) = self.handshake {
+            core.metrics.shook_hands(core.index, how);
         }
         core.metrics.in_flight().down(core.index);
         // A service that takes its key in the path may have been given the caller's token there.

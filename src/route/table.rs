@@ -60,22 +60,28 @@ impl<S> Routes<S> {
         self.names.values()
     }
 
-    /// Whether any service claims `host`, whatever the path; for CONNECT, which has no path.
-    pub fn claims(&self, host: &Host) -> bool {
-        self.exact.contains_key(host)
-            || host.as_str().split_once('.').is_some_and(|(_, rest)| self.suffix.contains_key(rest))
+    /// Whether any service claims `host` with `port`, whatever the path; for CONNECT, which has no path.
+    pub fn claims(&self, host: &Host, port: Option<u16>) -> bool {
+        let below = || host.as_str().split_once('.').and_then(|(_, rest)| self.suffix.get(rest));
+        let of = |claims: &Vec<Claim<S>>| claims.iter().any(|claim| is_own(port) || claim.port == port);
+        self.exact.get(host).is_some_and(of) || below().is_some_and(of)
     }
 }
 
 /// The claim with the longest fitting prefix. No port, 80 and 443 all mean the service's own port.
 fn pick<'a, S>(claims: &'a [Claim<S>], port: Option<u16>, path: &str) -> Option<&'a Arc<S>> {
-    let own = matches!(port, None | Some(80 | 443));
+    let own = is_own(port);
     claims
         .iter()
         .filter(|claim| own || claim.port == port)
         .filter(|claim| within(&claim.prefix, path))
         .max_by_key(|claim| claim.prefix.len())
         .map(|claim| &claim.service)
+}
+
+/// Whether `port` means the service's own, whichever that is.
+fn is_own(port: Option<u16>) -> bool {
+    matches!(port, None | Some(80 | 443))
 }
 
 /// Whether `path` is `prefix` or lies below it.

@@ -9,6 +9,8 @@ pub enum Door {
     Forward,
     /// `CONNECT`.
     Connect,
+    /// Within a tunnel that was opened.
+    Intercept,
     /// First path segment names the service.
     Path,
     /// First host label names the service.
@@ -23,6 +25,7 @@ impl Door {
         match self {
             Self::Forward => "forward",
             Self::Connect => "connect",
+            Self::Intercept => "intercept",
             Self::Path => "path",
             Self::Host => "host",
             Self::Own => "own",
@@ -31,7 +34,7 @@ impl Door {
 
     /// Whether the client speaks to us as to a proxy: it learns of a missing proof by 407 rather than 401 (RFC 9110 §15.5.8).
     pub const fn is_proxy(self) -> bool {
-        matches!(self, Self::Forward | Self::Connect)
+        matches!(self, Self::Forward | Self::Connect | Self::Intercept)
     }
 }
 

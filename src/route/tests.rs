@@ -107,5 +107,7 @@ fn a_host_pinned_by_a_credential_is_found_exactly() {
     let routes = builder.build();
     assert!(routes.find(&hosted("git.example", None), "/").is_some());
     assert!(routes.find(&hosted("other.example", None), "/").is_none());
-    assert!(routes.claims(&Host::new("git.example").unwrap()));
+    assert!(routes.claims(&Host::new("git.example").unwrap(), Some(443)));
+    assert!(!routes.claims(&Host::new("git.example").unwrap(), Some(8443)));
+    assert!(!routes.claims(&Host::new("other.example").unwrap(), None));
 }

@@ -3,6 +3,7 @@
 //! The 32 bytes are used once, to derive what is needed from them, and are not kept: the value that proves that a key is
 //! the right one, and the keys that wrap, each under its own label, so that no two uses share a key.
 
+use crate::crypto::signing::SigningKey;
 use crate::crypto::{CryptoError, aead, compare, kdf};
 use crate::domain::Secret;
 
@@ -67,6 +68,14 @@ impl MasterKey {
     pub fn open_labelled(&self, label: &str, sealed: &[u8]) -> Result<Secret, SealError> {
         let opened = self.labelled.open(label.as_bytes(), sealed);
         opened.map(Secret::new).map_err(|_| SealError::Labelled(label.to_owned()))
+    }
+
+    /// Opens a private key that was sealed under a label; its bytes are seen by nobody.
+    ///
+    /// # Errors
+    /// As [`MasterKey::open_labelled`], and when it is no private key.
+    pub fn open_signing_key(&self, label: &str, sealed: &[u8]) -> Result<SigningKey, SealError> {
+        Ok(SigningKey::from_pkcs8(self.open_labelled(label, sealed)?.expose())?)
     }
 
     /// Whether `sealed` is what [`MasterKey::seal_labelled`] made of `value` under this label: then who has this key wrote it.

@@ -359,6 +359,26 @@ pub(super) fn a_former_token_is_kept_for_its_overlap_and_only_one(store: &dyn St
     assert_eq!((find(&local).token_digest, find(&local).former), (Some([5; 32]), None));
 }
 
+pub(super) fn the_token_of_a_run_goes_with_its_time_its_end_or_its_caller(store: &dyn Store) {
+    let run =
+        |fill: u8, caller: &str, expires_at| RunToken { caller: CallerId::new(caller), digest: [fill; 32], expires_at };
+    let strange = store.add_run(&run(1, "k1", 50), 1).unwrap_err();
+    assert!(matches!(strange, StoreError::Unknown { what: "caller", .. }), "{strange}");
+    store.add_caller(&caller("k1", "etl", LOCAL, 1), 1).unwrap();
+    let receipt = store.add_run(&run(1, "k1", 50), 2).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::RunBegun, "etl"));
+    store.add_run(&run(2, "k1", 10), 3).unwrap();
+    store.extend_run(&[1; 32], 60).unwrap();
+    store.add_run(&run(3, "k1", 90), 10).unwrap();
+    let runs = || store.inventory().unwrap().runs;
+    assert_eq!(runs(), [run(1, "k1", 60), run(3, "k1", 90)], "what has expired goes when another comes");
+    store.end_run(&[1; 32]).unwrap();
+    store.end_run(&[1; 32]).unwrap();
+    assert_eq!(runs(), [run(3, "k1", 90)]);
+    store.delete_caller(&CallerId::new("k1"), 11).unwrap();
+    assert!(runs().is_empty());
+}
+
 pub(super) fn a_caller_gets_another_environment_and_perimeter(store: &dyn Store) {
     let given = caller("k1", "etl", LOCAL, 1);
     store.add_caller(&given, 10).unwrap();
@@ -590,6 +610,45 @@ pub(super) fn passes_come_and_go_with_their_users(store: &dyn Store) {
     assert!(store.passes(17).unwrap().is_empty(), "a pass does not outlive its user");
 }
 
+fn authority(fill: u8, signs_from: i64, master: u32) -> StoredAuthority {
+    let label = StoredAuthority::label(&[fill; 32]);
+    StoredAuthority {
+        fingerprint: [fill; 32],
+        name: format!("sidekey CA {fill}"),
+        certificate: vec![fill; 300],
+        hosts: vec!["api.test".into(), "*.below.test".into()],
+        created_at: 10,
+        signs_from,
+        expires_at: 1000,
+        key: LabelledValue { label, master, sealed: vec![fill; 60] },
+    }
+}
+
+pub(super) fn authorities_come_one_after_the_other_and_go_with_their_keys(store: &dyn Store) {
+    adopt(store);
+    let (first, second) = (authority(1, 10, 1), StoredAuthority { hosts: Vec::new(), ..authority(2, 50, 1) });
+    let foreign = store.add_authority(&authority(1, 10, 2), None).unwrap_err();
+    assert!(matches!(foreign, StoreError::Moved(_)), "another master key's: {foreign}");
+    let receipt = store.add_authority(&first, None).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::AuthorityAdded, "sidekey CA 1"));
+    for after in [None, Some(&[2; 32])] {
+        let late = store.add_authority(&second, after).unwrap_err();
+        assert!(matches!(late, StoreError::Moved(_)), "somebody was first: {late}");
+    }
+    store.add_authority(&second, Some(&[1; 32])).unwrap();
+    assert_eq!(store.authorities().unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.inventory().unwrap().authorities, store.authorities().unwrap());
+    assert_eq!(store.sealed_contents().unwrap().labelled, [first.key, second.key.clone()]);
+    store.hasten_authority(&[2; 32], 20).unwrap();
+    let receipt = store.retire_authority(&[1; 32], 21).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::AuthorityRetired, "sidekey CA 1"));
+    assert_eq!(store.authorities().unwrap(), [StoredAuthority { signs_from: 20, ..second.clone() }]);
+    assert_eq!(store.sealed_contents().unwrap().labelled, [second.key], "no key is left of it");
+    for gone in [store.retire_authority(&[1; 32], 22), store.hasten_authority(&[1; 32], 22)] {
+        assert!(matches!(gone, Err(StoreError::Unknown { what: "certificate authority", .. })), "{gone:?}");
+    }
+}
+
 pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     adopt(store);
     let mut last = store.change_counter().unwrap();
@@ -633,6 +692,13 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     moved("rotate caller");
     store.edit_caller(&CallerId::new("k1"), &CallerEdit::default(), 6).unwrap();
     moved("edit caller");
+    let run = RunToken { caller: CallerId::new("k1"), digest: [9; 32], expires_at: 50 };
+    store.add_run(&run, 6).unwrap();
+    moved("begin run");
+    store.extend_run(&run.digest, 60).unwrap();
+    moved("extend run");
+    store.end_run(&run.digest).unwrap();
+    moved("end run");
     store.delete_caller(&CallerId::new("k1"), 7).unwrap();
     moved("delete caller");
     store.delete_user(&UserId::new("u2"), None, 8).unwrap();
@@ -643,6 +709,12 @@ pub(super) fn every_change_moves_the_counter(store: &dyn Store) {
     moved("change service");
     store.delete_service(&name("billing"), InUse::Refuse, 9).unwrap();
     moved("delete service");
+    store.add_authority(&authority(1, 10, 1), None).unwrap();
+    moved("add authority");
+    store.hasten_authority(&[1; 32], 11).unwrap();
+    moved("hasten authority");
+    store.retire_authority(&[1; 32], 12).unwrap();
+    moved("retire authority");
 }
 
 pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(store: &dyn Store) {

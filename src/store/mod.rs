@@ -4,12 +4,14 @@
 //!
 //! Invariant: an operation that returned is on disk and whole; one that failed has changed nothing.
 
+mod authorities;
 mod deeds;
 mod error;
 mod page;
 mod passes;
 mod rows;
 mod sealed;
+mod services;
 mod sqlite;
 
 use std::collections::HashMap;
@@ -22,15 +24,17 @@ use crate::domain::{
     UserId,
 };
 
+pub use authorities::StoredAuthority;
 pub use deeds::{Deed, LogEnd, Unrecorded};
 pub use error::StoreError;
 pub use page::{CredentialPage, Named, Owned, Viewer};
-pub use passes::{Pass, PassKind};
+pub use passes::{Pass, PassKind, RunToken};
 pub use rows::{
-    Act, CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, Former, InUse, Inheritance,
-    Inventory, ListedCaller, ListedCredential, ListedTeam, ListedUser, Receipt, StoredService, Verified, VersionRow,
+    Act, CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, Former, Inheritance, Inventory,
+    ListedCaller, ListedCredential, ListedTeam, ListedUser, Receipt, Verified, VersionRow,
 };
 pub use sealed::{LabelledValue, MasterRecord, SealedContents, SealedVersion, Slot};
+pub use services::{InUse, StoredService};
 #[cfg(test)]
 pub(crate) use sqlite::Filling;
 pub use sqlite::Sqlite;
@@ -196,6 +200,15 @@ pub trait Store: Send + Sync + Debug {
     /// The living callers by name.
     fn callers(&self) -> Result<Vec<ListedCaller>, StoreError>;
 
+    /// Gives a caller a token for one run beside its own; those whose time is over go. Fails with [`StoreError::Unknown`].
+    fn add_run(&self, run: &RunToken, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Gives the token of a run more time, if it is there.
+    fn extend_run(&self, digest: &[u8; 32], expires_at: i64) -> Result<(), StoreError>;
+
+    /// Ends the token of a run; none there is as good.
+    fn end_run(&self, digest: &[u8; 32]) -> Result<(), StoreError>;
+
     /// Notes when callers were last seen. Not a change that others follow.
     fn note_callers_used(&self, seen: &[(CallerId, i64)]) -> Result<(), StoreError>;
 
@@ -245,6 +258,19 @@ pub trait Store: Send + Sync + Debug {
 
     /// The services by name.
     fn services(&self) -> Result<Vec<StoredService>, StoreError>;
+
+    /// Adds a certificate authority after the newest, which must be the one with the fingerprint `after`: else
+    /// [`StoreError::Moved`], for somebody else was first.
+    fn add_authority(&self, authority: &StoredAuthority, after: Option<&[u8; 32]>) -> Result<Receipt, StoreError>;
+
+    /// Has an authority sign from `at` on. Fails with [`StoreError::Unknown`].
+    fn hasten_authority(&self, fingerprint: &[u8; 32], at: i64) -> Result<Receipt, StoreError>;
+
+    /// Destroys an authority and its key. Fails with [`StoreError::Unknown`].
+    fn retire_authority(&self, fingerprint: &[u8; 32], at: i64) -> Result<Receipt, StoreError>;
+
+    /// The certificate authorities, the oldest first.
+    fn authorities(&self) -> Result<Vec<StoredAuthority>, StoreError>;
 
     /// Keeps a pass of a living user; those that have expired at its making go. Fails with [`StoreError::NameTaken`] for a
     /// token, and [`StoreError::Unknown`] for its user.

@@ -1,6 +1,7 @@
-//! What a user shows to the admin API, as a store keeps it. The text that is shown is nowhere here.
+//! What a user shows to the admin API, and what a caller shows for one run, as a store keeps it. The text that is shown is
+//! nowhere here.
 
-use crate::domain::{Name, UserId};
+use crate::domain::{CallerId, Name, UserId};
 
 /// What kind of pass it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,4 +42,15 @@ pub struct Pass {
     pub created_at: i64,
     /// Unix seconds from which on it is worth nothing.
     pub expires_at: Option<i64>,
+}
+
+/// A token that a caller has for one run of a program, beside its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunToken {
+    /// Whose.
+    pub caller: CallerId,
+    /// SHA-256 of the token.
+    pub digest: [u8; 32],
+    /// From when on it is worth nothing, in Unix seconds.
+    pub expires_at: i64,
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId};
 
-use super::{LabelledValue, SealedVersion};
+use super::{RunToken, SealedVersion, StoredAuthority, StoredService};
 
 /// What was done, for the audit. The text of an act never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +39,8 @@ pub enum Act {
     CallerEdited,
     /// A caller was deleted.
     CallerDeleted,
+    /// A caller was given a token for one run.
+    RunBegun,
     /// A user was added.
     UserAdded,
     /// A user got another role.
@@ -71,6 +73,12 @@ pub enum Act {
     SlotRemoved,
     /// Everything was copied into a backup.
     BackedUp,
+    /// A certificate authority was made.
+    AuthorityAdded,
+    /// A certificate authority signs earlier than it was to.
+    AuthorityHastened,
+    /// A certificate authority and its key were destroyed.
+    AuthorityRetired,
 }
 
 impl Act {
@@ -92,6 +100,7 @@ impl Act {
             Self::CallerRotated => "caller.rotated",
             Self::CallerEdited => "caller.edited",
             Self::CallerDeleted => "caller.deleted",
+            Self::RunBegun => "caller.run_begun",
             Self::UserAdded => "user.added",
             Self::UserRoleChanged => "user.role_changed",
             Self::UserDeleted => "user.deleted",
@@ -108,6 +117,9 @@ impl Act {
             Self::SlotAdded => "slot.added",
             Self::SlotRemoved => "slot.removed",
             Self::BackedUp => "backup.made",
+            Self::AuthorityAdded => "authority.added",
+            Self::AuthorityHastened => "authority.hastened",
+            Self::AuthorityRetired => "authority.retired",
         }
     }
 }
@@ -143,12 +155,16 @@ pub struct Inventory {
     pub teams: Vec<Team>,
     /// The living callers.
     pub callers: Vec<Caller>,
+    /// The tokens that callers have for one run.
+    pub runs: Vec<RunToken>,
     /// The living credentials, each with its current version's ciphertext and its shares.
     pub credentials: Vec<Credential>,
     /// What some of them were before their last rotation, and may help out with for a while.
     pub formers: Vec<Former>,
     /// The services of the store.
     pub services: Vec<StoredService>,
+    /// The certificate authorities, the oldest first.
+    pub authorities: Vec<StoredAuthority>,
     /// The change counter of that moment.
     pub change_counter: u64,
 }
@@ -180,42 +196,6 @@ pub struct Verified {
     pub version: u32,
     /// What came of it, in a word.
     pub verdict: String,
-}
-
-/// A service as the store keeps it. The record is a text whose meaning is nothing to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredService {
-    /// What it is called, for ever.
-    pub name: ServiceName,
-    /// Its record in TOML, as in a catalogue file; for a built-in service, what is laid over that.
-    pub record: String,
-    /// What tells that the record is as sidekey wrote it; see [`StoredService::label`]. None when somebody took it away.
-    pub proof: Option<LabelledValue>,
-    /// Counts its changes, from 1.
-    pub revision: u32,
-    /// When it was added, in Unix seconds.
-    pub created_at: i64,
-    /// When it was changed last.
-    pub updated_at: i64,
-}
-
-/// What a deletion does when living keys are for the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InUse {
-    /// It is refused.
-    Refuse,
-    /// The keys stay, for what has the name then.
-    Accept,
-}
-
-impl StoredService {
-    /// What stands before a service's name in the label of its proof.
-    pub const LABEL: &'static str = "service/";
-
-    /// The label under which the proof of its record is sealed.
-    pub fn label(name: &ServiceName) -> String {
-        format!("{}{name}", Self::LABEL)
-    }
 }
 
 /// Which credentials to list; nothing set means every living one.

@@ -28,7 +28,7 @@ pub use parent::{Parent, ParentError, ParentSettings};
 pub use pool::{GAUGES, PoolGauges, seconds, sweep};
 pub use replay::Replay;
 pub use stream::{SMALL, Stream, as_one};
-pub use tls::{TlsConfigs, TlsFault, TlsSetupError, TrustReport};
+pub use tls::{TlsConfigs, TlsFault, TlsSetupError, TrustReport, system_authorities};
 
 #[cfg(test)]
 mod tests;

@@ -67,10 +67,9 @@ impl TlsConfigs {
     /// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured), or the built-in Mozilla authorities
     /// when the system has none, as in an empty container image.
     pub fn system() -> (Self, TrustReport) {
-        let found = rustls_native_certs::load_native_certs();
-        let mut problems: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        let (found, mut problems) = system_authorities();
         let mut roots = RootCertStore::empty();
-        let (_, unusable) = roots.add_parsable_certificates(found.certs);
+        let (_, unusable) = roots.add_parsable_certificates(found);
         if unusable > 0 {
             problems.push(format!("{unusable} of the system's certificate authorities cannot be parsed"));
         }
@@ -130,6 +129,14 @@ impl std::fmt::Debug for TlsConfigs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TlsConfigs({} authorities)", self.roots.len())
     }
+}
+
+/// The certificates of the authorities that this system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured), and what
+/// could not be read of them.
+pub fn system_authorities() -> (Vec<CertificateDer<'static>>, Vec<String>) {
+    let found = rustls_native_certs::load_native_certs();
+    let problems = found.errors.iter().map(ToString::to_string).collect();
+    (found.certs, problems)
 }
 
 fn alpn(http2: Http2) -> &'static [&'static [u8]] {

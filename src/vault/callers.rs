@@ -1,7 +1,7 @@
 //! Callers: giving out identifiers and tokens. The store keeps only a token's digest.
 
 use crate::domain::{Caller, CallerId, Environment, Name, Perimeter, UserId};
-use crate::store::{CallerEdit, ListedCaller, Receipt, StoreError};
+use crate::store::{CallerEdit, ListedCaller, Receipt, RunToken, StoreError};
 
 use super::{Token, Vault, VaultError};
 
@@ -40,6 +40,33 @@ impl Vault {
         let token = Token::fresh().map_err(VaultError::Crypto)?;
         let receipt = self.store.rotate_caller(id, token.digest(), until, self.now())?;
         Ok((token, receipt))
+    }
+
+    /// Gives a caller a token for one run beside its own, for `life` seconds at first.
+    ///
+    /// # Errors
+    /// When there is no such caller, or the store fails.
+    pub fn begin_run(&self, id: &CallerId, life: i64) -> Result<(Token, Receipt), VaultError> {
+        let (token, now) = (Token::fresh().map_err(VaultError::Crypto)?, self.now());
+        let run = RunToken { caller: id.clone(), digest: token.digest(), expires_at: now.saturating_add(life) };
+        let receipt = self.store.add_run(&run, now)?;
+        Ok((token, receipt))
+    }
+
+    /// Gives the token of a run `life` seconds from now on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn extend_run(&self, digest: &[u8; 32], life: i64) -> Result<(), VaultError> {
+        Ok(self.store.extend_run(digest, self.now().saturating_add(life))?)
+    }
+
+    /// Ends the token of a run.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn end_run(&self, digest: &[u8; 32]) -> Result<(), VaultError> {
+        Ok(self.store.end_run(digest)?)
     }
 
     /// Changes what is said about a caller.

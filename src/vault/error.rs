@@ -2,6 +2,7 @@
 
 use crate::crypto::CryptoError;
 use crate::domain::{CredentialId, Name};
+use crate::intercept::MintError;
 use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::StoreError;
@@ -115,6 +116,9 @@ pub enum VaultError {
     /// A secret of sidekey's own could not be sealed or opened.
     #[error("a secret of sidekey's own cannot be sealed or opened")]
     Labelled(#[source] SealError),
+    /// A certificate authority cannot be made.
+    #[error("the certificate authority cannot be made")]
+    Authority(#[source] MintError),
     /// The credential has no value.
     #[error("the credential `{0}` has no value; rotate it to give it one")]
     NoValue(Name),

@@ -4,6 +4,7 @@
 //!
 //! Invariant: a vault that opened has the store's own master key; a wrong one is told apart before anything else happens.
 
+mod authorities;
 mod callers;
 mod credentials;
 pub mod declared;

@@ -52,7 +52,7 @@ fn a_backup_that_was_made_while_the_proxy_served_works_elsewhere() {
     assert_eq!(world.get("/billing/v1").text(), CANARY);
     let shown: Value = serde_json::from_str(&sidekey(&world, "backup one.tar --json")).unwrap();
     let item = &shown["items"][0];
-    assert_eq!((&item["values"], &item["holds_master_key"]), (&2.into(), &false.into()), "{shown}");
+    assert_eq!((&item["values"], &item["holds_master_key"]), (&3.into(), &false.into()), "{shown}");
     assert_eq!(fs::metadata(world.path("one.tar")).unwrap().permissions().mode() & 0o777, 0o600);
     let bytes = fs::read(world.path("one.tar")).unwrap();
     assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()));
@@ -65,7 +65,7 @@ fn a_backup_that_was_made_while_the_proxy_served_works_elsewhere() {
     assert!(left_in(&other.path("data")).is_empty());
     copy_key(&world, &other);
     let said = restore_into(&other, &world.path("one.tar"), &[]).succeeds();
-    assert!(said.contains("2 sealed values, all opened once"), "{said}");
+    assert!(said.contains("3 sealed values, all opened once"), "{said}");
     assert!(sidekey(&other, "audit tail").contains("backup.restore one.tar"));
     sidekey(&other, "audit verify");
     assert_eq!(left_in(&other.path("data")), ["audit", "master.key", "sidekey.db"]);

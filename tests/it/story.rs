@@ -137,6 +137,7 @@ fn of_two_keys_on_one_step_the_name_or_the_environment_decides() {
     key(&house.world, "live", "--owner ada --env prod");
     key(&house.world, "test", "--owner ada --env staging");
     house.uses(&house.nightly, "live");
+    house.uses(&house.report, "credential_ambiguous");
     let refused = house.ask(&house.report, None);
     assert_eq!((refused.status, refused.code().as_str()), (424, "credential_ambiguous"));
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();

@@ -1,5 +1,7 @@
 //! How long a client may be silent, slow or stuck.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
@@ -215,4 +217,25 @@ async fn an_http2_client_that_lets_nothing_of_its_answer_come_is_closed_after_te
     pass(1).await;
     is_gone().await;
     flood.upstream.read_to_close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_shakes_hands_is_cut_off_after_ten_seconds() {
+    let world = World::start("").await;
+    for begun in ["", "\u{16}\u{3}\u{1}"] {
+        let mut wire = world.client().await;
+        wire.send("CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n").await;
+        assert!(wire.read_to("\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+        wire.send(begun).await;
+        reaches(Phase::Head).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        wire.look();
+        assert!(!wire.is_closed);
+        reaches(Phase::Head).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(wire.read_to_close().await, "");
+        tokio::time::resume();
+        is_gone().await;
+    }
 }

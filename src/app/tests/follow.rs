@@ -45,7 +45,7 @@ fn whole(view: &Snapshot) -> BTreeSet<String> {
         format!("{credential:?} {sealed:?} {former:?} {:?}", held.outlet.destination.origin())
     };
     let hosts = ["acme.example.org", "other.example.org", "billing.example.com"];
-    let claimed = hosts.iter().filter(|host| view.routes.claims(&crate::domain::Host::new(host).unwrap()));
+    let claimed = hosts.iter().filter(|host| view.routes.claims(&crate::domain::Host::new(host).unwrap(), None));
     let callers = ["local", "etl"].map(|name| format!("{:?}", view.callers.named(name).map(|known| &known.caller)));
     view.credentials.all().map(key).chain(claimed.map(ToString::to_string)).chain(callers).collect()
 }

@@ -65,7 +65,8 @@ impl World {
         let bound = listen::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address = bound.socket_address().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(listen::run(bound, Arc::new(Shared { line: Arc::clone(&parts.line) }), stop.clone()));
+        let shared = Shared { line: Arc::clone(&parts.line), mint: Arc::clone(&parts.mint) };
+        tokio::spawn(listen::run(bound, Arc::new(shared), stop.clone()));
         Self { _folder: folder, parts, address, upstream, stop }
     }
 

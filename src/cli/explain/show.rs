@@ -154,6 +154,7 @@ fn door(asked: &Asked) -> String {
     let text = match asked.door {
         Door::Forward => "forward (HTTP_PROXY)",
         Door::Connect => "connect (HTTPS_PROXY)",
+        Door::Intercept => "intercept (HTTPS_PROXY, opened)",
         Door::Path => "path (base URL, the service in the path)",
         Door::Host => "host (base URL, the service in the host)",
         Door::Own => "sidekey's own pages",

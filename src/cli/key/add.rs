@@ -115,7 +115,7 @@ fn announce(key: &KeyView, config: &Config, service: &Service, session: &mut Ses
     let pinned = format!("{}\nand is never sent anywhere else", ways::hosts_in_short(service, &variables));
     show_facts(&[("key goes", goes), ("pinned to", pinned)], screen)?;
     screen.say("")?;
-    screen.say("Call the service without the key, in one of two ways:")?;
+    screen.say("Call the service without the key, in one of these ways:")?;
     show_facts(&ways::ways(config, service, &variables), screen)?;
     if config.callers == CallersMode::Token {
         screen.say("")?;

@@ -7,10 +7,10 @@ use crate::route::Door;
 use crate::usage::{self, Call};
 
 impl Record {
-    /// Counts it, unless it was for a page of our own: probes would hide the calls. `path` is without its query and without a
+    /// Counts it, unless it was for a page of our own, as probes would hide the calls, or opened a tunnel for calls to come. `path` is without its query and without a
     /// caller's token.
     pub(super) fn count(&self, path: &str, uploaded: u64, total: Duration) {
-        if self.door == Door::Own {
+        if self.door == Door::Own || self.handshake.is_some() {
             return;
         }
         usage::count(&Call {

@@ -73,6 +73,7 @@ pub(super) fn delete(transaction: &Transaction<'_>, id: &CallerId, at: i64) -> R
          WHERE id = ?1",
         params![id.as_str(), at],
     )?;
+    transaction.execute("DELETE FROM run_tokens WHERE caller = ?1", [id.as_str()])?;
     transaction.execute("DELETE FROM shares WHERE kind = 'caller' AND target = ?1", [id.as_str()])?;
     Ok(receipt)
 }
@@ -113,7 +114,7 @@ pub(super) fn note_used(transaction: &Transaction<'_>, seen: &[(CallerId, i64)])
     Ok(())
 }
 
-fn receipt(connection: &Connection, act: Act, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
+pub(super) fn receipt(connection: &Connection, act: Act, id: &CallerId, at: i64) -> Result<Receipt, StoreError> {
     let name = require(connection, "caller", id.as_str())?;
     let owner: String = connection.query_row("SELECT owner FROM callers WHERE id = ?1", [id.as_str()], |r| r.get(0))?;
     let owner = Some(UserId::new(&owner));

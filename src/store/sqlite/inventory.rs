@@ -9,7 +9,7 @@ use crate::domain::{Credential, CredentialId, Name, Shared, Source, UserId};
 use super::super::{
     Changes, CredentialFilter, CredentialHistory, Former, Inventory, ListedCredential, StoreError, Verified, VersionRow,
 };
-use super::{callers, codec, people, services};
+use super::{authorities, callers, codec, people, runs, services};
 
 const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
@@ -65,7 +65,9 @@ fn inventory(
         callers: callers::list(connection)?.into_iter().map(|listed| listed.caller).collect(),
         credentials: listed.into_iter().map(|listed| listed.credential).collect(),
         formers,
+        runs: runs::all(connection)?,
         services: services::services(connection)?,
+        authorities: authorities::all(connection)?,
         change_counter: change_counter(connection)?,
     })
 }

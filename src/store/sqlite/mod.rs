@@ -3,6 +3,7 @@
 //!
 //! Invariant: a write is one `BEGIN IMMEDIATE` transaction, synced to disk (`synchronous=FULL`) before it is acknowledged.
 
+mod authorities;
 mod callers;
 mod codec;
 mod connect;
@@ -11,10 +12,12 @@ mod credentials;
 mod fill;
 mod inventory;
 mod master;
+mod open;
 mod page;
 mod passes;
 mod people;
 mod place;
+mod runs;
 mod schema;
 mod services;
 mod unrecorded;
@@ -41,13 +44,10 @@ use crate::domain::{
 use super::{
     CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, CredentialPage, Deed, InUse, Inheritance,
     Inventory, LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Named, Owned, Pass,
-    Receipt, SealedContents, Store, StoreError, StoredService, Unrecorded, Verified,
+    Receipt, RunToken, SealedContents, Store, StoreError, StoredAuthority, StoredService, Unrecorded, Verified,
 };
 
 use worker::Worker;
-
-/// Earlier versions can corrupt a WAL database that several connections use.
-const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -56,44 +56,6 @@ pub struct Sqlite {
     worker: Arc<Worker>,
     /// What the change that is made through this one is written down as.
     deed: Option<Arc<Deed>>,
-}
-
-impl Sqlite {
-    /// Opens the store at `path`, making it, its folder (0700) and its file (0600) when absent, and brings it to the newest
-    /// shape.
-    ///
-    /// # Errors
-    /// When the folder or file is open to other users, lies on a network filesystem, cannot be made, is not ours, was made
-    /// by a newer sidekey, or is damaged.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if rusqlite::version_number() < OLDEST_SQLITE {
-            return Err(StoreError::OldSqlite { found: rusqlite::version() });
-        }
-        place::prepare(path)?;
-        let worker = Worker::start(connect::connect(path)?)
-            .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), worker: Arc::new(worker), deed: None })
-    }
-
-    /// Takes the store at `path` out of use, for whoever is about to move it away: afterwards it is one file. False when it
-    /// cannot be, because another process has it open.
-    ///
-    /// # Errors
-    /// When it is no store that can be opened.
-    pub fn settle(path: &Path) -> Result<bool, StoreError> {
-        place::settle(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Lets the file grow to so many pages, as a disk that fills up would.
-    #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: i64) {
-        self.read(move |c| Ok(c.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)).unwrap();
-    }
 }
 
 impl Store for Sqlite {
@@ -293,6 +255,21 @@ impl Store for Sqlite {
         self.read(|connection| callers::list(connection))
     }
 
+    fn add_run(&self, run: &RunToken, at: i64) -> Result<Receipt, StoreError> {
+        let run = run.clone();
+        self.write(move |transaction| runs::add(transaction, &run, at))
+    }
+
+    fn extend_run(&self, digest: &[u8; 32], expires_at: i64) -> Result<(), StoreError> {
+        let digest = *digest;
+        self.write(move |transaction| runs::extend(transaction, &digest, expires_at))
+    }
+
+    fn end_run(&self, digest: &[u8; 32]) -> Result<(), StoreError> {
+        let digest = *digest;
+        self.write(move |transaction| runs::end(transaction, &digest))
+    }
+
     fn note_callers_used(&self, seen: &[(CallerId, i64)]) -> Result<(), StoreError> {
         let seen = seen.to_vec();
         self.write_unannounced(move |transaction| callers::note_used(transaction, &seen))
@@ -363,6 +340,25 @@ impl Store for Sqlite {
 
     fn services(&self) -> Result<Vec<StoredService>, StoreError> {
         self.read(|connection| services::services(connection))
+    }
+
+    fn add_authority(&self, authority: &StoredAuthority, after: Option<&[u8; 32]>) -> Result<Receipt, StoreError> {
+        let (authority, after) = (authority.clone(), after.copied());
+        self.write(move |transaction| authorities::add(transaction, &authority, after.as_ref()))
+    }
+
+    fn hasten_authority(&self, fingerprint: &[u8; 32], at: i64) -> Result<Receipt, StoreError> {
+        let fingerprint = *fingerprint;
+        self.write(move |transaction| authorities::hasten(transaction, &fingerprint, at))
+    }
+
+    fn retire_authority(&self, fingerprint: &[u8; 32], at: i64) -> Result<Receipt, StoreError> {
+        let fingerprint = *fingerprint;
+        self.write(move |transaction| authorities::retire(transaction, &fingerprint, at))
+    }
+
+    fn authorities(&self) -> Result<Vec<StoredAuthority>, StoreError> {
+        self.read(|connection| authorities::all(connection))
     }
 
     fn add_pass(&self, pass: &Pass) -> Result<Receipt, StoreError> {

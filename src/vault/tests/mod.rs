@@ -206,6 +206,28 @@ fn a_passphrase_opens_what_it_sealed_and_another_does_not() {
 }
 
 #[test]
+fn an_authority_signs_on_under_another_master_key_and_beside_no_other_certificate() {
+    let world = World::new();
+    let vault = world.vault();
+    vault.add_authority(&[], 0, None).unwrap();
+    let stored = vault.authorities().unwrap().remove(0);
+    let known = *vault.open_authority(stored.clone()).unwrap().fingerprint();
+    assert_eq!(known, stored.fingerprint);
+    let follower = world.vault();
+    rotate(&vault, &world.key(), &world.key()).unwrap();
+    let rewrapped = vault.authorities().unwrap().remove(0);
+    assert_eq!((rewrapped.key.master, &rewrapped.certificate), (2, &stored.certificate));
+    assert_eq!(vault.open_authority(rewrapped.clone()).unwrap().fingerprint(), &known);
+    assert_eq!(vault.open_authority(stored).unwrap().fingerprint(), &known, "what was read before still opens");
+    let late = follower.open_authority(rewrapped.clone()).unwrap_err();
+    assert!(matches!(late, VaultError::Store(StoreError::Moved(_))), "{late}");
+    let mut changed = rewrapped;
+    changed.certificate[20] ^= 1;
+    assert!(matches!(vault.open_authority(changed), Err(VaultError::Labelled(_))));
+    assert_eq!(vault.unopenable().unwrap(), (1, Vec::new()));
+}
+
+#[test]
 fn a_rotated_master_key_opens_everything_and_the_former_nothing() {
     let world = World::new();
     let vault = world.vault();

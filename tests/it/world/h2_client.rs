@@ -1,17 +1,23 @@
 //! An HTTP/2 client on one connection, in the clear (prior knowledge) or through a CONNECT tunnel with TLS. Blocking: it
 //! keeps a runtime of its own.
 
-use std::pin::Pin;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     runtime::Runtime,
+    sync::mpsc::UnboundedReceiver,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -21,10 +27,12 @@ use super::{PATIENCE, Reply, tls};
 /// One connection. Clone its `sender` by sending several requests with `all`.
 pub(crate) struct H2 {
     runtime: Runtime,
-    sender: http2::SendRequest<Full<Bytes>>,
+    sender: Sender,
     scheme: &'static str,
     authority: String,
 }
+
+type Sender = http2::SendRequest<BoxBody<Bytes, Infallible>>;
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
@@ -93,6 +101,72 @@ impl H2 {
         self.runtime.block_on(async { timeout(PATIENCE, answer).await.expect("no answer in time") })
     }
 
+    /// `CONNECT authority` on a stream of this connection, then TLS in it that trusts `ca_pem` alone, and `request` in that;
+    /// everything that comes back.
+    pub(crate) fn tunnelled(&self, authority: &str, ca_pem: &str, request: &str) -> String {
+        let (host, _) = authority.rsplit_once(':').expect("host:port");
+        let (name, config) = (host.to_owned().try_into().unwrap(), tls::client(ca_pem, &["http/1.1"]));
+        let mut sender = self.sender.clone();
+        self.runtime.block_on(async {
+            let connect = Request::builder().method("CONNECT").uri(authority).body(nothing()).unwrap();
+            let answer = timeout(PATIENCE, sender.send_request(connect)).await.expect("no answer in time").unwrap();
+            assert_eq!(answer.status(), 200);
+            let stream = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+            let mut stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut back = Vec::new();
+            // How the end comes is not what is asked here.
+            let _ = timeout(PATIENCE, stream.read_to_end(&mut back)).await.expect("no end in time");
+            String::from_utf8_lossy(&back).into_owned()
+        })
+    }
+
+    /// An extended CONNECT (RFC 8441) for a WebSocket at `path`: the answer, and what comes back for `sent` up to `expected`
+    /// bytes when it is yes.
+    pub(crate) fn websocket(&self, path: &str, sent: &[u8], expected: usize) -> (Reply, Vec<u8>) {
+        let ask = self.ask("CONNECT", path).extension(hyper::ext::Protocol::from_static("websocket"));
+        let ask = ask.header("sec-websocket-version", "13").header("cookie", "a=1").header("cookie", "b=2");
+        let mut sender = self.sender.clone();
+        self.runtime.block_on(async {
+            sender.ready().await.unwrap();
+            let answer = timeout(PATIENCE, sender.send_request(ask.body(nothing()).unwrap())).await;
+            let answer = answer.expect("no answer in time").unwrap();
+            if answer.status() != 200 {
+                return (read(answer).await.unwrap(), Vec::new());
+            }
+            let reply = Reply { status: 200, headers: fields(answer.headers()), ..Reply::default() };
+            let mut stream = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+            stream.write_all(sent).await.unwrap();
+            let mut back = vec![0; expected];
+            timeout(PATIENCE, stream.read_exact(&mut back)).await.expect("no end in time").unwrap();
+            (reply, back)
+        })
+    }
+
+    /// Sends a body piece by piece, the next when something of the answer to the last has come back; the answer.
+    pub(crate) fn converse(&self, request: http::request::Builder, pieces: &[&'static [u8]]) -> Reply {
+        let (feed, frames) = tokio::sync::mpsc::unbounded_channel();
+        let body = Fed(frames).boxed();
+        let mut sender = self.sender.clone();
+        self.runtime.block_on(async {
+            sender.ready().await.unwrap();
+            feed.send(Bytes::from_static(pieces[0])).unwrap();
+            let answer = timeout(PATIENCE, sender.send_request(request.body(body).unwrap())).await;
+            let mut answer = answer.expect("no answer in time").unwrap();
+            let mut got = Vec::new();
+            for piece in &pieces[1..] {
+                let frame = timeout(PATIENCE, answer.body_mut().frame()).await.expect("nothing came back").unwrap();
+                got.extend_from_slice(frame.unwrap().data_ref().unwrap());
+                feed.send(Bytes::from_static(piece)).unwrap();
+            }
+            drop(feed);
+            let mut reply = timeout(PATIENCE, read(answer)).await.expect("no end in time").unwrap();
+            got.append(&mut reply.body);
+            Reply { body: got, ..reply }
+        })
+    }
+
     /// Sends requests side by side on this one connection; answers in the order of the requests.
     pub(crate) fn all(&self, requests: Vec<Request<Full<Bytes>>>) -> Vec<Reply> {
         self.runtime.block_on(async {
@@ -107,9 +181,25 @@ impl H2 {
     }
 }
 
-async fn exchange(mut sender: http2::SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
+fn nothing() -> BoxBody<Bytes, Infallible> {
+    Full::default().boxed()
+}
+
+/// A body that is fed piece by piece.
+struct Fed(UnboundedReceiver<Bytes>);
+
+impl Body for Fed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+async fn exchange(mut sender: Sender, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
     sender.ready().await?;
-    read(sender.send_request(request).await?).await
+    read(sender.send_request(request.map(BodyExt::boxed)).await?).await
 }
 
 async fn read(answer: Response<Incoming>) -> hyper::Result<Reply> {

@@ -41,6 +41,7 @@ use tempfile::TempDir;
 pub(crate) use h2_client::H2;
 pub(crate) use ports::free_port;
 pub(crate) use process::{Outcome, Run};
+pub(crate) use tls::client as tls_client;
 pub(crate) use upstream::{Answer, FakeUpstream, Feed, Seen};
 pub(crate) use wire::{Ask, Reply, Wire};
 
@@ -266,16 +267,25 @@ impl World {
         reply.text()
     }
 
+    /// A tunnel: `CONNECT host:port` and its answer, with `fields` in the request.
+    pub(crate) fn tunnel(&self, authority: &str, fields: &str) -> Wire {
+        let mut wire = self.wire();
+        let answer = wire.send(connect(authority, fields)).reply_to("CONNECT");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        wire
+    }
+
     /// A TLS connection through the intercept door: `CONNECT host:port`, then a handshake that trusts sidekey's CA.
     pub(crate) fn intercepted(&self, authority: &str) -> Wire {
-        let ca = self.ca_pem();
-        let mut wire = self.wire();
-        let answer =
-            wire.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).reply_to("CONNECT");
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let (ca, wire) = (self.ca_pem(), self.tunnel(authority, ""));
         let (host, _) = authority.rsplit_once(':').expect("host:port");
         wire.tls(host, &ca, &["http/1.1"])
     }
+}
+
+/// The bytes of a CONNECT.
+pub(crate) fn connect(authority: &str, fields: &str) -> String {
+    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n")
 }
 
 /// Asks again and again until `holds`, for what a running proxy picks up on its own time. Fails after `PATIENCE`.

@@ -35,8 +35,11 @@ impl Authority {
         self.0.pem()
     }
 
-    fn certificate_for(&self, name: &str) -> CertifiedKey {
+    fn certificate_for(&self, name: &str, ended: bool) -> CertifiedKey {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        if ended {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 31);
+        }
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().unwrap();
@@ -50,26 +53,28 @@ impl Authority {
 #[derive(Debug)]
 struct Mint {
     always: Option<String>,
+    ended: bool,
 }
 
 impl ResolvesServerCert for Mint {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = self.always.as_deref().or(hello.server_name()).unwrap_or("127.0.0.1");
-        Some(Arc::new(authority().certificate_for(name)))
+        Some(Arc::new(authority().certificate_for(name, self.ended)))
     }
 }
 
-/// A server that speaks `protocols` (ALPN) and claims to be `always`, or else whoever the client asked for.
-pub(super) fn server(always: Option<&str>, protocols: &[&str]) -> Arc<ServerConfig> {
+/// A server that speaks `protocols` (ALPN) and claims to be `always`, or else whoever the client asked for; `ended` says whether
+/// its certificates' time is over.
+pub(super) fn server(always: Option<&str>, ended: bool, protocols: &[&str]) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-    let mint = Mint { always: always.map(str::to_owned) };
+    let mint = Mint { always: always.map(str::to_owned), ended };
     let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(mint));
     config.alpn_protocols = alpn(protocols);
     Arc::new(config)
 }
 
 /// A client that trusts the authorities in `ca_pem` alone.
-pub(super) fn client(ca_pem: &str, protocols: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn client(ca_pem: &str, protocols: &[&str]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();

@@ -7,9 +7,10 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixStream,
     path::Path,
+    sync::Arc,
 };
 
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
 use super::{PATIENCE, tls};
 
@@ -21,6 +22,8 @@ pub(crate) struct Wire {
     stream: BufReader<Box<dyn Duplex>>,
     /// The ALPN protocol after `tls`.
     pub(crate) protocol: Option<String>,
+    /// Whether a session was resumed in it.
+    pub(crate) resumed: bool,
 }
 
 impl Wire {
@@ -46,7 +49,7 @@ impl Wire {
     }
 
     fn over(stream: Box<dyn Duplex>) -> Self {
-        Self { stream: BufReader::new(stream), protocol: None }
+        Self { stream: BufReader::new(stream), protocol: None, resumed: false }
     }
 
     /// Goes on in TLS, as a client of `name` that trusts `ca_pem` alone and speaks `protocols`.
@@ -56,15 +59,21 @@ impl Wire {
 
     /// The same, where the handshake may fail.
     pub(crate) fn try_tls(self, name: &str, ca_pem: &str, protocols: &[&str]) -> std::io::Result<Self> {
+        self.tls_with(tls::client(ca_pem, protocols), name)
+    }
+
+    /// The same with a configuration of one's own.
+    pub(crate) fn tls_with(self, config: Arc<ClientConfig>, name: &str) -> std::io::Result<Self> {
         assert!(self.stream.buffer().is_empty(), "the peer spoke before the handshake");
         let name = name.to_owned().try_into().unwrap();
-        let mut session = ClientConnection::new(tls::client(ca_pem, protocols), name).unwrap();
+        let mut session = ClientConnection::new(config, name).unwrap();
         let mut inner = self.stream.into_inner();
         while session.is_handshaking() {
             session.complete_io(&mut inner)?;
         }
         let protocol = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
-        Ok(Self { protocol, ..Self::over(Box::new(StreamOwned::new(session, inner))) })
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        Ok(Self { protocol, resumed, ..Self::over(Box::new(StreamOwned::new(session, inner))) })
     }
 
     /// Sends bytes as they are. What the peer thinks of them is seen in its answer, so errors are left for that.

@@ -164,17 +164,22 @@ impl FakeUpstream {
 
     /// In TLS; h2 or HTTP/1.1 by ALPN. It has a certificate for every name.
     pub(crate) fn tls() -> Self {
-        Self::start(Some(tls::server(None, &["h2", "http/1.1"])))
+        Self::start(Some(tls::server(None, false, &["h2", "http/1.1"])))
     }
 
     /// In TLS, and HTTP/1.1 alone.
     pub(crate) fn tls_h1() -> Self {
-        Self::start(Some(tls::server(None, &["http/1.1"])))
+        Self::start(Some(tls::server(None, false, &["http/1.1"])))
     }
 
     /// In TLS, with a certificate for `name` whoever is asked for.
     pub(crate) fn tls_claiming(name: &str) -> Self {
-        Self::start(Some(tls::server(Some(name), &["h2", "http/1.1"])))
+        Self::start(Some(tls::server(Some(name), false, &["h2", "http/1.1"])))
+    }
+
+    /// In TLS, with certificates whose time is over.
+    pub(crate) fn tls_ended() -> Self {
+        Self::start(Some(tls::server(None, true, &["h2", "http/1.1"])))
     }
 
     fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {

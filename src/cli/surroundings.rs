@@ -1,0 +1,168 @@
+//! The variables with which a program calls through the proxy and trusts its certificate authority, and the files that they
+//! name. Which programs read which is told in docs/ca.md. It changes nothing but these files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::ca;
+use super::opened::Opened;
+use super::session::Session;
+use super::ways::proxy_url;
+use crate::config::Environment;
+use crate::operations::KeyFilter;
+
+/// What takes one file in the place of the system's authorities.
+const BUNDLES: [&str; 10] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "NIX_SSL_CERT_FILE",
+    "PERL_LWP_SSL_CA_FILE",
+];
+/// What takes one more authority.
+const AUTHORITIES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+/// What goes through the proxy; programs read the one case or the other.
+const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// What is always called without the proxy.
+const LOCAL: &str = "localhost,127.0.0.1,::1";
+/// What an SDK that insists on a key is given; the proxy replaces it.
+const DUMMY: &str = "sidekey";
+
+/// The folder, beside the store, of the files.
+const FOLDER: &str = "trust";
+
+/// A variable and its value.
+pub(super) type Variable = (String, String);
+
+/// Where the proxy is, as `host:port`.
+///
+/// # Errors
+/// When it listens on Unix sockets alone.
+pub(super) fn proxy(opened: &Opened) -> anyhow::Result<String> {
+    let url = proxy_url(&opened.config.listen.proxy).context(
+        "the proxy listens on Unix sockets alone, which proxy variables cannot name; add an address under [listen]",
+    )?;
+    Ok(url.trim_start_matches("http://").to_owned())
+}
+
+/// Writes the files and gives the variables. `user` is what stands before the proxy's address in its URL: `NAME:TOKEN@` or
+/// nothing.
+///
+/// # Errors
+/// When a file cannot be written, or the store cannot be read.
+pub(super) fn variables(opened: &Opened, user: &str, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
+    let proxy = proxy(opened)?;
+    let (trust, direct) = (Trust::write(opened, session)?, direct(&session.environment));
+    let to = |names: &[&str], value: String| -> Vec<Variable> {
+        names.iter().map(|name| ((*name).to_owned(), value.clone())).collect()
+    };
+    let mut all = [
+        to(&PROXIES, format!("http://{user}{proxy}")),
+        to(&["NO_PROXY", "no_proxy"], direct),
+        to(&["NODE_USE_ENV_PROXY"], "1".to_owned()),
+        to(&BUNDLES, shown(&trust.bundle)),
+        to(&AUTHORITIES, shown(&trust.authority)),
+    ]
+    .concat();
+    if let Some(store) = &trust.java {
+        all.push(("JAVA_TOOL_OPTIONS".to_owned(), java_options(&proxy, store, &session.environment)));
+    }
+    let named = keys_of_sdks(opened)?;
+    let absent = named.into_iter().filter(|name| session.environment.filled(name).is_none());
+    all.extend(absent.map(|name| (name, DUMMY.to_owned())));
+    Ok(all)
+}
+
+/// What goes around the proxy: what does already, and this machine.
+fn direct(environment: &Environment) -> String {
+    let present = environment.filled("no_proxy").or(environment.filled("NO_PROXY"));
+    present.map_or_else(|| LOCAL.to_owned(), |present| format!("{present},{LOCAL}"))
+}
+
+/// The variables in which SDKs look for a key, of the services that there is a key for.
+fn keys_of_sdks(opened: &Opened) -> anyhow::Result<Vec<String>> {
+    let keys = opened.operations.keys(&opened.actor, &KeyFilter::default())?;
+    let services = keys.iter().filter_map(|key| opened.config.service(key.service.as_str()));
+    let mut names: Vec<String> = services.flat_map(|entry| entry.service.env.iter().map(ToString::to_string)).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String {
+    let (host, port) = proxy.rsplit_once(':').unwrap_or((proxy, "80"));
+    let before = environment.filled("JAVA_TOOL_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
+    format!(
+        "{before}-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port} \
+         -Dhttp.nonProxyHosts=localhost|127.*|[::1] -Djavax.net.ssl.trustStore={} \
+         -Djavax.net.ssl.trustStorePassword=changeit",
+        store.display()
+    )
+}
+
+/// The files by which programs trust the authority.
+struct Trust {
+    authority: PathBuf,
+    bundle: PathBuf,
+    /// Where there is Java.
+    java: Option<PathBuf>,
+}
+
+impl Trust {
+    fn write(opened: &Opened, session: &mut Session) -> anyhow::Result<Self> {
+        let folder = opened.config.data.join(FOLDER);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        // Relative paths would be another program's own.
+        let folder = folder.canonicalize().with_context(|| format!("{} cannot be read", folder.display()))?;
+        let authorities = ca::trusted(opened)?;
+        let own: String = authorities.iter().map(|one| one.certificate.as_str()).collect();
+        let (authority, bundle) = (folder.join("sidekey-ca.pem"), folder.join("bundle.pem"));
+        place(&authority, &own)?;
+        place(&bundle, &ca::bundle(&own, session)?)?;
+        let short: Vec<String> = authorities.iter().map(|one| one.fingerprint.chars().take(8).collect()).collect();
+        let java = ca::keytool(session).and_then(|keytool| {
+            let store = folder.join(format!("java-{}.jks", short.join("-")));
+            let pems: Vec<&str> = authorities.iter().map(|one| one.certificate.as_str()).collect();
+            (store.is_file() || java_store(&keytool, &store, &pems).is_ok()).then_some(store)
+        });
+        Ok(Self { authority, bundle, java })
+    }
+}
+
+/// Writes a file in one move, so that who reads it meanwhile sees the former or the new one whole.
+fn place(path: &Path, text: &str) -> anyhow::Result<()> {
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    std::fs::write(&fresh, text)
+        .and_then(|()| std::fs::rename(&fresh, path))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Java's own store of authorities with ours besides.
+fn java_store(keytool: &Path, store: &Path, pems: &[&str]) -> anyhow::Result<()> {
+    let program = keytool.canonicalize()?;
+    let home = program.parent().and_then(Path::parent).context("keytool stands in no Java")?;
+    let fresh = store.with_extension(format!("{}.new", std::process::id()));
+    std::fs::copy(home.join("lib/security/cacerts"), &fresh)?;
+    for (number, pem) in pems.iter().enumerate() {
+        let file = store.with_extension(format!("{}.pem", std::process::id()));
+        std::fs::write(&file, pem)?;
+        let imported = Command::new(keytool)
+            .args(["-importcert", "-noprompt", "-storepass", "changeit", "-alias", &format!("sidekey-{number}")])
+            .args([Path::new("-keystore"), &fresh, Path::new("-file"), &file])
+            .output()?;
+        std::fs::remove_file(&file)?;
+        anyhow::ensure!(imported.status.success(), "keytool failed");
+    }
+    Ok(std::fs::rename(&fresh, store)?)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
