@@ -288,8 +288,8 @@ fn finished(answer: Response<ReplyBody>, visit: &Visit) -> Serving {
 /// The answer on its way out. While the process ends, it tells an HTTP/1 client to bring its next request elsewhere (RFC 9112
 /// §9.6), unless the connection goes on as a tunnel or in another protocol; HTTP/2 says so by itself.
 fn leaving(mut answer: Response<ReplyBody>, visit: &Visit) -> Response<Served> {
-    let goes_on = answer.status() == StatusCode::SWITCHING_PROTOCOLS || visit.is_left();
-    if guarded::is_draining() && !visit.state.is_http2() && !goes_on {
+    let goes_on = || answer.status() == StatusCode::SWITCHING_PROTOCOLS || visit.is_left();
+    if guarded::is_draining() && !visit.state.is_http2() && !goes_on() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer.map(|body| Served::new(body, Arc::clone(&visit.state)))
