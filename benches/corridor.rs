@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::request::Parts;
-use sidekey::access::{self, Proof};
+use sidekey::access::{self, Grant, Proof};
 use sidekey::domain::{Fields, Peer, Rate, Rule, Scheme, Secret, Service, Share, SystemClock, TeamId};
-use sidekey::gate::{self, Gates};
+use sidekey::gate::{self, Course, Gates, Permit};
 use sidekey::inject::{self, Mount, Outbound};
 use sidekey::keys::MasterKeySource;
 use sidekey::metrics::Metrics;
-use sidekey::pipeline::{Snapshot, Sources, Unmatched};
+use sidekey::pipeline::{Entry, Held, Snapshot, Sources, Unmatched};
 use sidekey::route::Target;
 use sidekey::store::Sqlite;
 use sidekey::upstream::{Approach, TlsConfigs};
@@ -120,12 +120,30 @@ impl Corridor {
                 return None;
             }
         }
-        let mut admission = pin!(gate::admit(None, entry.gate.as_ref(), grant, None));
-        let Poll::Ready(permit) = admission.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { return None };
-        let permit = permit.ok()?;
+        let permit = admitted(grant, entry, &parts)?;
         let fields = self.vault.unlock(&permit).ok()?;
         inject::place(parts, mount, &plan.plan, &fields).ok()
     }
+}
+
+/// What the gates say, who are open here and never have it wait.
+fn admitted(grant: Grant<Held>, entry: &Entry, parts: &Parts) -> Option<Permit<Held>> {
+    let held = Arc::clone(grant.candidate());
+    let course = Course {
+        share: None,
+        levels: None,
+        owner: held.owner(),
+        service: entry.gate.as_ref(),
+        family: &entry.family,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        cost: 1,
+        patience: entry.service.limits.max_wait,
+        is_resend: false,
+    };
+    let mut admission = pin!(gate::admit(&course, grant));
+    let Poll::Ready(permit) = admission.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { return None };
+    permit.ok()
 }
 
 fn line(c: &mut Criterion) {

@@ -11,6 +11,7 @@ pub mod inject; // placing a secret into a request, and stripping the caller's o
 pub mod record; // the service record as written
 pub mod route; // which service a target belongs to
 pub mod seal; // envelope encryption
+pub mod throttle; // what an answer says of the limit it met
 
 // Floor 2: one duty each.
 pub mod audit; // the hash-chained record of every request and act

@@ -3,13 +3,15 @@
 #![allow(dead_code, clippy::expect_used, reason = "each measurement takes what it needs, and may stop at it")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Request;
 use http::request::Parts;
 use sidekey::access::{Callers, Sightings};
 use sidekey::domain::{
     BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Peer, Perimeter, Placement,
-    Retry, Role, Scheme, Service, Share, Shared, Source, TeamId, Template, Timeouts, UpstreamOptions, User, UserId,
+    Retry, Role, Scheme, Sealed, Service, Share, Shared, Signals, Source, TeamId, Template, Timeouts, UpstreamOptions,
+    User, UserId,
 };
 
 pub(crate) fn name(text: &str) -> Name {
@@ -48,13 +50,14 @@ pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
         headers: vec![],
         allow: None,
         limits: Limits::default(),
+        gating: sidekey::domain::Gating::default(),
         retry: Retry::default(),
         timeouts: Timeouts::default(),
         upstream: UpstreamOptions::default(),
         allow_plaintext: false,
         variables: vec![],
         verify: None,
-        family: None,
+        signals: Signals::default(),
         docs: None,
         key_url: None,
         key_help: None,
@@ -67,6 +70,7 @@ pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
 /// A key of `service` without a value.
 pub(crate) fn credential(called: &str, service: &str, owner: &str, shares: Vec<Share>) -> Credential {
     Credential {
+        limit_owner: None,
         id: CredentialId::new(called),
         name: name(called),
         owner: UserId::new(owner),
@@ -79,6 +83,12 @@ pub(crate) fn credential(called: &str, service: &str, owner: &str, shares: Vec<S
         sealed: None,
         source: Source::Store,
     }
+}
+
+/// A key of `admin`'s for `service` with a value that nobody opens.
+pub(crate) fn keyed(called: &str, service: &str, shares: Vec<Share>) -> Credential {
+    let sealed = Sealed { master: 1, wrapped_key: Box::new([]), fields: Box::new([]) };
+    Credential { sealed: Some(Arc::new(sealed)), ..credential(called, service, "admin", shares) }
 }
 
 /// The callers `caller-N`, each with an owner `user-N` in the teams `team-N`, `ops` and `all`; the token of the first has

@@ -52,6 +52,7 @@ fn key(id: &str, owner: &str, shares: &[Share]) -> Entry {
     let sealed = Sealed { master: 1, wrapped_key: Box::new([]), fields: Box::new([]) };
     Entry {
         credential: Credential {
+            limit_owner: None,
             id: CredentialId::new(id),
             name: name(id),
             owner: UserId::new(owner),

@@ -19,7 +19,7 @@ use super::declared::Commands;
 use super::parts::{Parts, Seen};
 use super::supervisor::Pulses;
 use super::upkeep::Upkeep;
-use super::{console, observer, supervisor};
+use super::{console, gates, observer, supervisor};
 
 /// How often the store is asked whether it changed.
 const STORE: Duration = Duration::from_millis(250);
@@ -45,6 +45,7 @@ pub(super) fn start(
                 tokio::spawn(console::serve(bound, Arc::clone(&follower.parts), environment, stop.clone()));
             }
             tokio::spawn(observer::watch(Arc::clone(&follower.parts)));
+            tokio::spawn(gates::watch(Arc::clone(&follower.parts)));
             if let Err(error) = follower.run(watch, stop).await {
                 tracing::error!(error = format!("{error:#}"), "changes are not followed any more; restart to mend it");
             }
@@ -82,7 +83,10 @@ impl Follower {
         let (mut sightings, mut quotas) = (tokio::time::interval(SIGHTINGS), tokio::time::interval(QUOTAS));
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    self.parts.gates.close();
+                    return Ok(());
+                }
                 _ = hangup.recv() => {
                     tracing::info!("SIGHUP: reading the configuration again");
                     supervisor::reloading();

@@ -6,6 +6,7 @@ mod console;
 mod cores;
 mod declared;
 mod follow;
+mod gates;
 mod harden;
 mod observer;
 mod parts;

@@ -25,6 +25,7 @@ use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, Tls
 use crate::vault::Vault;
 
 use super::declared::{Commands, DeclaredKeys};
+use super::gates;
 use super::observer::Observer;
 use super::tables::{Beside, amended, tables};
 
@@ -40,7 +41,7 @@ pub(super) struct Parts {
     /// The way on which keys are tried.
     pub(super) probe: Arc<Probe>,
     pub(super) observer: Observer,
-    gates: Gates,
+    pub(super) gates: Gates,
     sightings: Sightings,
     pub(super) tls: TlsConfigs,
     declared: DeclaredKeys,
@@ -114,6 +115,7 @@ impl Parts {
             retired,
         };
         parts.gates.shares().resume(parts.vault.quota_uses().context("the store cannot be read")?);
+        gates::resume(&parts.gates, &parts.vault).context("the store cannot be read")?;
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
     }
@@ -177,7 +179,7 @@ impl Parts {
         self.observer.follow(snapshot.credentials.all().map(|held| &held.credential));
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(self.line.view());
         self.line.swap(snapshot);
-        self.gates.shares().forget_unused();
+        self.gates.sweep();
     }
 
     /// Drops former snapshots that no request uses any more: here and not on a core, since a large one takes its time.
@@ -194,6 +196,7 @@ impl Parts {
         self.metrics.client_connections().set(counted(listen::clients()));
         self.metrics.upstream_connections().set(counted(upstream::GAUGES.open.load(Ordering::Relaxed)));
         self.metrics.upstream_idle().set(counted(upstream::GAUGES.idle.load(Ordering::Relaxed)));
+        self.metrics.set_gates(gates::levels(&self.gates));
         self.metrics.encode(format)
     }
 
@@ -222,6 +225,7 @@ impl Parts {
         self.observer.end(&self.metrics, &self.audit);
         self.note_callers();
         self.note_quotas();
+        gates::note(&self.gates, &self.vault);
         if let Err(error) = self.audit.close() {
             tracing::error!(%error, "the last audit entries could not be written");
         }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    audit, backup, ca, caller, check, completions, demo, env, explain, key, login, man, master, restore, run, serve,
-    service, team, token, up, usage, user,
+    audit, backup, ca, caller, check, completions, demo, env, explain, key, limits, login, man, master, restore, run,
+    serve, service, team, token, up, usage, user,
 };
 
 const END: &str = "\
@@ -84,6 +84,8 @@ pub(super) enum Command {
     Token(token::Command),
     Explain(explain::Arguments),
     Usage(usage::Arguments),
+    #[command(subcommand)]
+    Limits(limits::Command),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]

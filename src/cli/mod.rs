@@ -28,6 +28,7 @@ mod demo;
 mod env;
 mod explain;
 mod key;
+mod limits;
 mod login;
 mod man;
 mod master;
@@ -93,6 +94,7 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&args, session),
         Command::Env(args) => env::run(&args, session),
         Command::Ca(command) => ca::run(command, session),
+        Command::Limits(command) => limits::run(command, session),
         Command::Master(command) => master::run(command, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),

@@ -117,6 +117,10 @@ pub(super) fn credentials(
             let wrong = |_| faults.quote(at.key("environment"), "not a label for an environment", label, NAME);
             Name::new(label).map_err(wrong).ok()
         });
+        let limit_owner = table.limit_owner.as_deref().and_then(|owner| {
+            let wrong = |_| faults.quote(at.key("limit_owner"), "not a name for a limit owner", owner, NAME);
+            Name::new(owner).map_err(wrong).ok()
+        });
         let Some(service) = service_of(table, names, &at, context, faults) else { continue };
         // They stand in the order of their names: a search through them all for every credential takes minutes at 100,000.
         let found = services.binary_search_by(|entry| entry.service.name.cmp(&service));
@@ -124,7 +128,7 @@ pub(super) fn credentials(
         let fields = fields(table, &entry.service, &at, context, faults);
         let variables = variables(table, &entry.service, &at, faults);
         if let (Some(name), Some(fields)) = (name, fields) {
-            out.push(DeclaredCredential { name, service, environment, fields, variables });
+            out.push(DeclaredCredential { name, service, environment, limit_owner, fields, variables });
         }
     }
     out

@@ -178,6 +178,8 @@ pub struct DeclaredCredential {
     pub service: ServiceName,
     /// When set, only callers of this environment, or of none, see it.
     pub environment: Option<Name>,
+    /// Whom the service counts when it is used.
+    pub limit_owner: Option<Name>,
     /// Every field that the service's placements need, in their order, and where its value comes from.
     pub fields: Vec<(Name, ValueSource)>,
     /// A value for each of the service's tenant variables: the given one or the default.
@@ -202,6 +204,7 @@ impl DeclaredCredential {
             shares: vec![Share::Everyone.into()],
             variables: self.variables.clone(),
             expires: None,
+            limit_owner: self.limit_owner.clone(),
             version,
             sealed: None,
             source: Source::Declared { dry: None },

@@ -167,6 +167,9 @@ pub(super) struct CredentialRecord {
     pub(super) service: Option<String>,
     /// Only callers of this environment, or of none, see it. Default: everyone.
     pub(super) environment: Option<String>,
+    /// Whom the service counts when this key is used: keys with the same name here share what is learnt of its limits.
+    /// Default: the key itself.
+    pub(super) limit_owner: Option<String>,
     /// The value is in this environment variable.
     pub(super) env: Option<String>,
     /// The value is in this file, which is read again when it changes. One line end at its end is not part of it.

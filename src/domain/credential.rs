@@ -86,6 +86,8 @@ pub struct Credential {
     pub variables: BTreeMap<Name, String>,
     /// Unix seconds after which it is not used any more.
     pub expires: Option<i64>,
+    /// Whom the service counts when it is used: keys of one name share what is learnt of a limit. Itself when none.
+    pub limit_owner: Option<Name>,
     /// Which version of the value is current, from 1.
     pub version: u32,
     /// The current version's ciphertext; none while a declared source has not yielded a value.

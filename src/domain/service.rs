@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 
-use super::{Host, HostPattern, Limits, Name, Placement, Retry, Rule, ServiceName, Template, Timeouts};
+use super::{
+    Gating, Host, HostPattern, Limits, Name, Placement, Retry, Rule, ServiceName, Signals, Template, Timeouts,
+};
 
 /// How sidekey speaks to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -162,6 +164,8 @@ pub struct Service {
     pub allow: Option<Vec<Rule>>,
     /// Preventive limits.
     pub limits: Limits,
+    /// How its gates work.
+    pub gating: Gating,
     /// Attempts.
     pub retry: Retry,
     /// Timeouts.
@@ -174,8 +178,8 @@ pub struct Service {
     pub variables: Vec<Variable>,
     /// How to try a key.
     pub verify: Option<Verify>,
-    /// The family of rate-limit headers it sends, as the catalogue names it.
-    pub family: Option<String>,
+    /// How it tells of its limits.
+    pub signals: Signals,
     /// Where its documentation is.
     pub docs: Option<String>,
     /// Where a person gets a key.

@@ -1,90 +1,146 @@
-//! The limits of one service or share: a rate (GCRA by governor), a number of places, and the queue in front of both.
-//! Waiting happens before the request's body is read, so a queued upload costs no memory.
+//! One gate: what is configured (a rate by governor, places), what was learnt of the upstream's limit, and the queue in front
+//! of all of it. Open and with nothing to count it costs a few atomic operations; else a short lock that no await crosses.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::{Notify, oneshot};
 
-use crate::domain::{Limits, Rate, ServiceName};
+use crate::domain::{CallerId, Limits, Name, Rate, ServiceName};
+use crate::throttle::places::Places;
+use crate::throttle::state::{Admission, Load, Mode, State, Ticket};
 
-use super::ShareGates;
+use super::hall::Hall;
+use super::pass::Pass;
+use super::queue::Queue;
+use super::refused::{LimitOf, Refused};
 
-/// How many requests may wait in front of one gate.
-const MOST_WAITERS: u32 = 1_000;
+/// The clock of all gates: tokio's, so that tests can hold it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GateClock;
 
-/// Whose limits a gate keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitOf {
-    /// A service's, for all who call it.
-    Service,
-    /// A share's, for those who use a key through it.
-    Share,
+impl Clock for GateClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        now()
+    }
 }
 
-/// The gate of one service, or of one share, that has limits.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, GateClock, NoOpMiddleware<Instant>>;
+
+/// Which gate it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Whose limits it keeps.
+    pub of: LimitOf,
+    /// The service.
+    pub service: ServiceName,
+    /// Whose: the limit owner's name, the caller's, the team's, the credential's; none for the service's own.
+    pub owner: Option<Box<str>>,
+    /// Which of the owner's limits; none: all of its requests.
+    pub bucket: Option<Box<str>>,
+}
+
+/// One gate.
 #[derive(Debug)]
 pub struct Gate {
-    limits: Limits,
-    of: LimitOf,
-    rate: Option<DefaultDirectRateLimiter>,
-    clock: DefaultClock,
-    slots: Option<Arc<Semaphore>>,
-    /// One at a time asks the rate, in order of arrival: tokio's semaphore is first come, first served.
-    turn: Semaphore,
-    waiting: AtomicU32,
+    pub(super) label: Label,
+    pub(super) limits: Limits,
+    rate: Option<Limiter>,
+    pub(super) hall: Arc<Hall>,
+    /// The episode in the upper half; the lowest bit is set while nothing needs the lock.
+    quick: AtomicU64,
+    /// Passed, and without an answer.
+    pub(super) unanswered: AtomicU32,
+    /// Passed, and not over.
+    pub(super) under_way: AtomicU32,
+    /// Answers that went well and that nobody looked at.
+    pub(super) fine: AtomicU32,
+    inner: Mutex<Inner>,
+    pub(super) rearm: Notify,
 }
 
-/// Why a request was not admitted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The limit would make it wait longer than it may.
-    #[error("the limit `{policy}` would make this request wait {} s, longer than it may", wait.as_secs_f32().ceil())]
-    Limit {
-        /// The limit in words, such as `100/1s` or `concurrency 25`.
-        policy: String,
-        /// After which time it is worth another try.
-        wait: Duration,
-        /// Whose limit it is.
-        of: LimitOf,
-    },
-    /// Too many wait already.
-    #[error("{MOST_WAITERS} requests wait for this service already")]
-    Full,
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) places: Places,
+    pub(super) queue: Queue<Waiting>,
+    /// How many places each caller has, while they are limited.
+    pub(super) held: HashMap<CallerId, u32>,
+    /// Whether a task keeps the time for those who wait, and what it waits for.
+    pub(super) is_timed: bool,
+    pub(super) next: Option<Instant>,
+    /// The credential by which it was last learnt, for people.
+    pub(super) credential: Option<Name>,
+    /// Counts of closures, for the metrics.
+    pub(super) closures: u64,
+    chance: u64,
 }
 
-/// A limit has no room right now.
-struct NoRoom;
-
-/// Counts a waiter for as long as it waits, whatever ends the wait.
-struct Waiter<'a>(&'a AtomicU32);
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Why a request does not pass at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MustWait {
+    /// For so long at least.
+    For(Duration),
+    /// For its turn, or for a place.
+    Turn,
 }
+
+/// One that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) tell: oneshot::Sender<Result<Pass, Refused>>,
+    pub(super) deadline: Instant,
+}
+
+/// What is to be told when the lock is free again.
+pub(super) type Told = Vec<(Waiting, Result<(Ticket, Option<CallerId>), Refused>)>;
+
+const QUIET: u64 = 1;
 
 impl Gate {
-    /// The gate for `limits`; none when nothing is limited.
-    pub fn new(limits: Limits, of: LimitOf) -> Option<Self> {
-        if limits.rate.is_none() && limits.concurrency.is_none() {
-            return None;
-        }
-        let clock = DefaultClock::default();
-        let rate = limits.rate.map(|rate| RateLimiter::direct(quota(rate, limits.burst)));
-        let slots = limits.concurrency.map(|n| Arc::new(Semaphore::new(n.get() as usize)));
-        Some(Self { limits, of, rate, clock, slots, turn: Semaphore::new(1), waiting: AtomicU32::new(0) })
-    }
-
-    /// How many wait.
-    pub fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
+    /// A gate for these limits that learns as `mode` says. `dearest` is the most that one request costs.
+    pub(super) fn new(label: Label, limits: Limits, dearest: u32, mode: Mode, hall: &Arc<Hall>) -> Self {
+        let rate = limits.rate.map(|rate| Limiter::direct_with_clock(quota(rate, limits.burst, dearest), GateClock));
+        let inner = Inner {
+            state: State::new(mode, now()),
+            places: Places::new(limits.concurrency),
+            queue: Queue::default(),
+            held: HashMap::new(),
+            is_timed: false,
+            next: None,
+            credential: None,
+            closures: 0,
+            chance: RandomState::new().hash_one(0) | 1,
+        };
+        let gate = Self {
+            label,
+            limits,
+            rate,
+            hall: Arc::clone(hall),
+            quick: AtomicU64::new(0),
+            unanswered: AtomicU32::new(0),
+            under_way: AtomicU32::new(0),
+            fine: AtomicU32::new(0),
+            inner: Mutex::new(inner),
+            rearm: Notify::new(),
+        };
+        gate.publish(&gate.lock());
+        gate
     }
 
     /// The limits it keeps.
@@ -92,114 +148,163 @@ impl Gate {
         &self.limits
     }
 
-    pub(super) async fn pass(
-        &self,
-        patience: Option<Duration>,
-    ) -> Result<(Option<OwnedSemaphorePermit>, Duration), Refused> {
-        let patience = patience.map_or(self.limits.max_wait, |p| p.min(self.limits.max_wait));
-        if let Ok(slot) = self.pass_at_once() {
-            return Ok((slot, Duration::ZERO));
-        }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITERS {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refused::Full);
-        }
-        let waiter = Waiter(&self.waiting);
-        self.foresee(patience)?;
-        let started = tokio::time::Instant::now();
-        let passed = tokio::time::timeout(patience, self.wait_turn(patience)).await;
-        drop(waiter);
-        match passed {
-            Ok(result) => result.map(|slot| (slot, started.elapsed())),
-            Err(_elapsed) => Err(self.refusal(Duration::from_secs(1))),
-        }
+    /// Which gate it is.
+    pub fn label(&self) -> &Label {
+        &self.label
     }
 
-    /// Without waiting, when nobody else waits and both limits have room.
-    fn pass_at_once(&self) -> Result<Option<OwnedSemaphorePermit>, NoRoom> {
-        if self.waiting() > 0 {
-            return Err(NoRoom);
-        }
-        let slot = match &self.slots {
-            Some(slots) => Some(Arc::clone(slots).try_acquire_owned().map_err(|_| NoRoom)?),
-            None => None,
-        };
-        match &self.rate {
-            Some(rate) => rate.check().map(|()| slot).map_err(|_| NoRoom),
-            None => Ok(slot),
-        }
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().queue.len()
     }
 
-    async fn wait_turn(&self, patience: Duration) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        let closed = |_| Refused::Full;
-        let slot = match &self.slots {
-            Some(slots) => Some(Arc::clone(slots).acquire_owned().await.map_err(closed)?),
-            None => None,
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the next requests see whether they need the lock.
+    pub(super) fn publish(&self, inner: &Inner) {
+        let is_quiet = inner.state.is_quiet() && inner.places.limit().is_none() && inner.queue.is_empty();
+        let quick = (u64::from(inner.state.episode()) << 32) | (u64::from(is_quiet) * QUIET);
+        self.quick.store(quick, Ordering::Release);
+    }
+
+    /// The episode, while nothing needs the lock.
+    pub(super) fn quiet(&self) -> Option<Ticket> {
+        let quick = self.quick.load(Ordering::Acquire);
+        (quick & QUIET != 0).then(|| Ticket::of_episode(u32::try_from(quick >> 32).unwrap_or_default()))
+    }
+
+    pub(super) fn load(&self, inner: &Inner, patience: Duration) -> Load {
+        let waiting = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
+        Load { unanswered: self.unanswered.load(Ordering::Relaxed), waiting, patience }
+    }
+
+    /// Passes without waiting, when nobody else waits and every limit has room.
+    ///
+    /// # Errors
+    /// When it must wait, and until when at least.
+    pub(super) fn try_pass(
+        self: &Arc<Self>,
+        caller: &CallerId,
+        cost: u32,
+        patience: Duration,
+    ) -> Result<Pass, MustWait> {
+        if let Some(ticket) = self.quiet() {
+            self.take_rate(cost).map_err(MustWait::For)?;
+            self.count_in();
+            return Ok(Pass::new(Arc::clone(self), ticket, None));
+        }
+        let mut inner = self.lock();
+        if !inner.queue.is_empty() {
+            return Err(MustWait::Turn);
+        }
+        let now = now();
+        let ticket = match self.admit(&mut inner, now, cost, patience) {
+            Admission::Go(ticket) => ticket,
+            Admission::At(at) => return Err(MustWait::For(at.saturating_duration_since(now))),
+            Admission::Hold => return Err(MustWait::Turn),
         };
-        if let Some(rate) = &self.rate {
-            let _turn = self.turn.acquire().await.map_err(closed)?;
-            while let Err(not_until) = rate.check() {
-                let wait = not_until.wait_time_from(self.clock.now());
-                if wait > patience {
-                    return Err(self.refusal(wait));
-                }
-                tokio::time::sleep(wait).await;
+        let held = inner.hold(caller);
+        self.publish(&inner);
+        drop(inner);
+        Ok(Pass::new(Arc::clone(self), ticket, held))
+    }
+
+    /// Whether one more may pass now that may wait for `patience` still; when it may, it is counted.
+    pub(super) fn admit(&self, inner: &mut Inner, now: Instant, cost: u32, patience: Duration) -> Admission {
+        if inner.places.limit().is_some_and(|limit| self.under_way.load(Ordering::Relaxed) >= limit) {
+            return Admission::Hold;
+        }
+        let load = self.load(inner, patience);
+        let admission = inner.state.admit(now, load);
+        if let Admission::Go(ticket) = admission {
+            if let Err(wait) = self.take_rate(cost) {
+                inner.state.refund(now, ticket);
+                return Admission::At(now + wait);
             }
+            self.count_in();
         }
-        Ok(slot)
+        admission
     }
 
-    /// Refuses at once when those ahead and the rate already make the wait too long.
-    fn foresee(&self, patience: Duration) -> Result<(), Refused> {
-        let Some(rate) = self.limits.rate else { return Ok(()) };
-        let ahead = self.waiting().saturating_sub(1);
-        let wait = interval(rate).saturating_mul(ahead);
-        if wait > patience { Err(self.refusal(wait)) } else { Ok(()) }
+    fn count_in(&self) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn refusal(&self, wait: Duration) -> Refused {
-        let policy = match (self.limits.rate, self.limits.concurrency) {
+    /// Uses up some of the rate, or says when there is enough.
+    fn take_rate(&self, cost: u32) -> Result<(), Duration> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+        match rate.check_n(cost) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(now())),
+        }
+    }
+
+    /// How long one that comes now would wait, as far as it can be told: until the next may pass, and for those ahead at the
+    /// known pace.
+    pub(super) fn predict(&self, inner: &Inner, now: Instant, caller: &CallerId) -> Duration {
+        let ahead = u32::try_from(inner.queue.ahead(caller)).unwrap_or(u32::MAX);
+        let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing());
+        let next = inner.next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+        inner.state.closed_for(now).max(next).saturating_add(spacing.saturating_mul(ahead))
+    }
+
+    /// The refusal of one that would wait for `wait`.
+    pub(super) fn refusal(&self, wait: Duration) -> Refused {
+        Refused::Limit { policy: self.policy(), wait: wait.max(Duration::from_secs(1)), of: self.label.of }
+    }
+
+    /// The limit in words, such as `100/1s`, `concurrency 25` or the name of the service that has it.
+    fn policy(&self) -> String {
+        match (self.limits.rate, self.limits.concurrency) {
             (Some(rate), _) => format!("{}/{}s", rate.count, rate.period.as_secs()),
             (None, Some(places)) => format!("concurrency {places}"),
-            (None, None) => String::new(),
-        };
-        Refused::Limit { policy, wait: wait.max(Duration::from_secs(1)), of: self.of }
+            (None, None) => match &self.label.bucket {
+                Some(bucket) => format!("{} {bucket}", self.label.service),
+                None => self.label.service.to_string(),
+            },
+        }
     }
 }
 
-fn interval(rate: Rate) -> Duration {
+impl Inner {
+    /// A random number from 0 to 1, good enough to spread things by (xorshift).
+    pub(super) fn chance(&mut self) -> f64 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        f64::from(u32::try_from(self.chance >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+
+    /// Notes that `caller` has a place, while places are limited.
+    pub(super) fn hold(&mut self, caller: &CallerId) -> Option<CallerId> {
+        self.places.limit()?;
+        *self.held.entry(caller.clone()).or_default() += 1;
+        Some(caller.clone())
+    }
+
+    /// Notes that it has one less.
+    pub(super) fn let_go(&mut self, caller: &CallerId) {
+        if let Some(places) = self.held.get_mut(caller) {
+            *places = places.saturating_sub(1);
+            if *places == 0 {
+                self.held.remove(caller);
+            }
+        }
+    }
+}
+
+pub(super) fn interval(rate: Rate) -> Duration {
     rate.period / rate.count.get()
 }
 
-/// `100/s burst 20`: one every 10 ms, and up to 20 at once after a pause.
-fn quota(rate: Rate, burst: Option<NonZeroU32>) -> Quota {
+/// `100/s burst 20`: one every 10 ms, and up to 20 at once after a pause; never less than the dearest request costs.
+fn quota(rate: Rate, burst: Option<NonZeroU32>, dearest: u32) -> Quota {
     let fallback = Quota::per_second(NonZeroU32::MIN);
     let every = interval(rate).max(Duration::from_nanos(1));
-    Quota::with_period(every).unwrap_or(fallback).allow_burst(burst.unwrap_or(NonZeroU32::MIN))
-}
-
-/// The gates of all services and shares; a gate lives on over a reload as long as its limits stay the same.
-#[derive(Debug, Default)]
-pub struct Gates {
-    services: Mutex<HashMap<ServiceName, Arc<Gate>>>,
-    shares: ShareGates,
-}
-
-impl Gates {
-    /// The gate of `service` for `limits`.
-    pub fn of(&self, service: &ServiceName, limits: Limits) -> Option<Arc<Gate>> {
-        let fresh = Gate::new(limits, LimitOf::Service)?;
-        let mut gates = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = gates.get(service).filter(|gate| gate.limits == limits).map(Arc::clone);
-        Some(kept.unwrap_or_else(|| {
-            let gate = Arc::new(fresh);
-            gates.insert(service.clone(), Arc::clone(&gate));
-            gate
-        }))
-    }
-
-    /// The gates of shares.
-    pub fn shares(&self) -> &ShareGates {
-        &self.shares
-    }
+    let burst = burst.unwrap_or(NonZeroU32::MIN).max(NonZeroU32::new(dearest).unwrap_or(NonZeroU32::MIN));
+    Quota::with_period(every).unwrap_or(fallback).allow_burst(burst)
 }

@@ -1,14 +1,32 @@
-//! Admission: every request passes here between its grant and its secret. Holds the configured limits of a service
-//! (rate, burst, concurrency) and those of a share, and lets a request wait its turn, in order of arrival, no longer than it
-//! may. Without limits it costs one branch. Only this module makes a `Permit`.
+//! Admission: every request passes here between its grant and its secret. What is configured (rates, places, quotas) and what
+//! upstreams were found to allow stand in one queue per gate, in which callers take turns and nobody waits longer than it
+//! may. The gates belong to the process and not to a core. Only this module makes a `Permit`.
 
+mod breaker;
+mod hall;
+mod levels;
 mod limiter;
+mod owner;
+mod pass;
 mod permit;
+mod queue;
+mod refused;
+mod registry;
 mod share;
+mod view;
+mod waiting;
 
-pub use limiter::{Gate, Gates, LimitOf, Refused};
-pub use permit::{Permit, admit};
+pub use breaker::{Attempt, Breaker};
+pub use hall::{Happened, MOST_WAITERS_OVERALL, News, Rejection};
+pub use levels::Levels;
+pub use limiter::{Gate, Label};
+pub use owner::{Owner, mode_of};
+pub use permit::{Course, Permit, admit};
+pub use queue::{MOST_OF_CALLER, MOST_WAITERS};
+pub use refused::{LimitOf, Refused};
+pub use registry::{Gates, LeftClosed};
 pub use share::{ShareGate, ShareGates};
+pub use view::{GateView, WindowView};
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,65 @@
-//! A permit: this grant may be used now. Dropping it frees what it holds.
+//! A permit: this grant may be used now. Made by [`admit`] alone, which leads a request through every gate on its way.
+//! Dropping it frees what it holds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::access::{Candidate, Grant};
+use crate::throttle::{Family, Reading};
 
-use super::{Gate, Refused, ShareGate};
+use super::levels::Levels;
+use super::limiter::{Gate, now};
+use super::owner::{Owner, Passed, Route};
+use super::pass::Pass;
+use super::queue::Place;
+use super::refused::Refused;
+use super::share::ShareGate;
+use super::waiting::Comer;
+
+/// The longest that any request waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// The gates on the way of one request, and how it comes to them.
+#[derive(Clone, Copy)]
+pub struct Course<'a> {
+    /// That of the share through which the key is used.
+    pub share: Option<&'a Arc<ShareGate>>,
+    /// Those by who asks.
+    pub levels: Option<&'a Arc<Levels>>,
+    /// Those of the limit owner; none when nothing is learnt.
+    pub owner: Option<&'a Arc<Owner>>,
+    /// The service's own.
+    pub service: Option<&'a Arc<Gate>>,
+    /// How the service's answers are read.
+    pub family: &'a Family,
+    /// The method.
+    pub method: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// For how many requests it counts.
+    pub cost: u32,
+    /// How long it may wait.
+    pub patience: Duration,
+    /// Whether it was sent before, so that it goes first among its caller's.
+    pub is_resend: bool,
+}
+
+/// What a request holds of the gates that it passed.
+#[derive(Debug, Default)]
+struct Passes {
+    all: Option<Pass>,
+    bucket: Option<Pass>,
+    service: Option<Pass>,
+    others: Vec<Pass>,
+}
 
 /// Admission of one request. Freed on drop, so it is kept until the answer's last byte.
 #[derive(Debug)]
 pub struct Permit<C: Candidate> {
     grant: Grant<C>,
-    slot: Option<OwnedSemaphorePermit>,
+    owner: Option<Arc<Owner>>,
+    route: Route,
+    passes: Passes,
     waited: Duration,
 }
 
@@ -34,47 +80,141 @@ impl<C: Candidate> Permit<C> {
         Self { grant, ..self }
     }
 
-    /// Whether it holds one of a limited number of places.
-    pub fn holds_slot(&self) -> bool {
-        self.slot.is_some()
+    /// Something of the request goes out: from here on it counts, whatever becomes of it.
+    pub fn sent(&mut self) {
+        self.passes.each(Pass::sent);
+    }
+
+    /// The head of its answer came: the gates learn from it.
+    pub fn complete(&mut self, reading: &Reading) {
+        let credential = &self.grant.candidate().credential().name;
+        if let Some(owner) = &self.owner {
+            let (all, bucket) = (self.passes.all.as_mut(), self.passes.bucket.as_mut());
+            owner.hear(Passed { all, bucket, route: self.route }, reading, credential);
+        }
+    }
+
+    /// Whether anything is learnt of the service.
+    pub fn learns(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// For how long the gates of its limit owner are closed.
+    pub fn closed_for(&self) -> Duration {
+        let gates = self.passes.all.iter().chain(&self.passes.bucket).map(Pass::gate);
+        gates.map(|gate| gate.closed_for()).max().unwrap_or_default()
     }
 }
 
-/// Admits `grant` through the gate of its share, when it has one, and that of the service; waits at most `patience` (and
-/// never longer than each gate's own `max_wait`).
+impl Passes {
+    fn each(&mut self, act: impl FnMut(&mut Pass)) {
+        let own = self.all.iter_mut().chain(&mut self.bucket).chain(&mut self.service);
+        own.chain(&mut self.others).for_each(act);
+    }
+
+    /// Whether every gate would still let it pass.
+    fn are_good(&self) -> bool {
+        self.all.iter().chain(&self.bucket).all(Pass::is_good)
+    }
+}
+
+/// Leads `grant` through the gates on its way; waits where it must.
 ///
 /// # Errors
 /// At once, when the wait would outlast the patience or too many wait already.
-pub async fn admit<C: Candidate>(
-    share: Option<&Arc<ShareGate>>,
-    service: Option<&Arc<Gate>>,
-    grant: Grant<C>,
-    patience: Option<Duration>,
-) -> Result<Permit<C>, Refused> {
-    if share.is_none() && service.is_none() {
-        return Ok(Permit { grant, slot: None, waited: Duration::ZERO });
+pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result<Permit<C>, Refused> {
+    let owner = course.owner.map(Arc::clone);
+    let route = Route::of(course.family, course.method, course.path);
+    if let Some(passes) = course.pass_at_once(&grant, route) {
+        return Ok(Permit { grant, owner, route, passes, waited: Duration::ZERO });
     }
-    // Boxed, so that requests without limits do not carry the room for waiting.
-    let (slot, waited) = Box::pin(pass_both(share, service, patience)).await?;
-    Ok(Permit { grant, slot, waited })
+    // Boxed, so that requests that do not wait do not carry the room for it.
+    let (passes, waited) = Box::pin(course.pass_all(&grant, route)).await?;
+    Ok(Permit { grant, owner, route, passes, waited })
 }
 
-/// The share first: who waits for its own limit must not hold a place that others could use.
-async fn pass_both(
-    share: Option<&Arc<ShareGate>>,
-    service: Option<&Arc<Gate>>,
-    patience: Option<Duration>,
-) -> Result<(Option<OwnedSemaphorePermit>, Duration), Refused> {
-    let waited = match share {
-        Some(gate) => gate.pass(patience).await?,
-        None => Duration::ZERO,
-    };
-    let (slot, more) = match service {
-        Some(gate) => gate.pass(patience.map(|patience| patience.saturating_sub(waited))).await?,
-        None => (None, Duration::ZERO),
-    };
-    if let Some(gate) = share {
-        gate.count()?;
+impl Course<'_> {
+    /// The usual way: nothing but the owner's gate and the service's, and both are open.
+    fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Option<Passes> {
+        if self.share.is_some() || self.levels.is_some() || self.bucket(route).is_some() {
+            return None;
+        }
+        let (caller, mut passes) = (&grant.known().caller.id, Passes::default());
+        if let Some(owner) = self.owner {
+            passes.all = Some(owner.all.try_pass(caller, self.cost, self.patience).ok()?);
+        }
+        if let Some(service) = self.service {
+            passes.service = Some(service.try_pass(caller, self.cost, self.patience).ok()?);
+        }
+        Some(passes)
     }
-    Ok((slot, waited + more))
+
+    fn bucket(&self, route: Route) -> Option<Arc<Gate>> {
+        self.owner?.bucket_of(route)
+    }
+
+    /// One gate after the other, the narrow ones first: who waits for its own limit must not hold a place that others could
+    /// use. What closed while it waited elsewhere it passes again.
+    async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Result<(Passes, Duration), Refused> {
+        let (started, levels) = (now(), self.by_who_asks(grant));
+        let comer = Comer {
+            caller: &grant.known().caller.id,
+            cost: self.cost,
+            place: if self.is_resend { Place::First } else { Place::Last },
+            deadline: started + self.patience.min(LONGEST_WAIT),
+        };
+        if let Some(share) = self.share {
+            share.look()?;
+        }
+        self.foresee(comer, route)?;
+        let mut others = Vec::new();
+        for gate in self.share.and_then(|share| share.rate()).into_iter().chain(&levels) {
+            others.push(gate.pass(comer).await?);
+        }
+        let mut passes = self.pass_learnt(comer, route).await?;
+        passes.others = others;
+        if let Some(share) = self.share {
+            share.count()?;
+        }
+        let waited = now().saturating_duration_since(started);
+        // What did not wait took a few microseconds, which is no wait.
+        Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))
+    }
+
+    /// The gates of the owner and of the service.
+    async fn pass_learnt(&self, comer: Comer<'_>, route: Route) -> Result<Passes, Refused> {
+        loop {
+            let mut passes = Passes::default();
+            if let Some(gate) = self.bucket(route) {
+                passes.bucket = Some(gate.pass(comer).await?);
+            }
+            if let Some(owner) = self.owner {
+                passes.all = Some(owner.all.pass(comer).await?);
+            }
+            if let Some(gate) = self.service {
+                passes.service = Some(gate.pass(comer).await?);
+            }
+            if passes.are_good() {
+                return Ok(passes);
+            }
+        }
+    }
+
+    /// Refuses at once what one of the gates ahead would hold for too long, before anything is used up at another.
+    fn foresee(&self, comer: Comer<'_>, route: Route) -> Result<(), Refused> {
+        if let Some(bucket) = self.bucket(route) {
+            bucket.foresee(comer)?;
+        }
+        self.owner.map_or(Ok(()), |owner| owner.all.foresee(comer))?;
+        self.service.map_or(Ok(()), |service| service.foresee(comer))
+    }
+
+    fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {
+        let Some(levels) = self.levels else { return Vec::new() };
+        let (known, credential) = (grant.known(), grant.candidate().credential());
+        let caller = levels.caller.as_ref().map(|caller| caller.of(known.caller.id.as_str()));
+        let teams = levels.team.iter().flat_map(|team| known.owner.teams.iter().map(|id| team.of(id.as_str())));
+        let own = levels.credential.as_ref().map(|of| of.of(credential.id.as_str()));
+        caller.into_iter().chain(teams).chain(own).collect()
+    }
 }

@@ -1,67 +1,504 @@
-//! The configured limits: rate, burst, places, patience. The rate runs on the real clock, in tens of milliseconds.
+//! The gates at work, on paused time: turns, patience, closures that all who share an owner keep, and what is freed when.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::*;
-use crate::domain::{Limits, Name, Rate};
+use tokio::time::Instant;
 
-fn limits(rate: Option<(u32, u64)>, burst: Option<u32>, concurrency: Option<u32>, max_wait_ms: u64) -> Limits {
+use super::limiter::now;
+use super::owner::{Passed, Route};
+use super::pass::Pass;
+use super::queue::Place;
+use super::waiting::Comer;
+use super::*;
+use crate::domain::{CallerId, Gating, Host, Limits, Name, Origin, Rate, Scheme, ServiceName};
+use crate::throttle::state::{Mode, Phase};
+use crate::throttle::{Class, Dimension, Family, Reading, Scope, Word};
+
+fn limits(rate: Option<(u32, u64)>, burst: Option<u32>, concurrency: Option<u32>) -> Limits {
     Limits {
         rate: rate.map(|(n, s)| Rate { count: NonZeroU32::new(n).unwrap(), period: Duration::from_secs(s) }),
         burst: burst.and_then(NonZeroU32::new),
         concurrency: concurrency.and_then(NonZeroU32::new),
-        max_wait: Duration::from_millis(max_wait_ms),
+        ..Limits::default()
     }
 }
 
-#[test]
-fn no_limits_need_no_gate() {
-    assert!(Gate::new(Limits::default(), LimitOf::Service).is_none());
+fn service() -> ServiceName {
+    ServiceName::new("stripe").unwrap()
 }
 
-#[tokio::test]
+fn of_service(limits: Limits) -> Arc<Gate> {
+    Gates::default().of(&service(), limits, 1).unwrap()
+}
+
+fn owner(gates: &Gates, name: &str) -> Arc<Owner> {
+    gates.owner(&service(), name, Mode::Enforce, &Family::default()).unwrap()
+}
+
+fn learnt() -> Arc<Gate> {
+    Arc::clone(&owner(&Gates::default(), "acme").all)
+}
+
+fn key() -> Name {
+    Name::new("prod").unwrap()
+}
+
+/// Passes `gate` as `caller`, for at most `patience`.
+async fn pass_as(gate: &Arc<Gate>, caller: &str, patience: Duration) -> Result<Pass, Refused> {
+    let caller = CallerId::new(caller);
+    let comer = Comer { caller: &caller, cost: 1, place: Place::Last, deadline: now() + patience };
+    gate.pass(comer).await
+}
+
+async fn pass(gate: &Arc<Gate>) -> Result<Pass, Refused> {
+    pass_as(gate, "a", Duration::from_secs(30)).await
+}
+
+fn throttled(wait: u64) -> Reading {
+    Reading { wait: Some(Duration::from_secs(wait)), ..Reading::plain(Class::Throttled) }
+}
+
+/// Closes `gate` for `wait` seconds, and at most a tenth more.
+async fn close(gate: &Arc<Gate>, wait: u64) {
+    let mut first = pass(gate).await.unwrap();
+    first.sent();
+    first.answered(&throttled(wait), &key());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_passes_at_once_and_the_next_waits_for_the_rate() {
-    let gate = Gate::new(limits(Some((50, 1)), Some(3), None, 5_000), LimitOf::Service).unwrap();
+    let gate = of_service(limits(Some((50, 1)), Some(3), None));
+    let started = Instant::now();
     for _ in 0..3 {
-        assert_eq!(gate.pass(None).await.unwrap().1, Duration::ZERO);
+        pass(&gate).await.unwrap();
     }
-    let (_, waited) = gate.pass(None).await.unwrap();
-    assert!(waited >= Duration::from_millis(10) && waited < Duration::from_millis(500), "{waited:?}");
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    pass(&gate).await.unwrap();
+    let waited = started.elapsed();
+    assert!(waited >= Duration::from_millis(19) && waited <= Duration::from_millis(22), "{waited:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_rate_holds_however_many_wait_for_it() {
+    let gate = of_service(limits(Some((10, 1)), None, None));
+    let started = Instant::now();
+    let waiting = (0..40).map(|n| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { pass_as(&gate, &format!("c{}", n % 4), Duration::from_secs(30)).await.map(drop) })
+    });
+    for one in waiting.collect::<Vec<_>>() {
+        one.await.unwrap().unwrap();
+    }
+    let took = started.elapsed().as_secs_f32();
+    assert!((3.8..4.3).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_longer_than_the_patience_is_refused_at_once_with_the_time() {
-    let gate = Gate::new(limits(Some((1, 60)), None, None, 30_000), LimitOf::Service).unwrap();
-    gate.pass(None).await.unwrap();
-    let started = tokio::time::Instant::now();
-    let Err(Refused::Limit { wait, policy, .. }) = gate.pass(Some(Duration::from_secs(2))).await else {
-        panic!("admitted")
-    };
-    assert!(wait > Duration::from_secs(50), "{wait:?}");
-    assert_eq!(policy, "1/60s");
-    assert!(started.elapsed() < Duration::from_millis(500));
-    assert_eq!(gate.waiting(), 0);
+    let gate = learnt();
+    close(&gate, 45).await;
+    let started = Instant::now();
+    let Err(Refused::Limit { wait, policy, of }) = pass(&gate).await else { panic!("admitted") };
+    assert!(wait >= Duration::from_secs(45) && wait <= Duration::from_secs(47), "{wait:?}");
+    assert_eq!((policy.as_str(), of), ("stripe", LimitOf::Upstream));
+    assert_eq!((started.elapsed(), gate.waiting()), (Duration::ZERO, 0));
+    let patient = pass_as(&gate, "b", Duration::from_secs(48)).await;
+    assert!(patient.is_ok() && started.elapsed() >= Duration::from_secs(45), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn places_are_freed_on_drop_and_patience_ends_the_wait() {
-    let gate = Gate::new(limits(None, None, Some(1), 2_000), LimitOf::Service).unwrap();
-    let first = gate.pass(None).await.unwrap();
-    assert!(matches!(gate.pass(None).await, Err(Refused::Limit { .. })));
+    let gate = of_service(limits(None, None, Some(1)));
+    let first = pass(&gate).await.unwrap();
+    let refused = pass_as(&gate, "b", Duration::from_secs(2)).await;
+    assert!(matches!(refused, Err(Refused::Limit { policy, .. }) if policy == "concurrency 1"));
     drop(first);
-    assert!(gate.pass(None).await.is_ok());
+    assert!(pass(&gate).await.is_ok());
     assert_eq!(gate.waiting(), 0);
 }
 
-#[test]
-fn a_gate_outlives_a_reload_that_leaves_its_limits() {
+#[tokio::test(start_paused = true)]
+async fn who_has_no_patience_passes_where_nobody_waits() {
+    let gate = of_service(limits(Some((100, 1)), None, Some(4)));
+    let caller = CallerId::new("a");
+    let comer = Comer { caller: &caller, cost: 1, place: Place::Last, deadline: now() };
+    tokio::time::advance(Duration::from_micros(3)).await;
+    assert!(gate.foresee(comer).is_ok() && gate.pass(comer).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_caller_has_more_than_half_of_the_places_while_others_wait() {
+    let gate = of_service(limits(None, None, Some(4)));
+    let mut held: Vec<Pass> = Vec::new();
+    for _ in 0..4 {
+        held.push(pass_as(&gate, "a", Duration::from_secs(9)).await.unwrap());
+    }
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut waiting = Vec::new();
+    for caller in ["a", "a", "a", "b", "b"] {
+        let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
+        waiting.push(tokio::spawn(async move {
+            let pass = pass_as(&gate, caller, Duration::from_secs(9)).await.unwrap();
+            order.lock().unwrap().push(caller);
+            std::mem::forget(pass);
+        }));
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..4 {
+        held.pop();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(*order.lock().unwrap(), ["b", "b", "a", "a"], "b has its half first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_callers_share_one_refusal_and_all_get_through() {
+    const LIMIT: u32 = 50;
+    let gate = learnt();
+    let (served, refused, probes) =
+        (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let started = Instant::now();
+    let window = Arc::new(std::sync::Mutex::new((0_u64, 0_u32)));
+    let mut tasks = Vec::new();
+    for n in 0..200 {
+        let (gate, window) = (Arc::clone(&gate), Arc::clone(&window));
+        let (served, refused, probes) = (Arc::clone(&served), Arc::clone(&refused), Arc::clone(&probes));
+        tasks.push(tokio::spawn(async move {
+            loop {
+                let mut pass = pass_as(&gate, &format!("c{n}"), Duration::from_secs(60)).await.unwrap();
+                pass.sent();
+                let at = started.elapsed();
+                assert!(at < Duration::from_millis(20) || at >= Duration::from_secs(2), "sent while closed: {at:?}");
+                // The upstream: 50 in each window of two seconds, with the wait until the next one.
+                let lets_through = {
+                    let mut window = window.lock().unwrap();
+                    let current = at.as_secs() / 2;
+                    if window.0 != current {
+                        *window = (current, 0);
+                    }
+                    window.1 += 1;
+                    window.1 <= LIMIT
+                };
+                if at >= Duration::from_secs(2) && at < Duration::from_millis(2_250) {
+                    probes.fetch_add(1, Ordering::Relaxed);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                if lets_through {
+                    pass.answered(&Reading::plain(Class::Fine), &key());
+                    served.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                refused.fetch_add(1, Ordering::Relaxed);
+                let since = u64::try_from(started.elapsed().as_nanos()).unwrap() % 2_000_000_000;
+                let left = Duration::from_nanos(2_000_000_000 - since);
+                pass.answered(&Reading { wait: Some(left), ..Reading::plain(Class::Throttled) }, &key());
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(served.load(Ordering::Relaxed), 200);
+    let refused = refused.load(Ordering::Relaxed);
+    assert!((150..=154).contains(&refused), "150 were under way at the closure, then one a window at most: {refused}");
+    assert!(started.elapsed() < Duration::from_secs(20), "6 s is the least: {:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_goes_first_when_the_time_is_over_and_the_others_follow_its_answer() {
+    let gate = learnt();
+    close(&gate, 2).await;
+    let passed = Arc::new(AtomicU32::new(0));
+    for n in 0..20 {
+        let (gate, passed) = (Arc::clone(&gate), Arc::clone(&passed));
+        tokio::spawn(async move {
+            let mut pass = pass_as(&gate, &format!("c{n}"), Duration::from_secs(30)).await.unwrap();
+            pass.sent();
+            passed.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            pass.answered(&Reading::plain(Class::Fine), &key());
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(1_990)).await;
+    assert_eq!(passed.load(Ordering::Relaxed), 0);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(passed.load(Ordering::Relaxed), 1, "one probe");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(passed.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_caller_does_not_delay_another_by_more_than_a_turn() {
+    let gate = of_service(limits(Some((10, 1)), None, None));
+    let mut flood = Vec::new();
+    for _ in 0..1_000 {
+        let gate = Arc::clone(&gate);
+        flood.push(tokio::spawn(async move { pass_as(&gate, "a", Duration::from_secs(120)).await.map(drop) }));
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(gate.waiting(), 500, "half of the queue for one caller");
+    for _ in 0..10 {
+        let started = Instant::now();
+        pass_as(&gate, "b", Duration::from_secs(120)).await.unwrap();
+        assert!(started.elapsed() <= Duration::from_millis(210), "{:?}", started.elapsed());
+    }
+    let refused = flood.iter().filter(|task| task.is_finished()).count();
+    assert!(refused >= 480, "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_owner_delays_no_other() {
     let gates = Gates::default();
-    let name = Name::new("stripe").unwrap();
-    let same = limits(Some((5, 1)), None, None, 1_000);
-    let first = gates.of(&name, same).unwrap();
-    assert!(Arc::ptr_eq(&first, &gates.of(&name, same).unwrap()));
-    let other = limits(Some((6, 1)), None, None, 1_000);
-    assert!(!Arc::ptr_eq(&first, &gates.of(&name, other).unwrap()));
+    let (x, y) = (owner(&gates, "x"), owner(&gates, "y"));
+    close(&x.all, 20).await;
+    let started = Instant::now();
+    for _ in 0..100 {
+        pass(&y.all).await.unwrap();
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert!(pass_as(&x.all, "a", Duration::from_secs(1)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_while_it_waits_frees_its_place_and_is_never_let_through() {
+    let gates = Gates::default();
+    let gate = Arc::clone(&owner(&gates, "acme").all);
+    close(&gate, 5).await;
+    let waiting: Vec<_> = (0..50)
+        .map(|_| {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move { pass(&gate).await.map(drop) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((gate.waiting(), gates.waiting()), (50, 50));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((gate.waiting(), gates.waiting()), (0, 0));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(gate.under_way.load(Ordering::Relaxed), 0);
+    assert!(matches!(gate.view().phase, Phase::Closed { .. }), "nobody was a probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_dropped_before_it_is_sent_hands_its_turn_on() {
+    let gate = learnt();
+    close(&gate, 1).await;
+    let probe = pass(&gate).await.unwrap();
+    let next = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { pass_as(&gate, "b", Duration::from_secs(30)).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!next.is_finished());
+    drop(probe);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(next.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_wait_too_long_after_a_closure_grew_is_told_at_once() {
+    let gate = learnt();
+    let mut late = pass(&gate).await.unwrap();
+    close(&gate, 2).await;
+    let (hasty, patient) = (Arc::clone(&gate), Arc::clone(&gate));
+    let hasty = tokio::spawn(async move { pass_as(&hasty, "a", Duration::from_secs(10)).await.map(drop) });
+    let patient = tokio::spawn(async move { pass_as(&patient, "b", Duration::from_secs(60)).await.map(drop) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    late.sent();
+    late.answered(&throttled(40), &key());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(hasty.is_finished() && !patient.is_finished());
+    let Err(Refused::Limit { wait, .. }) = hasty.await.unwrap() else { panic!("admitted") };
+    assert!(wait >= Duration::from_secs(40), "{wait:?}");
+    assert!(patient.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_sends_everyone_away() {
+    let gates = Gates::default();
+    let gate = Arc::clone(&owner(&gates, "acme").all);
+    close(&gate, 20).await;
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { pass(&gate).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gates.close();
+    assert_eq!(waiting.await.unwrap(), Err(Refused::Closing));
+    assert_eq!(pass(&gate).await.map(drop), Err(Refused::Closing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_headers_of_an_answer_close_the_gate_before_the_upstream_must() {
+    let gate = learnt();
+    let left = |left| {
+        let window = Dimension {
+            limit: Some(10),
+            remaining: Some(left),
+            reset: Some(Duration::from_secs(5)),
+            ..Dimension::new("requests")
+        };
+        Reading { trusted: true, ..Reading::of(Class::Fine, [window]) }
+    };
+    let mut first = pass(&gate).await.unwrap();
+    first.sent();
+    first.answered(&left(0), &key());
+    let started = Instant::now();
+    let mut probe = pass(&gate).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(5), "{:?}", started.elapsed());
+    probe.sent();
+    probe.answered(&left(9), &key());
+    let view = gate.view();
+    assert_eq!((view.phase, view.windows[0].left, view.windows[0].limit), (Phase::Open, 9, Some(10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_for_too_many_at_once_lowers_how_many_go_and_closes_nothing() {
+    let gate = learnt();
+    let mut under_way = Vec::new();
+    for _ in 0..8 {
+        under_way.push(pass(&gate).await.unwrap());
+    }
+    let too_many = Reading { concurrency: true, ..throttled(0) };
+    under_way.pop().unwrap().answered(&too_many, &key());
+    assert_eq!((gate.view().places, gate.view().phase), (Some(4), Phase::Open));
+    assert!(pass_as(&gate, "b", Duration::from_secs(1)).await.is_err());
+    under_way.truncate(3);
+    assert!(pass_as(&gate, "b", Duration::from_secs(1)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_answers_name_has_a_gate_of_its_own() {
+    let gates = Gates::default();
+    let owner = owner(&gates, "acme");
+    let (search, other) = (Route::Hash(1), Route::Hash(2));
+    let mut all = pass(&owner.all).await.unwrap();
+    let named = Reading { bucket: Word::new("search"), scope: Scope::Bucket, ..throttled(20) };
+    owner.hear(Passed { all: Some(&mut all), bucket: None, route: search }, &named, &key());
+    assert_eq!(owner.all.view().phase, Phase::Open);
+    let bucket = owner.bucket_of(search).unwrap();
+    assert!(matches!(bucket.view().phase, Phase::Closed { .. }));
+    assert!(owner.bucket_of(other).is_none());
+    let mut all = pass(&owner.all).await.unwrap();
+    owner.hear(
+        Passed { all: Some(&mut all), bucket: None, route: other },
+        &Reading { scope: Scope::Owner, ..named },
+        &key(),
+    );
+    assert!(matches!(owner.all.view().phase, Phase::Closed { .. }), "what is said for all closes the owner's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_opens_after_failures_in_a_row_and_one_trial_closes_it() {
+    let gates = Gates::default();
+    let origin = Origin { scheme: Scheme::Https, host: Host::new("api.example.com").unwrap(), port: 443 };
+    let breaker = gates.breaker(&service(), &origin);
+    for _ in 0..100 {
+        breaker.pass().unwrap().answered();
+    }
+    for _ in 0..5 {
+        breaker.pass().unwrap().failed();
+    }
+    assert!(matches!(breaker.pass(), Err(Refused::Circuit(wait)) if wait == Duration::from_secs(5)));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let trial = breaker.pass().unwrap();
+    assert!(breaker.pass().is_err(), "one trial alone");
+    drop(trial);
+    let trial = breaker.pass().unwrap();
+    trial.answered();
+    breaker.pass().unwrap().answered();
+    let happened: Vec<Happened> = gates.news().into_iter().map(|news| news.what).collect();
+    assert_eq!(happened, [Happened::CircuitOpened(Duration::from_secs(5)), Happened::CircuitClosed]);
+}
+
+#[test]
+fn a_waiter_is_woken_on_the_thread_where_it_waits_and_none_is_lost() {
+    let gate = of_service(limits(None, None, Some(2)));
+    let through = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let (gate, through) = (Arc::clone(&gate), Arc::clone(&through));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async move {
+                    let tasks: Vec<_> = (0..20)
+                        .map(|_| {
+                            let (gate, through) = (Arc::clone(&gate), Arc::clone(&through));
+                            tokio::spawn(async move {
+                                for _ in 0..50 {
+                                    let pass = pass_as(&gate, &format!("t{thread}"), Duration::from_secs(30)).await;
+                                    let pass = pass.unwrap();
+                                    assert!(gate.under_way.load(Ordering::Relaxed) <= 2);
+                                    tokio::task::yield_now().await;
+                                    drop(pass);
+                                    through.fetch_add(1, Ordering::Relaxed);
+                                }
+                            })
+                        })
+                        .collect();
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(through.load(Ordering::Relaxed), 4 * 20 * 50);
+    assert_eq!((gate.waiting(), gate.under_way.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_outlives_a_reload_that_leaves_its_limits() {
+    let gates = Gates::default();
+    let same = limits(Some((5, 1)), None, None);
+    assert!(gates.of(&service(), Limits::default(), 1).is_none(), "no limits need no gate");
+    let first = gates.of(&service(), same, 1).unwrap();
+    assert!(Arc::ptr_eq(&first, &gates.of(&service(), same, 1).unwrap()));
+    let other = limits(Some((6, 1)), None, None);
+    assert!(!Arc::ptr_eq(&first, &gates.of(&service(), other, 1).unwrap()));
+    let rate = Rate { count: NonZeroU32::MIN, period: Duration::from_secs(60) };
+    let gating = Gating { per_caller: Some(rate), ..Gating::default() };
+    let levels = gates.levels(&service(), &gating).unwrap();
+    assert!(Arc::ptr_eq(&levels, &gates.levels(&service(), &gating).unwrap()));
+    assert!(gates.levels(&service(), &Gating::default()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_uses_is_forgotten_and_a_closed_gate_is_not() {
+    let gates = Gates::default();
+    let known = |name: &str| gates.views().iter().any(|view| view.label.owner.as_deref() == Some(name));
+    drop(owner(&gates, "idle"));
+    let closed = owner(&gates, "closed");
+    close(&closed.all, 100).await;
+    drop(closed);
+    let used = owner(&gates, "used");
+    gates.sweep();
+    assert_eq!([known("idle"), known("closed"), known("used")], [false, true, true]);
+    assert!(matches!(owner(&gates, "closed").all.view().phase, Phase::Closed { .. }), "it is found again as it was");
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    gates.sweep();
+    assert_eq!([known("closed"), known("used")], [false, true]);
+    drop(used);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_opens_a_gate_and_lets_pass_who_waits() {
+    let gates = Gates::default();
+    let gate = Arc::clone(&owner(&gates, "acme").all);
+    close(&gate, 25).await;
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { pass(&gate).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(gates.reset(|label| label.owner.as_deref() == Some("acme")), 1);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(waiting.is_finished());
 }

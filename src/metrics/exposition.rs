@@ -127,6 +127,7 @@ fn seconds(micros: u64) -> f64 {
 impl Collector for Inner {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_services(&mut encoder)?;
+        self.encode_gates(&mut encoder)?;
         self.encode_refusals(&mut encoder)?;
         self.encode_gauges(&mut encoder)?;
         self.encode_events(&mut encoder)?;
@@ -175,6 +176,32 @@ impl Inner {
             for (name, totals) in &used {
                 family.spread(&[("service", *name)], value(totals))?;
             }
+        }
+        Ok(())
+    }
+
+    fn encode_gates(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counted = self.gates.lock();
+        let mut family = Family::begin(encoder, &names::GATES_CLOSED)?;
+        for (service, count) in &counted.levels.closed {
+            family.level(&[("service", service.as_str())], count)?;
+        }
+        let mut family = Family::begin(encoder, &names::GATE_CLOSURES)?;
+        for ((service, reason), count) in &counted.closures {
+            family.count(&[("service", service.as_str()), ("reason", *reason)], *count)?;
+        }
+        let mut family = Family::begin(encoder, &names::LIMIT_LEFT)?;
+        for (service, left) in &counted.levels.left {
+            family.level(&[("service", service.as_str())], left)?;
+        }
+        Family::begin(encoder, &names::GATE_WAITING)?.sole_level(&counted.levels.waiting)?;
+        let mut family = Family::begin(encoder, &names::GATE_REJECTIONS)?;
+        for (reason, count) in &counted.levels.rejections {
+            family.count(&[("reason", *reason)], *count)?;
+        }
+        let mut family = Family::begin(encoder, &names::CIRCUITS_OPENED)?;
+        for (service, count) in &counted.circuits {
+            family.count(&[("service", service.as_str())], *count)?;
         }
         Ok(())
     }

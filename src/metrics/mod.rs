@@ -5,6 +5,7 @@
 
 mod cores;
 mod exposition;
+mod gates;
 mod handshake;
 pub mod names;
 mod service;
@@ -17,13 +18,15 @@ use std::time::Duration;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use cores::Gauge;
+use cores::Gauge;
 pub use exposition::Format;
+pub use gates::GateLevels;
 pub use handshake::Handshake;
 pub use service::{AnsweredBy, Distribution, Observation, ServiceMetrics, Totals};
 
 use crate::domain::{Code, EventKind, Name};
 use cores::PerCore;
+use gates::GateCounts;
 
 /// What a stored credential may need, in the order of [`Metrics::set_keys_in_state`].
 pub const KEY_STATES: [&str; 5] = ["ok", "rotation_due", "expires_soon", "refused", "expired"];
@@ -45,6 +48,7 @@ struct Inner {
     client_connections: Gauge,
     upstream_connections: Gauge,
     upstream_idle: Gauge,
+    gates: GateCounts,
     events: [AtomicU64; EventKind::ALL.len()],
     deliveries: [AtomicU64; Delivery::ALL.len()],
     audit_waiting: AtomicU64,
@@ -96,6 +100,7 @@ impl Metrics {
             client_connections: Gauge::new(cores),
             upstream_connections: Gauge::new(cores),
             upstream_idle: Gauge::new(cores),
+            gates: GateCounts::default(),
             events: Default::default(),
             deliveries: Default::default(),
             audit_waiting: AtomicU64::new(0),
@@ -183,6 +188,21 @@ impl Metrics {
         if let Some(count) = self.inner.deliveries.get(delivery as usize) {
             count.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A gate of `service` closed.
+    pub fn gate_closed(&self, service: &Name, reason: &'static str) {
+        *self.inner.gates.lock().closures.entry((service.clone(), reason)).or_default() += 1;
+    }
+
+    /// The circuit in front of an upstream of `service` opened.
+    pub fn circuit_opened(&self, service: &Name) {
+        *self.inner.gates.lock().circuits.entry(service.clone()).or_default() += 1;
+    }
+
+    /// What the gates look like; set before [`Metrics::encode`].
+    pub fn set_gates(&self, levels: GateLevels) {
+        self.inner.gates.lock().levels = levels;
     }
 
     /// How the audit log fares; set before [`Metrics::encode`].

@@ -49,6 +49,19 @@ pub const UPSTREAM_SECONDS: Metric =
     histogram("sidekey_upstream_duration_seconds", "How long the upstream took, all attempts together");
 /// By `service`; only requests that waited.
 pub const WAIT_SECONDS: Metric = histogram("sidekey_gate_wait_seconds", "How long requests waited for their turn");
+/// By `service`.
+pub const GATES_CLOSED: Metric = gauge("sidekey_gates_closed", "Gates that are closed because the upstream refused");
+/// By `service` and `reason` (`throttled`, `exhausted`, `overloaded`).
+pub const GATE_CLOSURES: Metric = counter("sidekey_gate_closures", "Times that a gate closed, by why");
+/// By `service`: of the limit of which least is left.
+pub const LIMIT_LEFT: Metric = gauge("sidekey_limit_left_ratio", "What an upstream's limit has left, from 0 to 1");
+/// Over all gates.
+pub const GATE_WAITING: Metric = gauge("sidekey_gate_waiting_requests", "Requests that wait for their turn");
+/// By `reason` (`deadline`, `queue_full`, `process_full`).
+pub const GATE_REJECTIONS: Metric = counter("sidekey_gate_rejections", "Requests that were sent away from a queue");
+/// By `service`.
+pub const CIRCUITS_OPENED: Metric =
+    counter("sidekey_circuits_opened", "Times that nothing was sent to an upstream for a while because it failed");
 /// By `code`.
 pub const REFUSALS: Metric = counter("sidekey_refusals", "Requests that sidekey answered itself, by code");
 /// By `result`.
@@ -100,7 +113,7 @@ pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
 pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
 
 /// All of them, for tests and documentation.
-pub const ALL: [Metric; 28] = [
+pub const ALL: [Metric; 34] = [
     REQUESTS,
     AUTH_FAILURES,
     THROTTLED,
@@ -111,6 +124,12 @@ pub const ALL: [Metric; 28] = [
     REQUEST_SECONDS,
     UPSTREAM_SECONDS,
     WAIT_SECONDS,
+    GATES_CLOSED,
+    GATE_CLOSURES,
+    LIMIT_LEFT,
+    GATE_WAITING,
+    GATE_REJECTIONS,
+    CIRCUITS_OPENED,
     REFUSALS,
     HANDSHAKES,
     IN_FLIGHT,

@@ -12,6 +12,7 @@ mod backup;
 mod callers;
 mod error;
 mod keys;
+mod limits;
 mod master;
 mod names;
 mod party;
@@ -42,6 +43,7 @@ pub use keys::{
     KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry, NewKey,
     Probe, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
 };
+pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown};
 pub use master::{Look, MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};

@@ -61,6 +61,11 @@ impl Names {
         self.users.get(id).map_or_else(|| id.to_string(), Name::to_string)
     }
 
+    /// The name of a caller, or its identifier when it is gone.
+    pub fn caller(&self, id: &CallerId) -> String {
+        self.callers.get(id).map_or_else(|| id.to_string(), |(name, _)| name.to_string())
+    }
+
     /// The names of teams, in their order.
     pub(super) fn teams(&self, ids: &[TeamId]) -> Vec<Name> {
         let mut names: Vec<Name> = ids.iter().filter_map(|id| self.teams.get(id).cloned()).collect();

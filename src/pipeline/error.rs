@@ -104,7 +104,8 @@ impl ProxyError {
         match self {
             Self::Caller(fault) => fault.code(),
             Self::Gate(Refused::Limit { .. }) => Code::RateLimited,
-            Self::Gate(Refused::Full) | Self::Upstream(ExchangeError::Full) => Code::Overloaded,
+            Self::Gate(Refused::Full | Refused::Closing) | Self::Upstream(ExchangeError::Full) => Code::Overloaded,
+            Self::Gate(Refused::Circuit(_)) => Code::CircuitOpen,
             Self::Upstream(ExchangeError::Dial(error)) => error.code(),
             Self::Upstream(ExchangeError::Closed) => Code::UpstreamUnreachable,
             Self::Upstream(ExchangeError::Broken(_) | ExchangeError::Unasked) => Code::UpstreamBroken,
@@ -116,8 +117,8 @@ impl ProxyError {
     /// After which time another try makes sense, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Gate(Refused::Limit { wait, .. }) => Some(*wait),
-            Self::Gate(Refused::Full) | Self::Upstream(ExchangeError::Full) | Self::Ours(_) => {
+            Self::Gate(Refused::Limit { wait, .. } | Refused::Circuit(wait)) => Some(*wait),
+            Self::Gate(Refused::Full | Refused::Closing) | Self::Upstream(ExchangeError::Full) | Self::Ours(_) => {
                 Some(Duration::from_secs(1))
             }
             _ => None,

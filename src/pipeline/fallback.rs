@@ -2,8 +2,8 @@
 //! value is sent once more with the one before. It costs nothing where there is no overlap, and it decides nothing about who
 //! may call what: the request is the same, and so are its grant, its permit and its host.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{Response, StatusCode};
 use http_body::Body as _;
@@ -15,8 +15,9 @@ use crate::vault::KeptOpener;
 
 use super::Line;
 use super::inbound::{Inbound, KeepHead};
+use super::outlet::Outlet;
 use super::send::{self, Ready};
-use super::snapshot::{Entry, Held, Outlet};
+use super::snapshot::{Entry, Held};
 use super::trail::Trail;
 
 /// What a credential was before its last rotation.
@@ -36,7 +37,8 @@ impl Former {
         let store::Former { credential, until } = former;
         let (entry, outlet) = (Arc::clone(entry), Arc::clone(outlet));
         let (opener, bounded) = (KeptOpener::default(), Box::default());
-        let held = Arc::new(Held { credential, entry, outlet, opener, bounded, former: None });
+        let owner = OnceLock::new();
+        let held = Arc::new(Held { credential, entry, outlet, opener, bounded, owner, former: None });
         Self { held, until, told: AtomicBool::new(false) }
     }
 
@@ -91,7 +93,7 @@ impl Line {
         let Ok(fields) = self.vault.unlock_former(permit) else { return refused };
         let made = send::make(&former.held, &fields, inbound, Outgoing::default(), KeepHead::No, trail);
         drop(fields);
-        let Ok(Ready { destination, request }) = made else { return refused };
+        let Ok(Ready { destination, request, .. }) = made else { return refused };
         trail.again();
         match self.upstream.exchange(&destination, &held.entry.service.timeouts, request).await {
             Ok(answer) if answer.status() != StatusCode::UNAUTHORIZED => {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Request};
+use http::{HeaderMap, HeaderName, Request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::access::Proof;
 use crate::domain;
 use crate::route::{Door, Target};
+use crate::throttle::Client;
 use crate::upstream::{Outgoing, Replay};
 
 use super::judge::Question;
@@ -33,7 +34,7 @@ impl Signs {
     pub const PROXY_AUTHORIZATION: Self = Self(1 << 3);
     /// `Sidekey-Credential`.
     pub const CREDENTIAL: Self = Self(1 << 4);
-    /// `Sidekey-Retry`.
+    /// `Sidekey-Retry`, `x-no-retry`, or what a client that sends again by itself says of that.
     pub const RETRY: Self = Self(1 << 5);
     /// `Prefer`.
     pub const PREFER: Self = Self(1 << 6);
@@ -48,7 +49,9 @@ impl Signs {
             "authorization" => Self::AUTHORIZATION.0,
             "proxy-authorization" => Self::PROXY_AUTHORIZATION.0,
             "sidekey-credential" => Self::CREDENTIAL.0,
-            "sidekey-retry" => Self::RETRY.0,
+            "sidekey-retry" | "x-no-retry" | "x-stainless-retry-count" | "x-retry-attempt" | "amz-sdk-request" => {
+                Self::RETRY.0
+            }
             "prefer" => Self::PREFER.0,
             "idempotency-key" => Self::IDEMPOTENCY_KEY.0,
             _ => 0,
@@ -73,6 +76,16 @@ pub enum Upload {
 }
 
 impl Upload {
+    /// Whether it can be sent again.
+    pub(super) fn repeatable(&self) -> Repeatable {
+        match self {
+            Self::Fresh(_) => Repeatable::Whole,
+            Self::Kept(replay) if replay.is_whole() && replay.is_finished() => Repeatable::Whole,
+            Self::Kept(replay) if replay.is_whole() => Repeatable::Begun,
+            Self::Kept(_) | Self::Gone => Repeatable::No,
+        }
+    }
+
     /// The body for the next attempt, of which up to `most` bytes are kept for one after it; none when it is gone.
     pub(super) fn outgoing(&mut self, most: Option<u64>) -> Option<Outgoing> {
         match (std::mem::replace(self, Self::Gone), most) {
@@ -96,6 +109,17 @@ impl Upload {
             (Self::Kept(_) | Self::Gone, _) => None,
         }
     }
+}
+
+/// Whether a body can be had from its first byte on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeatable {
+    /// It is gone, or was too much to keep.
+    No,
+    /// What came is there, but the client has not sent all of it.
+    Begun,
+    /// All of it is there.
+    Whole,
 }
 
 /// Whether a copy of a request's head stays for another attempt.
@@ -152,14 +176,6 @@ impl Inbound {
         if self.signs.has(Signs::PREFER) { patience(&self.parts.headers) } else { None }
     }
 
-    /// Whether sending it twice has the effect of sending it once (RFC 9110 §9.2.2), or the caller vouches for that by an
-    /// `Idempotency-Key`.
-    pub fn is_idempotent(&self) -> bool {
-        let method = &self.parts.method;
-        matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
-            || self.signs.has(Signs::IDEMPOTENCY_KEY)
-    }
-
     /// Takes the head out; a copy stays for another attempt when there may be one. The copy has no extensions: the spelling
     /// of header names is lost with them.
     pub(super) fn take_head(&mut self, keep: KeepHead) -> Parts {
@@ -173,10 +189,17 @@ impl Inbound {
         std::mem::replace(&mut self.parts, copy)
     }
 
-    /// Whether the caller wants each request sent once at most: `Sidekey-Retry: off`.
-    pub fn wants_no_resend(&self) -> bool {
-        let retry = || self.parts.headers.get("sidekey-retry");
-        self.signs.has(Signs::RETRY) && retry().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+    /// Whether its client wants it sent once, or sends it again by itself.
+    pub(super) fn client(&self) -> Client {
+        if self.signs.has(Signs::RETRY) { Client::of(&self.parts.headers) } else { Client::Leaves }
+    }
+
+    /// Whether the service knows it again by a header of this name.
+    pub(super) fn has_idempotency_key(&self, name: &HeaderName) -> bool {
+        match name.as_str() {
+            "idempotency-key" => self.signs.has(Signs::IDEMPOTENCY_KEY),
+            _ => self.parts.headers.contains_key(name),
+        }
     }
 }
 

@@ -1,16 +1,19 @@
 //! What is decided of a request before it waits, is opened or is sent: with which key, may they, and where to. Pure, so that
 //! `explain` asks the very functions that the line asks, in the same order. Only the line goes further than this.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::{self, Grant, Known};
 use crate::domain::{Host, Origin};
+use crate::gate::Breaker;
 use crate::inject::{self, Mount, Upstream};
 use crate::route::{Routed, Target};
 use crate::upstream::Destination;
 
 use super::error::{CallerFault, ProxyError};
-use super::snapshot::{Entry, Held, Outlet, Snapshot};
+use super::outlet::Outlet;
+use super::snapshot::{Entry, Held, Snapshot};
 
 /// The parts of a request on which the decision rests.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +83,7 @@ pub fn check_rules(grant: &mut Grant<Held>, question: &Question<'_>) -> Result<(
     if inject::has_dot_segments(question.target.within(question.path)) {
         return Err(DOT_SEGMENTS.into());
     }
-    let path = plan.ruled_path(question.path, &mount(question.target, plan.upstream())).map_err(ProxyError::from)?;
+    let path = ruled_path(held, question.target, question.path)?;
     if !access::rules_admit(rules, question.method, &path) {
         let service = service.name.clone();
         return Err(CallerFault::from(access::Unauthorized::Rules { service }).into());
@@ -92,6 +95,15 @@ pub fn check_rules(grant: &mut Grant<Held>, question: &Question<'_>) -> Result<(
     Ok(())
 }
 
+/// The path as it is sent, without the query: what rules see.
+///
+/// # Errors
+/// When it does not fit a request.
+pub fn ruled_path<'a>(held: &'a Held, target: &Target, path: &'a str) -> Result<Cow<'a, str>, ProxyError> {
+    let plan = &held.outlet.plan;
+    plan.ruled_path(path, &mount(target, plan.upstream())).map_err(ProxyError::from)
+}
+
 /// Where a request goes.
 #[derive(Debug)]
 pub struct Way {
@@ -99,6 +111,8 @@ pub struct Way {
     other: Option<Upstream>,
     /// What is dialled.
     pub destination: Arc<Destination>,
+    /// The circuit in front of it.
+    pub breaker: Option<Arc<Breaker>>,
 }
 
 impl Way {
@@ -119,11 +133,15 @@ pub fn way(held: &Held, target: &Target) -> Result<Way, CallerFault> {
         Target::Hosted { host, port, .. } => elsewhere(outlet, host, *port),
     };
     let (way, carries_key) = match other {
-        None => (Way { other: None, destination: Arc::clone(&outlet.destination) }, outlet.carries_key),
+        None => {
+            let (destination, breaker) = (Arc::clone(&outlet.destination), outlet.breaker.clone());
+            (Way { other: None, destination, breaker }, outlet.carries_key)
+        }
         Some(origin) => {
             let upstream = outlet.plan.upstream_at(&origin).ok_or_else(|| no_service(target))?;
             let destination = entry.destination(&origin).ok_or_else(|| no_service(target))?;
-            (Way { other: Some(upstream), destination }, entry.may_carry_key_to(&origin))
+            let breaker = entry.breaker(&origin);
+            (Way { other: Some(upstream), destination, breaker }, entry.service.may_carry_key_to(&origin))
         }
     };
     if carries_key { Ok(way) } else { Err(CallerFault::Plaintext(entry.service.name.to_string())) }

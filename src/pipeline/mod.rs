@@ -1,11 +1,14 @@
 //! The line that every request walks: who → where → may they → now → with what → once. Short and straight; what a step
 //! decides stands in the step's own module. Nothing is dialled before admission, and every request leaves one audit entry.
 
+mod again;
 mod error;
 pub mod explain;
 mod fallback;
+mod heed;
 mod inbound;
 pub mod judge;
+mod outlet;
 mod reply;
 mod respond;
 mod send;
@@ -13,6 +16,7 @@ mod snapshot;
 mod trail;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -21,7 +25,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::access::{Grant, Known};
 use crate::domain::{Clock, Host, Origin, Scheme, Timeouts};
-use crate::gate::{self, Permit};
+use crate::gate::Permit;
 use crate::inject;
 use crate::route::{Routed, Target};
 use crate::upstream::{Destination, ExchangeError, Reach, Stream, Upstream};
@@ -30,11 +34,13 @@ use crate::vault::Vault;
 pub use crate::metrics::Handshake;
 pub use error::{CallerFault, OurFault, ProxyError};
 pub use inbound::{Inbound, Peer, Signs, Upload};
+pub use outlet::Outlet;
 pub use reply::{Joined, Reply, ReplyBody};
 pub use respond::{Problem, answer};
-pub use snapshot::{Amends, Bounded, Entry, Held, Outlet, Snapshot, Sources, Unmatched, Unusable};
+pub use snapshot::{Amends, Bounded, Entry, Held, Snapshot, Sources, Unmatched, Unusable};
 pub use trail::{Core, Trail};
 
+use heed::Sending;
 use judge::no_service;
 
 /// The parts of the line that outlive a snapshot.
@@ -113,12 +119,10 @@ impl Line {
             return Box::pin(self.pass_unmatched(inbound, trail)).await;
         };
         let entry = Arc::clone(&grant.candidate().entry);
-        let own = grant.bounded().and_then(|bounded| bounded.gate.clone());
-        let permit = gate::admit(own.as_ref(), entry.gate.as_ref(), grant, inbound.patience()).await?;
-        let permit = self.refresh(permit, &inbound)?;
+        let permit = self.admit(grant, &inbound, Sending::First, Duration::ZERO).await?;
         trail.admitted(&permit);
         let (answer, permit, upgrade) = self.send(permit, inbound, trail).await?;
-        Ok(Reply::new(answer, Some(permit), upgrade, entry.service.timeouts.idle))
+        Ok(Reply::new(answer, permit, upgrade, entry.service.timeouts.idle))
     }
 
     /// Who, where, may they, and with which credential; none for a host of no service.
@@ -130,19 +134,19 @@ impl Line {
         authorize(&view, known, &routed, inbound, trail.began()).map(Some)
     }
 
-    /// After a wait the world may have changed: a rotated key takes effect, a revoked caller or key stops here.
-    fn refresh(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
-        if permit.waited().is_zero() { Ok(permit) } else { self.renew(permit, inbound) }
-    }
-
     /// The same admission for what this caller may use now.
     fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
+        Ok(permit.renewed(self.grant_anew(inbound)?))
+    }
+
+    /// What this caller may use now, for a request that was looked at before.
+    fn grant_anew(&self, inbound: &Inbound) -> Result<Grant<Held>, ProxyError> {
         let view = self.view.load();
         let unknown = |why| CallerFault::Unknown { why, door: inbound.door };
         let now = i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX);
         let known = view.callers.identify(&inbound.proof, &inbound.peer, now).map_err(unknown)?;
         let routed = view.routes.find(&inbound.target, inbound.path()).ok_or_else(|| no_service(&inbound.target))?;
-        Ok(permit.renewed(authorize(&view, known, &routed, inbound, now)?))
+        authorize(&view, known, &routed, inbound, now)
     }
 
     /// A host of no service: refused, or passed on without any key, as `[unmatched]` says.

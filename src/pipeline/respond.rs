@@ -15,7 +15,7 @@ use crate::upstream::{DialError, ExchangeError};
 
 use super::error::{CallerFault, OurFault, ProxyError};
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What a client is told.
@@ -116,17 +116,7 @@ fn proxy_error(code: Code, error: &ProxyError) -> &'static str {
 fn detail(error: &ProxyError) -> String {
     match error {
         ProxyError::Caller(fault) => caller_detail(fault),
-        ProxyError::Gate(Refused::Limit { policy, wait, of: LimitOf::Share }) => format!(
-            "The limit {policy} of the share through which this caller uses the key would make this request wait {} s, longer than it may. Try again after that time, or ask the key's owner for more (`sidekey key share`).",
-            wait.as_secs_f32().ceil()
-        ),
-        ProxyError::Gate(Refused::Limit { policy, wait, of: LimitOf::Service }) => format!(
-            "The limit {policy} of this service would make this request wait {} s, longer than it may. Try again after that time, send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml).",
-            wait.as_secs_f32().ceil()
-        ),
-        ProxyError::Gate(Refused::Full) => {
-            "Too many requests wait for this service already. Try again in a moment, or send fewer at once.".into()
-        }
+        ProxyError::Gate(refused) => gate_detail(refused),
         ProxyError::Upstream(fault) => upstream_detail(fault),
         ProxyError::Ours(OurFault::Audit) => {
             "sidekey cannot write its audit log, so it lets nothing pass. Free disk space or mend the audit folder's permissions; it recovers by itself.".into()
@@ -140,6 +130,43 @@ fn detail(error: &ProxyError) -> String {
         ProxyError::Ours(OurFault::Inject(_)) => {
             "The key of this service cannot be put where the service wants it. Check the service's `auth` and store the key anew with `sidekey key rotate`.".into()
         }
+    }
+}
+
+fn gate_detail(refused: &Refused) -> String {
+    match refused {
+        Refused::Limit { policy, wait, of } => {
+            let seconds = wait.as_secs_f32().ceil();
+            let (whose, remedy) = match of {
+                LimitOf::Share => (
+                    "of the share through which this caller uses the key",
+                    "or ask the key's owner for more (`sidekey key share`)",
+                ),
+                LimitOf::Service => (
+                    "of this service",
+                    "send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml)",
+                ),
+                LimitOf::Caller => ("of this caller", "or have the service's `rate.per_caller` raised"),
+                LimitOf::Team => ("of this caller's team", "or have the service's `rate.per_team` raised"),
+                LimitOf::Credential => ("of this key", "or have the service's `rate.per_credential` raised"),
+                LimitOf::Upstream => {
+                    return format!(
+                        "The service `{policy}` lets nothing pass for {seconds} s, which is longer than this request may wait: it said so in an answer. Try again after that time, or send `Prefer: wait=SECONDS` with more patience (`rate.max_wait` in proxy.toml bounds it)."
+                    );
+                }
+            };
+            format!(
+                "The limit {policy} {whose} would make this request wait {seconds} s, longer than it may. Try again after that time, {remedy}."
+            )
+        }
+        Refused::Full => {
+            "Too many requests wait for this service already. Try again in a moment, or send fewer at once.".into()
+        }
+        Refused::Circuit(wait) => format!(
+            "The upstream failed again and again, so nothing is sent to it for {} s; then one request tries. Check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.",
+            wait.as_secs_f32().ceil()
+        ),
+        Refused::Closing => "sidekey is being stopped. Try again in a moment.".into(),
     }
 }
 
@@ -276,8 +303,15 @@ fn problem_type(code: Code) -> String {
     }
 }
 
+/// `sidekey; received-status=429`: the answer is the upstream's own.
+pub(super) fn received(status: StatusCode) -> Option<HeaderValue> {
+    let status = Integer::from(i16::try_from(status.as_u16()).ok()?);
+    let item = ItemSerializer::new().bare_item(token_ref("sidekey")).parameter(key_ref("received-status"), status);
+    HeaderValue::try_from(item.finish()).ok()
+}
+
 /// Whole seconds, rounded up, at least one.
-fn seconds(wait: Duration) -> u64 {
+pub(super) fn seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 

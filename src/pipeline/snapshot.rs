@@ -1,22 +1,24 @@
 //! Everything a request needs to know, compiled: services, callers, credentials as ciphertext. Built off the data path and
 //! swapped in whole; a request holds one snapshot from its first step to its last.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use crate::access::{Callers, Candidate, Credentials};
 use crate::domain::{
     Bounds, Credential, CredentialId, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared,
 };
-use crate::gate::{Gate, Gates, ShareGate};
-use crate::inject::{Plan, PlanError};
+use crate::gate::{Breaker, Gate, Gates, Levels, Owner, ShareGate, mode_of};
 use crate::metrics::{Metrics, ServiceMetrics};
 use crate::route::{Routes, RoutesBuilder};
 use crate::store;
+use crate::throttle::state::Mode;
+use crate::throttle::{Budget, Family};
 use crate::upstream::{Approach, Destination};
 use crate::vault::{KeptOpener, Keyed};
 
 use super::fallback::Former;
+use super::outlet::{Outlet, Outlets};
 
 /// A service with what is kept beside it.
 #[derive(Debug)]
@@ -25,21 +27,22 @@ pub struct Entry {
     pub service: Arc<Service>,
     /// Its limits at work; none when it has none.
     pub gate: Option<Arc<Gate>>,
+    /// Its limits by who asks; none when it has none.
+    pub levels: Option<Arc<Levels>>,
+    /// How its answers are read.
+    pub family: Family,
+    /// How much it may be burdened with sending again, when its limit owners are not told apart.
+    budget: Budget,
+    /// How far its gates follow them.
+    pub mode: Mode,
+    /// Whether anything of the gates depends on the path as it is sent.
+    pub looks_at_paths: bool,
+    /// The gates of the process.
+    gates: Gates,
     /// Its counters.
     pub metrics: Arc<ServiceMetrics>,
     /// How its hosts are approached.
     approach: Approach,
-}
-
-/// How requests of a credential are made and where they go. Shared by all credentials with the same variables.
-#[derive(Debug)]
-pub struct Outlet {
-    /// How they are made.
-    pub plan: Plan,
-    /// Where they go, at the base URL.
-    pub destination: Arc<Destination>,
-    /// Whether a key may go there: see [`Entry::may_carry_key_to`].
-    pub carries_key: bool,
 }
 
 /// What a share may be used for, at work.
@@ -72,6 +75,8 @@ pub struct Held {
     pub opener: KeptOpener,
     /// What its shares may be used for, in their order; empty when none is bounded.
     pub(super) bounded: Box<[Option<Arc<Bounded>>]>,
+    /// The gates of its limit owner, once they were needed.
+    pub(super) owner: OnceLock<Option<Arc<Owner>>>,
     /// What it was before its last rotation, when that may help out.
     pub former: Option<Box<Former>>,
 }
@@ -103,15 +108,51 @@ impl Candidate for Held {
     }
 }
 
+impl Held {
+    /// Whom the upstream counts when this key is used: several keys may be of one.
+    pub fn limit_owner(&self) -> &str {
+        self.credential.limit_owner.as_ref().map_or(self.credential.id.as_str(), Name::as_str)
+    }
+
+    /// The gates of its limit owner; none when nothing is learnt.
+    pub fn owner(&self) -> Option<&Arc<Owner>> {
+        let entry = &self.entry;
+        let found = || entry.gates.owner(&entry.service.name, self.limit_owner(), entry.mode, &entry.family);
+        self.owner.get_or_init(found).as_ref()
+    }
+
+    /// How much its limit owner may be burdened with sending again.
+    pub(super) fn budget(&self) -> &Budget {
+        self.owner().map_or(&self.entry.budget, |owner| owner.budget())
+    }
+}
+
 impl Entry {
+    fn new(service: Arc<Service>, approach: Approach, gates: &Gates, metrics: &Metrics) -> Self {
+        let family = Family::new(&service.signals);
+        let (name, gating) = (&service.name, &service.gating);
+        Self {
+            gate: gates.of(name, service.limits, gating.dearest()),
+            levels: gates.levels(name, gating),
+            mode: mode_of(gating.mode, &family),
+            looks_at_paths: !gating.costs.is_empty() || !service.signals.buckets.is_empty() || service.signals.by_path,
+            budget: Budget::default(),
+            gates: gates.clone(),
+            metrics: metrics.service(name),
+            family,
+            approach,
+            service,
+        }
+    }
+
+    /// The circuit in front of `origin`; none when nothing is learnt of it.
+    pub fn breaker(&self, origin: &Origin) -> Option<Arc<Breaker>> {
+        (self.mode != Mode::Off).then(|| self.gates.breaker(&self.service.name, origin))
+    }
+
     /// Another host of the service, as its own destination.
     pub fn destination(&self, origin: &Origin) -> Option<Arc<Destination>> {
         Destination::new(origin.clone(), &self.approach).ok().map(Arc::new)
-    }
-
-    /// Whether a key may go to `host` on this service: over TLS, to loopback, or where the operator allows plain text.
-    pub fn may_carry_key_to(&self, origin: &Origin) -> bool {
-        self.service.may_carry_key_to(origin)
     }
 }
 
@@ -175,9 +216,7 @@ impl Snapshot {
         let mut builder = RoutesBuilder::default();
         let mut entries: HashMap<ServiceName, Arc<Entry>> = HashMap::new();
         for (service, approach) in sources.services {
-            let gate = sources.gates.of(&service.name, service.limits);
-            let metrics = sources.metrics.service(&service.name);
-            let entry = Arc::new(Entry { service, gate, metrics, approach });
+            let entry = Arc::new(Entry::new(service, approach, sources.gates, sources.metrics));
             builder.service(&entry.service, &entry);
             entries.insert(entry.service.name.clone(), entry);
         }
@@ -270,7 +309,8 @@ impl Holding {
                     let bounded = bounded(&credential, gates);
                     let former = formers.remove(&credential.id);
                     let former = former.map(|former| Box::new(Former::new(former, &entry, &outlet)));
-                    self.held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, former }));
+                    let owner = OnceLock::new();
+                    self.held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, owner, former }));
                 }
                 Err(why) => self.unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
             }
@@ -285,46 +325,10 @@ fn bounded(credential: &Credential, gates: &Gates) -> Box<[Option<Arc<Bounded>>]
     }
     let one = |shared: &Shared| {
         let bounds = Arc::clone(shared.bounds.as_ref()?);
-        let gate = gates.shares().of(&credential.id, &shared.with, &bounds);
+        let gate = gates.shares().of(&credential.service, &credential.id, &shared.with, &bounds);
         Some(Arc::new(Bounded { with: shared.with.clone(), bounds, gate }))
     };
     credential.shares.iter().map(one).collect()
-}
-
-/// The outlets of one service, by the variables they were made for.
-type OfVariables = HashMap<BTreeMap<Name, String>, Arc<Outlet>>;
-
-/// The outlets made so far, by service and variables.
-#[derive(Default)]
-struct Outlets(HashMap<ServiceName, OfVariables>);
-
-impl Outlets {
-    fn of(&mut self, entry: &Arc<Entry>, variables: &BTreeMap<Name, String>) -> Result<Arc<Outlet>, PlanError> {
-        if let Some(outlet) = self.0.get(&entry.service.name).and_then(|of_service| of_service.get(variables)) {
-            return Ok(Arc::clone(outlet));
-        }
-        let plan = Plan::compile(&entry.service, variables)?;
-        let origin = plan.upstream().origin().clone();
-        let destination = entry
-            .destination(&origin)
-            .ok_or(PlanError::Text { place: "the base URL's host".into(), why: "it cannot be dialled" })?;
-        let carries_key = entry.may_carry_key_to(&origin);
-        let outlet = Arc::new(Outlet { plan, destination, carries_key });
-        self.add(&entry.service.name, variables, &outlet);
-        Ok(outlet)
-    }
-
-    /// Knows the outlet of a credential that has one.
-    fn know(&mut self, held: &Held) {
-        let Held { credential, outlet, .. } = held;
-        if self.0.get(&credential.service).is_none_or(|known| !known.contains_key(&credential.variables)) {
-            self.add(&credential.service, &credential.variables, outlet);
-        }
-    }
-
-    fn add(&mut self, service: &ServiceName, variables: &BTreeMap<Name, String>, outlet: &Arc<Outlet>) {
-        self.0.entry(service.clone()).or_default().insert(variables.clone(), Arc::clone(outlet));
-    }
 }
 
 /// The hosts that exist only through a credential's variables become known to the proxy doors.

@@ -65,6 +65,8 @@ fn name(error: &ProxyError) -> &'static str {
         },
         ProxyError::Gate(Refused::Limit { .. }) => "limit",
         ProxyError::Gate(Refused::Full) => "gate full",
+        ProxyError::Gate(Refused::Circuit(_)) => "circuit",
+        ProxyError::Gate(Refused::Closing) => "closing",
         ProxyError::Upstream(fault) => match fault {
             ExchangeError::Closed => "closed",
             ExchangeError::Full => "pool full",
@@ -88,7 +90,7 @@ fn name(error: &ProxyError) -> &'static str {
     }
 }
 
-const NAMES: usize = 31;
+const NAMES: usize = 33;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -164,6 +166,8 @@ async fn table() -> Vec<Row> {
     rows.extend([
         (limit.into(), 429, Code::RateLimited, "http_request_denied"),
         (Refused::Full.into(), 503, Code::Overloaded, full),
+        (Refused::Closing.into(), 503, Code::Overloaded, full),
+        (Refused::Circuit(Duration::from_secs(5)).into(), 503, Code::CircuitOpen, "destination_unavailable"),
         (ExchangeError::Full.into(), 503, Code::Overloaded, full),
         (ExchangeError::Closed.into(), 502, Code::UpstreamUnreachable, "connection_refused"),
         (ExchangeError::Unasked.into(), 502, Code::UpstreamBroken, "http_upgrade_failed"),
@@ -191,7 +195,7 @@ async fn every_fault_has_its_status_its_code_and_its_proxy_error() {
     assert_eq!(names.len(), NAMES, "{names:?}");
     let codes: BTreeSet<_> = table.iter().map(|(_, _, code, _)| *code).collect();
     let missing: Vec<_> = Code::ALL.into_iter().filter(|code| !codes.contains(code)).collect();
-    assert_eq!(missing, [Code::CircuitOpen], "no upstream is watched by a circuit breaker");
+    assert_eq!(missing, [], "codes that nothing leads to");
 }
 
 #[tokio::test]
@@ -209,7 +213,7 @@ async fn every_answer_is_a_whole_problem_document() {
         assert_eq!(proxy_status, format!("sidekey;error={proxy_error};details=\"{}\"", code.as_str()));
         assert_eq!(headers.contains_key(PROXY_AUTHENTICATE), status == 407);
         assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == 401);
-        let later = matches!(code, Code::RateLimited | Code::Overloaded | Code::StoreUnavailable);
+        let later = matches!(code, Code::RateLimited | Code::Overloaded | Code::CircuitOpen | Code::StoreUnavailable);
         assert_eq!(headers.contains_key(RETRY_AFTER), later, "{error:?}");
     }
 }

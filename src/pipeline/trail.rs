@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::access::{Known, Unidentified};
 use crate::audit::{self, Outcome, Recorder};
@@ -20,6 +20,7 @@ use crate::route::{Door, Target};
 use crate::upstream::{Outgoing, seconds};
 
 use super::error::{OurFault, ProxyError};
+use super::heed;
 use super::inbound::Peer;
 use super::snapshot::{Entry, Held};
 
@@ -181,6 +182,17 @@ impl Trail {
         self.0.waited = permit.waited();
     }
 
+    /// How long it has waited for its turns.
+    pub(super) fn waited(&self) -> Duration {
+        self.0.waited
+    }
+
+    /// It was admitted once more, after a pause.
+    pub(super) fn readmitted(&mut self, permit: &Permit<Held>, pause: Duration) {
+        self.0.held = Some(Arc::clone(permit.grant().candidate()));
+        self.0.waited += pause + permit.waited();
+    }
+
     pub(super) fn attempt(&mut self, number: u32) {
         self.0.attempts = number;
         if number == 1 {
@@ -204,6 +216,13 @@ impl Trail {
     pub(super) fn count_upload(&mut self, mut body: Outgoing) -> Outgoing {
         self.0.uploaded = body.counted();
         body
+    }
+
+    /// For `Server-Timing`, when the request waited: in the queue, and since it was sent.
+    pub(super) fn timing(&self) -> Option<HeaderValue> {
+        let record = &self.0;
+        let upstream = || record.sent.map(|sent| SystemClock.now().saturating_duration_since(sent));
+        (!record.waited.is_zero()).then(|| heed::timing(record.waited, upstream()))?
     }
 
     pub(super) fn answered(&mut self, status: StatusCode) {

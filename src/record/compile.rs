@@ -1,34 +1,31 @@
 //! From the record as written to `domain::Service`. Everything that is wrong is found in one pass and named by its key
 //! path; a service that comes out here needs no further check of its form anywhere else.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
 
 use crate::domain::{
-    ConnectTo, Host, Http2, Limits, Name, Placement, Retry, Rule, Service, Template, Timeouts, UpstreamOptions,
-    Variable, Verify,
+    ConnectTo, Host, Http2, Name, Placement, Retry, Rule, Service, Template, Timeouts, UpstreamOptions, Variable,
+    Verify,
 };
 
 use super::base::{base_url, hosts, parse_template, path_problem, sample, variable_template};
 use super::error::Faults;
+use super::gating;
 use super::place::{fits_header, header_name, header_of, placements};
+use super::signals::signals;
 use super::units::{self, UnitError, host_and_port};
 use super::{KeyPath, RecordErrors, ServiceRecord, nearest};
 
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const LONGEST_STAGE: Duration = Duration::from_secs(24 * 60 * 60);
 const LARGEST_BODY: u64 = 16 << 20;
 const MOST_ATTEMPTS: u32 = 8;
 
-/// The meanings of a reset header.
-const RESETS: [&str; 8] = ["epoch-s", "epoch-ms", "delta-s", "delta-ms", "duration", "rfc3339", "http-date", "js-date"];
-
 /// Compiles `record`, which is complete: a catalogue record, a table of its own, or the one laid over the other.
 ///
 /// `built_in`, `declared` and `stored` come out false, for who knows the record's origin to set. A relative `upstream.ca` stays
-/// relative. `limits` is checked, and only its family is kept. Variables that no template uses are left out, so that a
+/// relative. Variables that no template uses are left out, so that a
 /// table which overrides a templated base URL asks for nothing that it does not need.
 ///
 /// # Errors
@@ -43,12 +40,13 @@ pub fn compile(name: &Name, record: &ServiceRecord) -> Result<Service, RecordErr
     let headers = headers(record, &auth, &variables, &mut faults);
     let paths = paths(record, &mut faults);
     let allow = allow(record, &mut faults);
-    let limits = limits(record, &mut faults);
+    let gating = gating::gating(record, &mut faults);
+    let limits = gating::limits(record, &mut faults);
     let retry = retry(record, &mut faults);
     let timeouts = timeouts(record, &mut faults);
     let upstream = upstream(record, &mut faults);
     let verify = verify(record, &auth, &variables, &mut faults);
-    let family = record.limits.as_ref().and_then(|limits| limits.family.clone());
+    let signals = signals(record, &mut faults);
     let service = base.map(|base| Service {
         name: name.clone(),
         title: record.title.clone().unwrap_or_else(|| name.to_string()),
@@ -62,13 +60,14 @@ pub fn compile(name: &Name, record: &ServiceRecord) -> Result<Service, RecordErr
         headers,
         allow,
         limits,
+        gating,
         retry,
         timeouts,
         upstream,
         allow_plaintext: record.allow_plaintext.unwrap_or(false),
         variables,
         verify,
-        family,
+        signals,
         docs: record.docs.clone(),
         key_url: record.key_url.clone(),
         key_help: record.key_help.clone(),
@@ -137,19 +136,6 @@ fn check_words(record: &ServiceRecord, faults: &mut Faults) {
             faults.quote(at, "not the name of an environment variable", variable, "write a name such as `API_KEY`");
         }
     }
-    let Some(limits) = &record.limits else { return };
-    let at = KeyPath::root().key("limits");
-    if let Some(reset) = limits.reset.as_deref().filter(|reset| !RESETS.contains(reset)) {
-        let near = nearest(reset, RESETS).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-        let fix = format!("{near}It is one of {}", RESETS.join(", "));
-        faults.quote(at.key("reset"), "not a meaning of a reset header", reset, fix);
-    }
-    for (i, name) in limits.headers.iter().flatten().enumerate() {
-        if HeaderName::try_from(name.as_str()).is_err() {
-            let fix = "use letters, digits and `-`, such as `X-RateLimit-Reset`";
-            faults.quote(at.key("headers").index(i), "not a header name", name, fix);
-        }
-    }
 }
 
 fn headers(
@@ -187,8 +173,11 @@ fn paths(record: &ServiceRecord, faults: &mut Faults) -> Vec<Box<str>> {
 }
 
 fn allow(record: &ServiceRecord, faults: &mut Faults) -> Option<Vec<Rule>> {
-    let at = KeyPath::root().key("allow");
-    let rules = record.allow.as_ref()?;
+    Some(rules(record.allow.as_ref()?, &KeyPath::root().key("allow"), faults))
+}
+
+/// Methods and paths, as `allow` has them.
+pub(super) fn rules(texts: &[String], at: &KeyPath, faults: &mut Faults) -> Vec<Rule> {
     let parse = |(i, text): (usize, &String)| {
         Rule::parse(text)
             .map_err(|_| {
@@ -198,11 +187,11 @@ fn allow(record: &ServiceRecord, faults: &mut Faults) -> Option<Vec<Rule>> {
             })
             .ok()
     };
-    Some(rules.iter().enumerate().filter_map(parse).collect())
+    texts.iter().enumerate().filter_map(parse).collect()
 }
 
 /// Notes a quantity that is none, or out of bounds, and gives the good one.
-fn quantity<T: PartialOrd>(
+pub(super) fn quantity<T: PartialOrd>(
     text: Option<&str>,
     at: &KeyPath,
     parse: fn(&str) -> Result<T, UnitError>,
@@ -224,41 +213,6 @@ fn quantity<T: PartialOrd>(
     }
 }
 
-/// Notes a count of 0.
-fn at_least_one(value: Option<u32>, at: &KeyPath, faults: &mut Faults) -> Option<NonZeroU32> {
-    let count = NonZeroU32::new(value?);
-    if count.is_none() {
-        faults.add(at.clone(), "0 would admit no request", "use 1 or more, or leave it out for no bound");
-    }
-    count
-}
-
-fn limits(record: &ServiceRecord, faults: &mut Faults) -> Limits {
-    let mut out = Limits::default();
-    let Some(rate) = &record.rate else { return out };
-    let at = KeyPath::root().key("rate");
-    if let Some(text) = rate.limit.as_deref() {
-        match units::rate(text) {
-            Ok(rate) => out.rate = Some(rate),
-            Err(error) => {
-                let fix = "write `100/s`, `60/min`, `1000/h` or `10000/d`";
-                faults.quote(at.key("limit"), error.to_string(), text, fix);
-            }
-        }
-    }
-    out.burst = at_least_one(rate.burst, &at.key("burst"), faults);
-    out.concurrency = at_least_one(rate.concurrency, &at.key("concurrency"), faults);
-    if rate.burst.is_some() && rate.limit.is_none() {
-        let fix = "add `limit`, such as `limit = \"100/s\"`, or remove `burst`";
-        faults.add(at.key("burst"), "a burst without a limit means nothing", fix);
-    }
-    let bounds = (&Duration::ZERO, &LONGEST_WAIT, "`0s` to `2m`");
-    if let Some(wait) = quantity(rate.max_wait.as_deref(), &at.key("max_wait"), units::duration, bounds, faults) {
-        out.max_wait = wait;
-    }
-    out
-}
-
 fn retry(record: &ServiceRecord, faults: &mut Faults) -> Retry {
     let mut out = Retry::default();
     let Some(retry) = &record.retry else { return out };
@@ -274,6 +228,12 @@ fn retry(record: &ServiceRecord, faults: &mut Faults) -> Retry {
     let bounds = (&0, &LARGEST_BODY, "`0` to `16MiB`, such as `256KiB`");
     if let Some(size) = quantity(retry.max_body.as_deref(), &at.key("max_body"), units::bytes, bounds, faults) {
         out.max_body = size;
+    }
+    out.throttle_safe = retry.throttle_safe.unwrap_or(true);
+    out.generate_idempotency_key = retry.generate_idempotency_key.unwrap_or(false);
+    let at = at.key("idempotency_header");
+    if let Some(name) = retry.idempotency_header.as_deref().and_then(|text| header_name(text, &at, faults)) {
+        out.idempotency_header = name;
     }
     out
 }

@@ -6,9 +6,11 @@
 mod base;
 mod compile;
 mod error;
+mod gating;
 mod nearest;
 mod overlay;
 mod place;
+mod signals;
 mod text;
 mod units;
 mod wire;
@@ -20,8 +22,8 @@ pub use nearest::nearest;
 pub use text::{RecordText, TextError, from_toml, to_table, to_toml};
 pub use units::{UnitError, bytes, duration, host_and_port, quota, rate};
 pub use wire::{
-    Auth, AuthList, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord, UpstreamRecord,
-    VariableRecord, VerifyRecord,
+    Auth, AuthList, BodyRuleRecord, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord,
+    UpstreamRecord, VariableRecord, VerifyRecord,
 };
 
 #[cfg(test)]

@@ -23,13 +23,27 @@ macro_rules! per_key {
     };
 }
 
-per_key!(RateRecord { limit, burst, concurrency, max_wait });
-per_key!(RetryRecord { attempts, max_body });
+per_key!(RateRecord { limit, burst, concurrency, max_wait, mode, per_caller, per_team, per_credential, costs });
+per_key!(RetryRecord { attempts, max_body, throttle_safe, idempotency_header, generate_idempotency_key });
 per_key!(TimeoutsRecord { connect, first_byte, idle });
 per_key!(UpstreamRecord { ca, connect_to, http2, allow_private });
 per_key!(VariableRecord { title, example, default, choices });
 per_key!(VerifyRecord { method, path, body, expect, expect_true });
-per_key!(LimitsRecord { family, reset, headers, published });
+per_key!(LimitsRecord {
+    family,
+    reset,
+    headers,
+    published,
+    rate,
+    concurrency,
+    leak,
+    owner,
+    default_wait,
+    statuses,
+    bodies,
+    buckets,
+    bucket_by,
+});
 
 /// Both present: the inner keys are overlaid; else whichever is there.
 fn merged<T: Overlay>(lower: Option<T>, upper: Option<T>) -> Option<T> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::domain::{ConnectTo, Fields, HostPattern, Http2, Name, Placement, Scheme, Service};
+use crate::domain::{
+    ConnectTo, Fields, HeaderFamily, HostPattern, Http2, Name, Placement, ResetUnit, Scheme, Service, Verdict,
+};
 
 use super::*;
 
@@ -454,4 +456,79 @@ fn a_key_of_another_version_is_named_with_its_line() {
     let error = from_toml("allow = \"s3cret\"").unwrap_err().to_string();
     assert!(error.contains("expected") && !error.contains("s3cret"), "{error}");
     assert_eq!(from_toml("").unwrap(), ServiceRecord::default());
+}
+
+#[test]
+fn limits_are_compiled_whole() {
+    let text = r#"
+        base_url = "https://api.example.com"
+        auth = { location = "bearer" }
+        retry = { throttle_safe = false, idempotency_header = "X-Idempotency-Key", generate_idempotency_key = true }
+        [limits]
+        family = "vendor"
+        reset = "delta-ms"
+        headers = ["X-Limit-Minute", "X-Left-Minute", "X-Limit-Day", "X-Left-Day", "X-Reset"]
+        rate = "100/s"
+        concurrency = 5
+        leak = "2/s"
+        default_wait = "60s"
+        statuses = { 402 = "exhausted" }
+        buckets = { search = ["GET /search/**"] }
+        bucket_by = "path"
+        [[limits.bodies]]
+        statuses = [403]
+        routes = ["POST /**"]
+        path = "errors.*.code"
+        values = ["slow"]
+        verdict = "throttled"
+        wait = "5s"
+        wait_at = "retry"
+    "#;
+    let service = compiled(text);
+    let signals = &service.signals;
+    assert_eq!((signals.family, signals.reset), (Some(HeaderFamily::Vendor), Some(ResetUnit::DeltaMillis)));
+    let [minute, day] = signals.own.as_slice() else { panic!("{:?}", signals.own) };
+    assert_eq!(minute.remaining.as_ref().unwrap(), "x-left-minute");
+    assert!(minute.reset.is_none());
+    assert_eq!(
+        (day.limit.as_ref().unwrap().as_str(), day.reset.as_ref().unwrap().as_str()),
+        ("x-limit-day", "x-reset")
+    );
+    assert_eq!(signals.statuses, [(402, Verdict::Exhausted)]);
+    assert_eq!(signals.rate.unwrap().count.get(), 100);
+    let [rule] = signals.bodies.as_slice() else { panic!("{:?}", signals.bodies) };
+    assert_eq!(*rule.path, ["errors".into(), "*".into(), Box::<str>::from("code")]);
+    assert_eq!((rule.wait, rule.routes.len()), (Some(Duration::from_secs(5)), 1));
+    assert!(signals.by_path && signals.buckets.len() == 1 && signals.concurrency.is_some());
+    assert!(!service.retry.throttle_safe && service.retry.generate_idempotency_key);
+    assert_eq!(service.retry.idempotency_header, "x-idempotency-key");
+}
+
+#[test]
+fn what_limits_cannot_mean_is_told_with_its_place() {
+    let places_of = |limits: &str| {
+        let errors = faults(&format!("auth = {{ location = \"bearer\" }}\n[limits]\n{limits}"));
+        errors.iter().map(|error| error.path.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for (limits, places) in [
+        ("family = \"githb\"", "limits.family"),
+        ("reset = \"seconds\"", "limits.reset"),
+        ("headers = [\"a b\"]", "limits.headers[0]"),
+        ("rate = \"fast\"\nleak = \"0/s\"\nconcurrency = 0", "limits.rate limits.concurrency limits.leak"),
+        ("default_wait = \"2d\"", "limits.default_wait"),
+        ("statuses = { teapot = \"throttled\" }", "limits.statuses.teapot"),
+        ("statuses = { 420 = \"slow\" }", "limits.statuses.420"),
+        ("buckets = { a = [\"search\"] }", "limits.buckets.a[0]"),
+        ("bucket_by = \"host\"", "limits.bucket_by"),
+        (
+            "bodies = [{}]",
+            "limits.bodies[0].statuses limits.bodies[0].values limits.bodies[0].path limits.bodies[0].verdict",
+        ),
+        (
+            "bodies = [{ statuses = [1], path = \"a..b\", values = [\"x\"], verdict = \"throttled\" }]",
+            "limits.bodies[0].statuses limits.bodies[0].path",
+        ),
+    ] {
+        assert_eq!(places_of(limits), places, "{limits}");
+    }
 }

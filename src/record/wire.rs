@@ -124,6 +124,21 @@ pub struct RateRecord {
     /// How long a request may wait for its turn, for example `30s`; at most `2m`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub max_wait: Option<String>,
+    /// How far sidekey follows what the service says of its limits: `off`, `observe` (waits when it refuses) or `enforce`
+    /// (also before). Default: `enforce` when it is known which headers the service sends, else `observe`.
+    #[schemars(extend("pattern" = r"^(off|observe|enforce)$|\$\{"))]
+    pub mode: Option<String>,
+    /// What each caller may: as `limit`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub per_caller: Option<String>,
+    /// What the callers of each team may together: as `limit`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub per_team: Option<String>,
+    /// For how much each credential is used: as `limit`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub per_credential: Option<String>,
+    /// Requests that count for more than one, by rules as in `allow`: 1 to 100.
+    pub costs: Option<BTreeMap<String, u32>>,
 }
 
 /// How often a request may be sent.
@@ -136,6 +151,13 @@ pub struct RetryRecord {
     /// The largest request body that is kept for another attempt, for example `256KiB`; at most `16MiB`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?([kKmMgG][iI]?[bB]|[bB])?$|\$\{"))]
     pub max_body: Option<String>,
+    /// Whether a request that was turned down for a limit was certainly not carried out, so that any may be sent again.
+    /// Default: true.
+    pub throttle_safe: Option<bool>,
+    /// The header by which the service knows a request again, so that it may be sent twice. Default: `Idempotency-Key`.
+    pub idempotency_header: Option<String>,
+    /// Whether sidekey makes up such a header for a POST or PATCH that has none. Default: false.
+    pub generate_idempotency_key: Option<bool>,
 }
 
 /// How long each stage may take.
@@ -198,19 +220,68 @@ pub struct VerifyRecord {
     pub expect_true: Option<String>,
 }
 
-/// What is known of a service's rate limits.
+/// What is known of a service's rate limits: how its answers tell of them, and what is published.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsRecord {
-    /// The family of headers it sends, for example `x-ratelimit`, `github`, `anthropic`, `retry-after`.
+    /// The family of headers it sends.
+    #[schemars(extend("enum" = [
+        "retry-after", "ietf-06", "ietf-07", "ietf-08", "x-ratelimit", "x-rate-limit", "openai", "anthropic", "github",
+        "gitlab", "linear", "shopify", "hubspot", "stripe", "twilio", "discord", "reddit", "sentry", "docker-hub", "vendor"
+    ]))]
     pub family: Option<String>,
-    /// What its reset header means: `epoch-s`, `epoch-ms`, `delta-s`, `delta-ms`, `duration`, `rfc3339`, `http-date`, `js-date`.
+    /// What its reset header means; default: what the form of its value gives away.
     #[schemars(extend("enum" = [
         "epoch-s", "epoch-ms", "delta-s", "delta-ms", "duration", "rfc3339", "http-date", "js-date"
     ]))]
     pub reset: Option<String>,
-    /// The names of its limit, remaining and reset headers when they are its own.
+    /// The names of its limit, remaining and reset headers when they are its own; the second of a kind begins another limit.
     pub headers: Option<Vec<String>>,
     /// Its published rate, in words.
     pub published: Option<String>,
+    /// Its published rate: `COUNT/s`, `/min`, `/h` or `/d`. It is not enforced; after a limit was met, requests keep to it.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub rate: Option<String>,
+    /// How many requests it publishes to carry at once, at least 1.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// How fast its leaky bucket empties: `COUNT/s`, `/min`, `/h` or `/d`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    pub leak: Option<String>,
+    /// Whom it counts, in words, for example `account` or `user`.
+    pub owner: Option<String>,
+    /// How long to wait after a limit whose answer does not say how long, for example `60s`; at most `1d`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub default_wait: Option<String>,
+    /// Statuses that mean something else than they usually do: `throttled`, `exhausted`, `overloaded` or `transient`.
+    pub statuses: Option<BTreeMap<String, String>>,
+    /// What bodies say of a limit; the first rule that fits counts.
+    pub bodies: Option<Vec<BodyRuleRecord>>,
+    /// Routes with a limit of their own: for each name, rules like those of `allow`.
+    pub buckets: Option<BTreeMap<String, Vec<String>>>,
+    /// `path` when each path has a limit of its own, as each method of Slack has. Only for APIs with a fixed set of paths.
+    #[schemars(extend("enum" = ["path"]))]
+    pub bucket_by: Option<String>,
+}
+
+/// A rule on the JSON body of an answer, of up to 64 KiB.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BodyRuleRecord {
+    /// The statuses on whose answers it looks.
+    pub statuses: Option<Vec<u16>>,
+    /// The routes on whose answers it looks, as rules like those of `allow`. Absent = all.
+    pub routes: Option<Vec<String>>,
+    /// Where the value stands: members joined by `.`, with `*` for each element of a list, such as `errors.*.code`.
+    pub path: Option<String>,
+    /// The texts or numbers of which it must be one, without regard to case; a `*` at either end stands for anything.
+    pub values: Option<Vec<String>>,
+    /// What it means then.
+    #[schemars(extend("enum" = ["throttled", "exhausted", "overloaded", "transient"]))]
+    pub verdict: Option<String>,
+    /// How long to wait when the answer does not say so, for example `60s`; at most `1d`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
+    pub wait: Option<String>,
+    /// Where in the body a number of seconds to wait stands, as a path.
+    pub wait_at: Option<String>,
 }

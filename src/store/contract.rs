@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Bounds, FormerToken, Name, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source};
+use crate::domain::{
+    Bounds, FormerToken, GateReset, Name, NotedGate, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source,
+};
 
 pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -19,6 +21,7 @@ pub(super) fn sealed(master: u32, fill: u8) -> Sealed {
 
 pub(super) fn credential(id: &str, called: &str, owner: &str) -> Credential {
     Credential {
+        limit_owner: None,
         id: CredentialId::new(id),
         name: name(called),
         owner: UserId::new(owner),
@@ -749,6 +752,51 @@ pub(super) fn the_first_master_key_stays_until_everything_is_under_the_next(stor
     let late = store.rotate_credential(&id("c1"), 3, &sealed(1, 3), None, 40).unwrap_err();
     assert!(matches!(late, StoreError::Moved(_)), "{late}");
     store.check_integrity().unwrap();
+}
+
+pub(super) fn gates_are_noted_in_place_of_those_before_and_resets_are_taken_once(store: &dyn Store) {
+    adopt(store);
+    let gate = |service: &str, bucket: &str, until| NotedGate {
+        service: name(service),
+        owner: "acme".to_owned(),
+        bucket: bucket.to_owned(),
+        until,
+        wait: 60,
+        shown: "{}".to_owned(),
+    };
+    assert_eq!(store.noted_gates().unwrap(), (None, Vec::new()));
+    let counter = store.change_counter().unwrap();
+    store.note_gates(&[gate("stripe", "", Some(2_000)), gate("github", "search", None)], 1_000).unwrap();
+    let noted = vec![gate("github", "search", None), gate("stripe", "", Some(2_000))];
+    assert_eq!(store.noted_gates().unwrap(), (Some(1_000), noted));
+    store.note_gates(&[], 1_001).unwrap();
+    assert_eq!(store.noted_gates().unwrap(), (Some(1_001), Vec::new()));
+    assert_eq!(store.change_counter().unwrap(), counter, "notes are no change that others follow");
+    let reset = |owner: Option<&str>| GateReset { service: name("stripe"), owner: owner.map(str::to_owned) };
+    let receipt = store.order_gate_reset(&reset(None), 5).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str(), receipt.at), (Act::GateReset, "stripe", 5));
+    store.order_gate_reset(&reset(Some("acme")), 6).unwrap();
+    assert!(store.change_counter().unwrap() > counter);
+    assert_eq!(store.take_gate_resets().unwrap(), [reset(None), reset(Some("acme"))]);
+    assert!(store.take_gate_resets().unwrap().is_empty());
+    store.check_integrity().unwrap();
+}
+
+pub(super) fn a_limit_owner_is_kept_and_taken_away(store: &dyn Store) {
+    adopt(store);
+    let acme = Some(name("acme"));
+    store
+        .add_credential(&Credential { limit_owner: acme.clone(), ..credential("c1", "main", LOCAL) }, None, 1)
+        .unwrap();
+    let kept = || store.inventory().unwrap().credentials[0].limit_owner.clone();
+    assert_eq!(kept(), acme);
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), None, 2).unwrap();
+    assert_eq!(kept(), acme, "a new value is of the same account");
+    let edit = |limit_owner| CredentialEdit { limit_owner: Some(limit_owner), ..Default::default() };
+    store.edit_credential(&id("c1"), &edit(Some(name("other"))), 3).unwrap();
+    assert_eq!(kept(), Some(name("other")));
+    store.edit_credential(&id("c1"), &edit(None), 4).unwrap();
+    assert_eq!(kept(), None);
 }
 
 pub(super) fn an_act_is_written_down_with_its_change_and_with_no_other(store: &dyn Store) {

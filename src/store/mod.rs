@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, QuotaUse, Role, Sealed, ServiceName, Share, Shared, Team, TeamId, User,
-    UserId,
+    Caller, CallerId, Credential, CredentialId, GateReset, NotedGate, QuotaUse, Role, Sealed, ServiceName, Share,
+    Shared, Team, TeamId, User, UserId,
 };
 
 pub use authorities::StoredAuthority;
@@ -42,6 +42,22 @@ pub use sqlite::Sqlite;
 /// The fixed identifier of the user `local` and of the caller `local`, which every store has from the start.
 pub const LOCAL: &str = "local";
 
+/// What the running proxy learnt of limits: the part of a store that notes it, for commands and the next start.
+#[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
+pub trait Learnt {
+    /// Notes the gates of the running proxy, in place of those noted before. Not a change that others follow.
+    fn note_gates(&self, gates: &[NotedGate], at: i64) -> Result<(), StoreError>;
+
+    /// The gates as they were noted last, and when; by service, owner and bucket.
+    fn noted_gates(&self) -> Result<(Option<i64>, Vec<NotedGate>), StoreError>;
+
+    /// Has the running proxy forget gates.
+    fn order_gate_reset(&self, reset: &GateReset, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Takes away what is ordered. Not a change that others follow.
+    fn take_gate_resets(&self) -> Result<Vec<GateReset>, StoreError>;
+}
+
 /// A store. Several processes may use the same one at once.
 ///
 /// Contract, checked by one suite for every implementation: each operation is one transaction; a receipt is handed out only
@@ -53,7 +69,7 @@ pub const LOCAL: &str = "local";
 /// # Errors
 /// Every method fails with [`StoreError`] when the store cannot be used, and as said at the method.
 #[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
-pub trait Store: Send + Sync + Debug {
+pub trait Store: Learnt + Send + Sync + Debug {
     /// The same store for one act: the change that is made through it, and no second one, writes `deed` down beside itself, in
     /// its own transaction, so that whatever happens next the act is known.
     fn acting(&self, deed: Deed) -> Arc<dyn Store>;

@@ -79,6 +79,8 @@ pub enum Act {
     AuthorityHastened,
     /// A certificate authority and its key were destroyed.
     AuthorityRetired,
+    /// What was learnt of limits is to be forgotten.
+    GateReset,
 }
 
 impl Act {
@@ -120,6 +122,7 @@ impl Act {
             Self::AuthorityAdded => "authority.added",
             Self::AuthorityHastened => "authority.hastened",
             Self::AuthorityRetired => "authority.retired",
+            Self::GateReset => "gate.reset",
         }
     }
 }
@@ -226,6 +229,8 @@ pub struct CredentialEdit {
     pub rotate_every: Option<Option<i64>>,
     /// After how many seconds it is tried at its service again; `Some(None)` takes that away.
     pub verify_every: Option<Option<i64>>,
+    /// Whom the service counts when it is used; `Some(None)` is itself.
+    pub limit_owner: Option<Option<Name>>,
 }
 
 /// A credential as lists show it.

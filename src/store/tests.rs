@@ -39,6 +39,8 @@ contract_for_sqlite!(
     shares_are_kept_once_and_ended,
     what_a_share_may_be_used_for_is_kept_and_replaced,
     what_was_used_of_a_quota_is_kept_as_long_as_its_share,
+    gates_are_noted_in_place_of_those_before_and_resets_are_taken_once,
+    a_limit_owner_is_kept_and_taken_away,
     callers_come_and_go_with_their_tokens,
     a_former_token_is_kept_for_its_overlap_and_only_one,
     the_token_of_a_run_goes_with_its_time_its_end_or_its_caller,

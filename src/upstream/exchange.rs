@@ -12,8 +12,9 @@ use http::header::{EXPECT, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::domain::Timeouts;
+use crate::domain::{Code, Timeouts};
 
+use super::ahead::Ahead;
 use super::destination::{Approach, Destination};
 use super::dial::{Dialer, Forward, Protocol};
 use super::error::DialError;
@@ -57,10 +58,31 @@ impl ExchangeError {
         }
     }
 
+    /// Whether the upstream failed, and not this process or the request's own address.
+    pub fn is_of_upstream(&self) -> bool {
+        match self {
+            Self::Dial(error) => error.code() != Code::AddressRefused,
+            Self::Closed | Self::Broken(_) | Self::Silent(_) => true,
+            Self::Full | Self::Unasked => false,
+        }
+    }
+
     /// Whether the connection broke off before an answer, so that a request that may be repeated is worth repeating. What came
     /// back and was no HTTP would come back again.
     pub fn is_break(&self) -> bool {
         matches!(self, Self::Broken(error) if !error.is_parse())
+    }
+
+    /// Whether the upstream said of a request that it did not look at it: a refused stream, or one above the last that it
+    /// looked at before it went away (RFC 9113 §8.7).
+    pub fn is_unprocessed(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+        source.is_some_and(|error| match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => error.is_remote(),
+            Some(h2::Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
+            _ => false,
+        })
     }
 
     /// Whether certainly nothing of the request reached the upstream, so that sending it again is safe for any method.
@@ -83,6 +105,8 @@ pub enum UpstreamBody {
     H1(H1Stream),
     /// The body.
     H2(H2Stream),
+    /// A body of which something was read ahead.
+    Ahead(Box<Ahead>),
     /// After `101 Switching Protocols`: the stream, to be joined with the client's.
     Switched(Box<Switched>),
 }
@@ -283,6 +307,7 @@ impl Body for UpstreamBody {
         match self.get_mut() {
             Self::H1(body) => Pin::new(&mut body.0).poll_frame(cx),
             Self::H2(body) => Pin::new(&mut body.0).poll_frame(cx),
+            Self::Ahead(body) => Pin::new(&mut **body).poll_frame(cx),
             Self::Switched(_) => Poll::Ready(None),
         }
     }
@@ -291,6 +316,7 @@ impl Body for UpstreamBody {
         match self {
             Self::H1(body) => body.0.is_end_stream(),
             Self::H2(body) => body.0.is_end_stream(),
+            Self::Ahead(body) => body.is_end_stream(),
             Self::Switched(_) => true,
         }
     }
@@ -299,6 +325,7 @@ impl Body for UpstreamBody {
         match self {
             Self::H1(body) => body.0.size_hint(),
             Self::H2(body) => body.0.size_hint(),
+            Self::Ahead(body) => body.size_hint(),
             Self::Switched(_) => SizeHint::with_exact(0),
         }
     }

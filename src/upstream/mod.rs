@@ -3,6 +3,7 @@
 //!
 //! Invariants: no address is connected to that the guard has not let pass after resolution; every pool and wait has a bound.
 
+mod ahead;
 mod destination;
 mod dial;
 mod error;
@@ -18,6 +19,7 @@ mod replay;
 mod stream;
 mod tls;
 
+pub use ahead::Ahead;
 pub use destination::{Approach, Destination};
 pub use dial::{Dialed, Dialer, Forward, Layer, Protocol, Reach};
 pub use error::{DialError, Stage};

@@ -29,6 +29,8 @@ struct Source {
     kept: Option<Vec<Kept>>,
     bytes: u64,
     most: u64,
+    /// Whether its end has passed.
+    ended: bool,
 }
 
 /// One frame that has passed.
@@ -48,12 +50,17 @@ impl Replay {
     /// Keeps up to `most` bytes of `body`. A body that is said to be larger is not kept at all.
     pub fn new(body: Incoming, most: u64) -> Self {
         let kept = (body.size_hint().lower() <= most).then(Vec::new);
-        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most })))
+        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most, ended: false })))
     }
 
     /// Whether everything that has passed is still there.
     pub fn is_whole(&self) -> bool {
         self.look(|source| source.kept.is_some())
+    }
+
+    /// Whether all of it has passed, so that nobody reads of it any more.
+    pub fn is_finished(&self) -> bool {
+        self.look(|source| source.ended || source.body.is_end_stream())
     }
 
     /// The body from its first byte on.
@@ -70,8 +77,10 @@ impl Replay {
 impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.keep(frame);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => self.keep(frame),
+            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         frame
     }
@@ -80,6 +89,7 @@ impl Source {
         let Some(kept) = &mut self.kept else { return };
         if let Some(trailers) = frame.trailers_ref() {
             kept.push(Kept::Trailers(trailers.clone()));
+            self.ended = true;
             return;
         }
         let Some(data) = frame.data_ref() else { return };

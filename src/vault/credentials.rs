@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    Credential, CredentialId, Environment, Fields, Name, QuotaUse, Sealed, ServiceName, Share, Shared, Source, UserId,
+    Credential, CredentialId, Environment, Fields, GateReset, Name, NotedGate, QuotaUse, Sealed, ServiceName, Share,
+    Shared, Source, UserId,
 };
 use crate::seal::{self, SealContext};
 use crate::store::{CredentialEdit, CredentialFilter, CredentialHistory, ListedCredential, Receipt, StoreError};
@@ -30,6 +31,8 @@ pub struct NewCredential {
     pub variables: BTreeMap<Name, String>,
     /// Unix seconds after which it is not used any more.
     pub expires: Option<i64>,
+    /// Whom the service counts when it is used; itself when none.
+    pub limit_owner: Option<Name>,
     /// With whom it is shared from the start.
     pub shares: Vec<Shared>,
     /// After how many seconds a value is to be replaced.
@@ -52,6 +55,7 @@ impl Vault {
             shares: new.shares,
             variables: new.variables,
             expires: new.expires,
+            limit_owner: new.limit_owner,
             version: 1,
             sealed: None,
             source: Source::Store,
@@ -164,6 +168,38 @@ impl Vault {
     /// When the store fails.
     pub fn note_quota_uses(&self, uses: &[QuotaUse]) -> Result<(), VaultError> {
         Ok(self.store.note_quota_uses(uses)?)
+    }
+
+    /// Notes the gates of the running proxy, in place of those noted before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn note_gates(&self, gates: &[NotedGate]) -> Result<(), VaultError> {
+        Ok(self.store.note_gates(gates, self.now())?)
+    }
+
+    /// The gates as they were noted last, and when (Unix seconds).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn noted_gates(&self) -> Result<(Option<i64>, Vec<NotedGate>), VaultError> {
+        Ok(self.store.noted_gates()?)
+    }
+
+    /// Has the running proxy forget gates.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn order_gate_reset(&self, reset: &GateReset) -> Result<Receipt, VaultError> {
+        Ok(self.store.order_gate_reset(reset, self.now())?)
+    }
+
+    /// Takes away what is ordered.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn take_gate_resets(&self) -> Result<Vec<GateReset>, VaultError> {
+        Ok(self.store.take_gate_resets()?)
     }
 
     /// What was used of the quotas of all shares.

@@ -70,6 +70,7 @@ fn a_store_for_scale() {
             _ => None,
         };
         let mut credential = Credential {
+            limit_owner: None,
             id: CredentialId::new(&vault.fresh_id().unwrap()),
             name: name(&format!("{service}-{i:06}")),
             owner: of(i * 31),

@@ -119,7 +119,7 @@ fn an_upstream_that_speaks_no_tls_is_told_as_such() {
 #[test]
 fn answers_that_are_no_http_are_broken() {
     let upstream = FakeUpstream::plain();
-    let world = keyed(&upstream, "");
+    let world = keyed(&upstream, r#"rate = { mode = "off" }"#);
     let garbage = [
         "SSH-2.0-OpenSSH_9.6\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",

@@ -8,7 +8,7 @@ use sidekey::crypto::{digest, hmac};
 
 use crate::world::{Answer, Ask, FakeUpstream, Seen, World, eventually};
 
-const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
+const AUTH: &str = "auth = { location = \"header\", name = \"X-API-Key\" }\nretry = { attempts = 1 }";
 const KEY: &str = "sk_live_C4nary0000000000000000000001";
 /// Stands in every query, and nowhere in what is kept.
 const QUERY: &str = "qu3ry-Canary";

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::admin::Admin;
 use crate::admin::answer::{Answer, Shown};
-use crate::admin::ask::Asked;
+use crate::admin::ask::{Asked, Named, Told};
 use crate::admin::page::{Page, PageQuery};
+use crate::admin::problem::Problem;
 use crate::admin::who::Who;
-use crate::domain::ServiceName;
+use crate::domain::{Name, ServiceName};
+use crate::operations::{GateShown, Operations};
 use crate::pipeline::Entry;
 
 use super::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
-    OpenApiRouter::new().routes(routes!(list_limits))
+    OpenApiRouter::new().routes(routes!(list_limits)).routes(routes!(list_gates)).routes(routes!(reset_gates))
 }
 
 /// The limits of one service, and who waits for them.
@@ -51,7 +54,7 @@ impl LimitView {
             burst: limits.burst.map(std::num::NonZero::get),
             concurrency: limits.concurrency.map(std::num::NonZero::get),
             max_wait_ms: u64::try_from(limits.max_wait.as_millis()).unwrap_or(u64::MAX),
-            waiting: gate.waiting(),
+            waiting: u32::try_from(gate.waiting()).unwrap_or(u32::MAX),
         })
     }
 }
@@ -65,4 +68,42 @@ async fn list_limits(admin: Shared, _who: Who, Asked(page): Asked<PageQuery>) ->
     let view = admin.line.view();
     let limits = view.routes.services().filter_map(|entry| LimitView::of(entry)).collect();
     Ok(Shown::found(page.cut(limits, |limit| limit.service.to_string())?))
+}
+
+/// Whose gates are to forget.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GateResetOrder {
+    /// The service.
+    #[schema(value_type = Name, example = "github")]
+    service: Named,
+    /// The limit owner; all of them when none is named.
+    #[serde(default)]
+    owner: Option<String>,
+}
+
+/// List what is known of the limits of services
+///
+/// For administrators. One for each limit owner and bucket of which something is known: what is left, until when nothing is
+/// sent, and who waits. It is noted once a second.
+#[utoipa::path(get, path = "/gates", tag = "limits", params(PageQuery),
+    responses((status = 200, description = "The gates, by service", body = Page<GateShown>)))]
+async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> Answer<Page<GateShown>> {
+    let found = admin.act(&who, Operations::gates).await?;
+    let key =
+        |gate: &GateShown| format!("{} {} {}", gate.service, gate.owner, gate.bucket.as_deref().unwrap_or_default());
+    Ok(Shown::found(page.cut(found.gates, key)?))
+}
+
+/// Have gates forget
+///
+/// For administrators. What was learnt of the limits of a service is forgotten within a second, and who waits is let through.
+#[utoipa::path(post, path = "/gates/reset", tag = "limits", request_body = GateResetOrder,
+    responses((status = 204, description = "It is ordered")))]
+async fn reset_gates(admin: Shared, who: Who, Told(order): Told<GateResetOrder>) -> Result<StatusCode, Problem> {
+    let reset = move |operations: &Operations, actor: &_| {
+        operations.reset_gates(actor, &order.service.0, order.owner.as_deref())
+    };
+    admin.act(&who, reset).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -74,7 +74,17 @@ fn an_amended_snapshot_is_the_one_that_would_be_built_anew() {
         let (owner, environment) = (local.clone(), None::<Label>);
         let (name, service) = (name(called), name(service));
         let (expires, shares, rotate_every) = (None, Vec::new(), None);
-        let new = NewCredential { name, owner, service, environment, variables, expires, shares, rotate_every };
+        let new = NewCredential {
+            name,
+            owner,
+            service,
+            environment,
+            variables,
+            expires,
+            shares,
+            rotate_every,
+            limit_owner: None,
+        };
         vault.add(new, &value(called)).unwrap().0.id
     };
     let (steady, changing) = (add("steady", "billing", None), add("changing", "billing", None));

@@ -7,7 +7,8 @@ mod view;
 use clap::Args;
 
 use crate::domain::Name;
-use crate::pipeline::explain;
+use crate::operations::GateShown;
+use crate::pipeline::{Held, explain};
 
 use super::failure::wrong_use;
 use super::opened::Opened;
@@ -54,9 +55,22 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let wanted = arguments.credential.as_ref().map(Name::as_str);
     let finding = explain::decide(&view, &known, &asked, wanted, session.now());
     let names = opened.operations.names()?;
-    let shown = show::Shown { asked: &asked, known: &known, finding: &finding, names: &names, dry: &dry };
+    let gates = match &finding.chosen {
+        Some(grant) => gates_of(grant.candidate(), &opened)?,
+        None => Vec::new(),
+    };
+    let (now, asked) = (session.now(), &asked);
+    let shown = show::Shown { asked, known: &known, finding: &finding, names: &names, dry: &dry, gates: &gates, now };
     if arguments.json {
         return Ok(show_json(&shown.json(), &mut session.screen)?);
     }
     shown.text(&mut session.screen)
+}
+
+/// What a running proxy knows of the limits of this key's owner at its service.
+fn gates_of(held: &Held, opened: &Opened) -> anyhow::Result<Vec<GateShown>> {
+    let mut known = opened.operations.gates(&opened.actor)?.gates;
+    let service = held.credential.service.as_str();
+    known.retain(|gate| gate.service == service && gate.owner == held.limit_owner());
+    Ok(known)
 }

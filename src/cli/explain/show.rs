@@ -8,7 +8,7 @@ use crate::cli::session::Screen;
 use crate::cli::table::{List, show_facts};
 use crate::cli::ways;
 use crate::domain::{ConnectTo, Http2, Name, Origin, Placement, Scheme, Service, Source};
-use crate::operations::Names;
+use crate::operations::{GateShown, Names};
 use crate::pipeline::explain::{Asked, Considering, Fate, Finding, Outcome};
 use crate::route::Door;
 
@@ -21,6 +21,10 @@ pub(super) struct Shown<'a> {
     pub(super) finding: &'a Finding,
     pub(super) names: &'a Names,
     pub(super) dry: &'a Dry,
+    /// What a running proxy knows of the limits of the key's owner.
+    pub(super) gates: &'a [GateShown],
+    /// Unix seconds.
+    pub(super) now: i64,
 }
 
 impl Shown<'_> {
@@ -39,6 +43,7 @@ impl Shown<'_> {
             facts.push(("key goes", ways::places(service)));
             let limits = limits(&service.limits);
             facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
+            facts.extend(self.gates.iter().map(|gate| ("gate", told(gate, self.now))));
             if let Some((origin, path)) = &finding.sent {
                 facts.push((
                     "sent as",
@@ -95,6 +100,7 @@ impl Shown<'_> {
             "key": finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.as_str()),
             "step": finding.chosen.as_ref().map(|grant| grant.step().describe()),
             "share": self.share(),
+            "gates": self.gates,
             "candidates": self.candidates().into_items(),
             "upstream": finding.sent.as_ref().map(sent),
             "outcome": outcome,
@@ -212,4 +218,12 @@ fn dialled(service: &Service, origin: &Origin) -> String {
     };
     let private = if options.allow_private { "" } else { "; private addresses are refused" };
     format!("{whom}, {how}{private}")
+}
+
+/// A gate in a line.
+fn told(gate: &GateShown, now: i64) -> String {
+    let bucket = gate.bucket.as_ref().map(|bucket| format!("{bucket}: ")).unwrap_or_default();
+    let closed = gate.closed_until.map(|until| format!(" for {} s", (until.as_second() - now).max(0)));
+    let left: Vec<String> = gate.limits.iter().map(|limit| format!(", {} {} left", limit.left, limit.name)).collect();
+    format!("{bucket}{}{}{}, {} waiting", gate.state, closed.unwrap_or_default(), left.concat(), gate.waiters())
 }

@@ -53,6 +53,10 @@ pub(in crate::cli) struct Arguments {
     /// Remind of a new value after so long, such as 90d
     #[arg(long, value_name = "DURATION", value_parser = super::span)]
     rotate_every: Option<Duration>,
+    /// Whom the service counts when this key is used; keys with the same name here share what is learnt of its limits
+    /// [default: the key itself]
+    #[arg(long, value_name = "NAME")]
+    limit_owner: Option<Name>,
     /// Try the value at the service first; when it does not work, nothing is added
     #[arg(long)]
     verify: bool,
@@ -80,6 +84,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     draft.pin(variables::complete(&service, &arguments.vars, session)?)?;
     if let Some(every) = arguments.rotate_every {
         draft.remind_after(every);
+    }
+    if let Some(owner) = &arguments.limit_owner {
+        draft.belong_to(owner.clone());
     }
     let fields = arguments.source.read(&service, session)?;
     if arguments.verify {

@@ -41,6 +41,12 @@ pub(in crate::cli) struct Arguments {
     /// It does not expire
     #[arg(long)]
     no_expires: bool,
+    /// Whom the service counts when this key is used; keys with the same name here share what is learnt of its limits
+    #[arg(long, value_name = "NAME", conflicts_with = "no_limit_owner")]
+    limit_owner: Option<Name>,
+    /// The service counts the key itself
+    #[arg(long)]
+    no_limit_owner: bool,
     #[command(flatten)]
     reminders: Reminders,
 }
@@ -70,11 +76,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         environment: if arguments.no_env { Some(None) } else { arguments.env.clone().map(Some) },
         rotate_every: if asked.no_reminder { Some(None) } else { asked.reminder.map(Some) },
         verify_every: if asked.no_trial { Some(None) } else { asked.trial.map(Some) },
+        limit_owner: if arguments.no_limit_owner { Some(None) } else { arguments.limit_owner.clone().map(Some) },
         expires: if arguments.no_expires { Some(None) } else { expires.map(Some) },
     };
     if edit == KeyEdit::default() {
         return Err(wrong_use(
-            "nothing to change: give --name, --env, --no-env, --expires, --no-expires, --rotate-every, --no-rotate-every, --verify-every or --no-verify-every",
+            "nothing to change: give --name, --env, --no-env, --expires, --no-expires, --rotate-every, --no-rotate-every, --verify-every, --no-verify-every, --limit-owner or --no-limit-owner",
         ));
     }
     let Opened { operations, actor, .. } = Opened::existing(session)?;

@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{Bounds, Clock, CredentialId, Limits, Quota, QuotaUse, Share, SystemClock};
+use crate::domain::{Bounds, Clock, CredentialId, Limits, Quota, QuotaUse, ServiceName, Share, SystemClock};
 
-use super::limiter::{Gate, LimitOf, Refused};
+use crate::throttle::state::Mode;
+
+use super::hall::Hall;
+use super::limiter::{Gate, Label};
+use super::refused::{LimitOf, Refused};
 
 /// Which share of which credential.
 type Which = (CredentialId, Share);
@@ -16,7 +20,7 @@ type Which = (CredentialId, Share);
 /// The limits of one share at work.
 #[derive(Debug)]
 pub struct ShareGate {
-    rate: Option<Gate>,
+    rate: Option<Arc<Gate>>,
     quota: Option<(Quota, Arc<Tally>)>,
 }
 
@@ -68,15 +72,14 @@ fn refusal(quota: Quota, now: i64) -> Refused {
 }
 
 impl ShareGate {
-    /// Waits for the rate. Refuses at once when the quota is used up.
-    pub(super) async fn pass(&self, patience: Option<Duration>) -> Result<Duration, Refused> {
-        if let Some((quota, tally)) = &self.quota {
-            tally.look(*quota, now())?;
-        }
-        match &self.rate {
-            Some(gate) => gate.pass(patience).await.map(|(_, waited)| waited),
-            None => Ok(Duration::ZERO),
-        }
+    /// Refuses at once when the quota is used up.
+    pub(super) fn look(&self) -> Result<(), Refused> {
+        self.quota.as_ref().map_or(Ok(()), |(quota, tally)| tally.look(*quota, now()))
+    }
+
+    /// The gate of the rate, when it has one.
+    pub(super) fn rate(&self) -> Option<&Arc<Gate>> {
+        self.rate.as_ref()
     }
 
     /// Uses one up of the quota: last, so that what another limit refuses is not counted.
@@ -90,6 +93,15 @@ impl ShareGate {
     }
 }
 
+fn share_words(share: &Share) -> String {
+    match share {
+        Share::User(id) => format!("user:{id}"),
+        Share::Team(id) => format!("team:{id}"),
+        Share::Caller(id) => format!("caller:{id}"),
+        Share::Everyone => "everyone".into(),
+    }
+}
+
 fn now() -> i64 {
     i64::try_from(SystemClock.wall().as_secs()).unwrap_or(i64::MAX)
 }
@@ -97,7 +109,10 @@ fn now() -> i64 {
 /// The gates of all shares; a gate lives on over a reload as long as its limits stay the same, and what was used of a quota
 /// even when they change.
 #[derive(Debug, Default)]
-pub struct ShareGates(Mutex<Shares>);
+pub struct ShareGates {
+    hall: Arc<Hall>,
+    shares: Mutex<Shares>,
+}
 
 #[derive(Debug, Default)]
 struct Shares {
@@ -106,12 +121,22 @@ struct Shares {
 }
 
 impl ShareGates {
-    /// The gate of a share; none when `bounds` limit no number.
-    pub fn of(&self, key: &CredentialId, share: &Share, bounds: &Bounds) -> Option<Arc<ShareGate>> {
+    pub(super) fn new(hall: &Arc<Hall>) -> Self {
+        Self { hall: Arc::clone(hall), shares: Mutex::default() }
+    }
+
+    /// The gate of a share of a key for `service`; none when `bounds` limit no number.
+    pub fn of(
+        &self,
+        service: &ServiceName,
+        key: &CredentialId,
+        share: &Share,
+        bounds: &Bounds,
+    ) -> Option<Arc<ShareGate>> {
         if bounds.rate.is_none() && bounds.quota.is_none() {
             return None;
         }
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let which = (key.clone(), share.clone());
         if let Some(gate) = shares.gates.get(&which).filter(|gate| gate.keeps(bounds)) {
             return Some(Arc::clone(gate));
@@ -121,14 +146,23 @@ impl ShareGates {
             let (tally, _) = shares.tallies.entry(which.clone()).or_default();
             (quota, Arc::clone(tally))
         });
-        let gate = Arc::new(ShareGate { rate: Gate::new(limits, LimitOf::Share), quota });
+        let owner = Some(format!("{} {}", key.as_str(), share_words(share)).into());
+        let label = Label { of: LimitOf::Share, service: service.clone(), owner, bucket: None };
+        let rate = bounds.rate.map(|_| Arc::new(Gate::new(label, limits, 1, Mode::Off, &self.hall)));
+        let gate = Arc::new(ShareGate { rate, quota });
         shares.gates.insert(which, Arc::clone(&gate));
         Some(gate)
     }
 
+    /// Every gate of a rate.
+    pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.gates.values().filter_map(|gate| gate.rate().map(Arc::clone)).collect()
+    }
+
     /// Goes on where a former process ended.
     pub fn resume(&self, uses: Vec<QuotaUse>) {
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         for QuotaUse { credential, share, period, used } in uses {
             let state = whole(period, used);
             shares.tallies.insert((credential, share), (Arc::new(Tally(AtomicU64::new(state))), state));
@@ -137,7 +171,7 @@ impl ShareGates {
 
     /// What was used and not collected yet.
     pub fn collect(&self) -> Vec<QuotaUse> {
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fresh = Vec::new();
         for ((credential, share), (tally, collected)) in &mut shares.tallies {
             let state = tally.0.load(Ordering::Relaxed);
@@ -152,7 +186,7 @@ impl ShareGates {
 
     /// Forgets shares that ended.
     pub fn forget_unused(&self) {
-        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let Shares { gates, tallies } = &mut *shares;
         gates.retain(|_, gate| Arc::strong_count(gate) > 1);
         tallies.retain(|_, (tally, _)| Arc::strong_count(tally) > 1);

@@ -7,6 +7,10 @@ use crate::domain::{Period, Rate, TeamId};
 
 const NOON: i64 = 1_795_435_200; // 2026-11-23T12:00:00Z
 
+fn service() -> ServiceName {
+    ServiceName::new("stripe").unwrap()
+}
+
 fn quota(count: u32, per: Period) -> Quota {
     Quota { count: NonZeroU32::new(count).unwrap(), per }
 }
@@ -51,11 +55,11 @@ fn what_was_used_outlives_a_change_of_the_quota_and_a_restart() {
     let (key, data) = (CredentialId::new("c1"), Share::Team(TeamId::new("data")));
     let with = |count| Bounds { quota: Some(quota(count, Period::Month)), ..Bounds::default() };
     let gates = ShareGates::default();
-    let first = gates.of(&key, &data, &with(2)).unwrap();
+    let first = gates.of(&service(), &key, &data, &with(2)).unwrap();
     first.count().unwrap();
     first.count().unwrap();
     assert!(first.count().is_err());
-    let wider = gates.of(&key, &data, &with(3)).unwrap();
+    let wider = gates.of(&service(), &key, &data, &with(3)).unwrap();
     wider.count().unwrap();
     assert!(wider.count().is_err(), "what was used before counts");
     let uses = gates.collect();
@@ -64,8 +68,8 @@ fn what_was_used_outlives_a_change_of_the_quota_and_a_restart() {
     let restarted = ShareGates::default();
     restarted.resume(uses);
     assert!(restarted.collect().is_empty(), "what came from the store need not go there");
-    assert!(restarted.of(&key, &data, &with(3)).unwrap().count().is_err());
-    assert!(restarted.of(&key, &Share::Everyone, &with(3)).unwrap().count().is_ok());
+    assert!(restarted.of(&service(), &key, &data, &with(3)).unwrap().count().is_err());
+    assert!(restarted.of(&service(), &key, &Share::Everyone, &with(3)).unwrap().count().is_ok());
 }
 
 #[test]
@@ -76,15 +80,18 @@ fn a_share_has_a_gate_of_its_own_that_is_forgotten_with_it() {
         let rate = Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_secs(1) };
         Bounds { rate: Some(rate), ..Bounds::default() }
     };
-    assert!(gates.of(&key, &data, &Bounds { read_only: true, ..Bounds::default() }).is_none());
-    let first = gates.of(&key, &data, &rate(5)).unwrap();
-    assert!(Arc::ptr_eq(&first, &gates.of(&key, &data, &rate(5)).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &gates.of(&key, &Share::Everyone, &rate(5)).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &gates.of(&key, &data, &rate(6)).unwrap()), "another rate is another gate");
+    assert!(gates.of(&service(), &key, &data, &Bounds { read_only: true, ..Bounds::default() }).is_none());
+    let first = gates.of(&service(), &key, &data, &rate(5)).unwrap();
+    assert!(Arc::ptr_eq(&first, &gates.of(&service(), &key, &data, &rate(5)).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &gates.of(&service(), &key, &Share::Everyone, &rate(5)).unwrap()));
+    assert!(
+        !Arc::ptr_eq(&first, &gates.of(&service(), &key, &data, &rate(6)).unwrap()),
+        "another rate is another gate"
+    );
     drop(first);
-    let last = gates.of(&key, &data, &rate(6)).unwrap();
-    let known = Arc::downgrade(&gates.of(&key, &Share::Everyone, &rate(5)).unwrap());
+    let last = gates.of(&service(), &key, &data, &rate(6)).unwrap();
+    let known = Arc::downgrade(&gates.of(&service(), &key, &Share::Everyone, &rate(5)).unwrap());
     gates.forget_unused();
     assert!(known.upgrade().is_none());
-    assert!(Arc::ptr_eq(&last, &gates.of(&key, &data, &rate(6)).unwrap()));
+    assert!(Arc::ptr_eq(&last, &gates.of(&service(), &key, &data, &rate(6)).unwrap()));
 }

@@ -47,6 +47,11 @@ impl KeyDraft {
         self.new.rotate_every = Some(in_seconds(every));
     }
 
+    /// Has it share what is learnt of the service's limits with other keys of this limit owner.
+    pub fn belong_to(&mut self, limit_owner: Name) {
+        self.new.limit_owner = Some(limit_owner);
+    }
+
     /// The variables that are pinned so far.
     pub(super) fn variables(&self) -> &BTreeMap<Name, String> {
         &self.new.variables
@@ -100,6 +105,7 @@ impl Operations {
             environment: new.environment,
             variables: BTreeMap::new(),
             expires: new.expires,
+            limit_owner: None,
             shares: Vec::new(),
             rotate_every: None,
         };
@@ -115,7 +121,9 @@ impl Operations {
         let pen = self.pen(actor)?;
         let variables = std::mem::take(&mut draft.new.variables);
         draft.pin(variables)?;
+        let limit_owner = draft.new.limit_owner.clone();
         let mut details = vec![("service", draft.service.name.as_str()), ("owner", draft.owner.name.as_str())];
+        details.extend(limit_owner.as_ref().map(|owner| ("limit_owner", owner.as_str())));
         let every = draft.new.rotate_every.map(in_days);
         details.extend(every.as_deref().map(|every| ("rotate_every", every)));
         let (credential, _) = pen.act("key.add", &details, |vault| vault.add(draft.new, fields))?;

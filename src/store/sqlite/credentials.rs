@@ -34,8 +34,8 @@ pub(super) fn add(
     refuse_taken(transaction, credential.owner.as_str(), name)?;
     transaction.execute(
         "INSERT INTO credentials (id, name, owner, service, environment, variables, expires_at, created_at, current,
-             rotate_every)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             rotate_every, limit_owner)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             credential.id.as_str(),
             name,
@@ -47,6 +47,7 @@ pub(super) fn add(
             at,
             credential.version,
             rotate_every,
+            credential.limit_owner.as_ref().map(AsRef::<str>::as_ref),
         ],
     )?;
     insert_version(transaction, &credential.id, credential.version, None, sealed, at)?;
@@ -120,6 +121,10 @@ pub(super) fn edit(
     }
     if let Some(expires) = edit.expires {
         transaction.execute("UPDATE credentials SET expires_at = ?2 WHERE id = ?1", params![id.as_str(), expires])?;
+    }
+    if let Some(owner) = &edit.limit_owner {
+        let owner = owner.as_ref().map(AsRef::<str>::as_ref);
+        transaction.execute("UPDATE credentials SET limit_owner = ?2 WHERE id = ?1", params![id.as_str(), owner])?;
     }
     if let Some(every) = edit.rotate_every {
         transaction.execute("UPDATE credentials SET rotate_every = ?2 WHERE id = ?1", params![id.as_str(), every])?;

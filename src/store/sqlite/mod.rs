@@ -10,9 +10,9 @@ mod connect;
 mod credentials;
 #[cfg(test)]
 mod fill;
+mod gates;
 mod inventory;
 mod master;
-mod open;
 mod page;
 mod passes;
 mod people;

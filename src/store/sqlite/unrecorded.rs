@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::super::{Deed, LogEnd, MasterRecord, Receipt, StoreError, Unrecorded};
 use super::codec;
+use crate::domain::GateReset;
 
 /// What a transaction yields, and the receipts that the audit has to know of.
 pub(super) trait Done {
@@ -25,6 +26,12 @@ impl Done for Vec<Receipt> {
 }
 
 impl Done for () {
+    fn receipts(&self) -> &[Receipt] {
+        &[]
+    }
+}
+
+impl Done for Vec<GateReset> {
     fn receipts(&self) -> &[Receipt] {
         &[]
     }

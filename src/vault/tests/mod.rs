@@ -92,6 +92,7 @@ pub(super) fn value(text: &str) -> Fields {
 
 pub(super) fn stripe(called: &str) -> NewCredential {
     NewCredential {
+        limit_owner: None,
         name: name(called),
         owner: UserId::new(LOCAL),
         service: name("stripe"),
@@ -400,6 +401,7 @@ fn declared_values_are_read_from_everywhere_and_open_like_stored_ones() {
     ]);
     let fields = declared.read().unwrap();
     let mut credential = Credential {
+        limit_owner: None,
         id: CredentialId::new("declared:billing-prod"),
         name: declared.name.clone(),
         owner: UserId::new(LOCAL),

@@ -58,6 +58,10 @@ struct EditTold {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, minimum = 1)]
     verify_every_s: Option<Option<NonZeroU32>>,
+    /// Whom the service counts when it is used; keys of one limit owner share what is learnt of its limits.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Name>)]
+    limit_owner: Option<Option<Named>>,
 }
 
 /// With whom a key is to be shared, and what for.
@@ -118,6 +122,7 @@ async fn edit_key(
         expires: told.expires_at.map(|at| at.map(|at| at.0)),
         rotate_every: told.rotate_every_s.map(|every| every.map(span)),
         verify_every: told.verify_every_s.map(|every| every.map(span)),
+        limit_owner: told.limit_owner.map(|owner| owner.map(|name| name.0)),
     };
     Ok(Shown::found(admin.act(&who, move |operations, actor| operations.edit_key(actor, &which, edit)).await?))
 }

@@ -39,6 +39,9 @@ pub(super) struct KeyTold {
     /// After how many seconds its owner is reminded of a new value; never unless given.
     #[schema(value_type = Option<u32>, minimum = 1, example = 7_776_000)]
     rotate_every_s: Option<NonZeroU32>,
+    /// Whom the service counts when it is used; the key itself unless given.
+    #[schema(value_type = Option<Name>)]
+    limit_owner: Option<Named>,
     /// Try the value at the service first, and add nothing unless it works.
     #[serde(default)]
     #[schema(required = false)]
@@ -100,6 +103,11 @@ impl Try {
 }
 
 impl KeyTold {
+    /// Whom the service counts, where that is not the key itself.
+    pub(super) fn limit_owner(&self) -> Option<Name> {
+        self.limit_owner.as_ref().map(|owner| owner.0.clone())
+    }
+
     /// What is known before the value is looked at, the variables, the value, and what is to be done about it.
     pub(super) fn split(self) -> (NewKey, Vec<(String, String)>, ValueTold, Option<Duration>, Try) {
         let new = NewKey {

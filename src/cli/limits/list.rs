@@ -1,0 +1,70 @@
+//! `sidekey limits list`.
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::opened::{self, Opened};
+use crate::cli::session::Session;
+use crate::cli::table::{List, counted};
+use crate::operations::GateShown;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey limits list
+  sidekey limits list --json | jq -r '.items[] | select(.state == \"closed\") | .service'";
+
+/// List what the running proxy knows of the limits of services
+///
+/// One line for each limit owner and bucket of which something is known: what is left, until when nothing is sent, and who
+/// waits. The proxy notes this once a second.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(in crate::cli) struct Arguments {
+    /// Print JSON: {"version":1,"items":[…]}
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
+    let head = ["SERVICE", "OWNER", "KEY", "BUCKET", "STATE", "FOR", "LEFT", "UNDER WAY", "WAITING"];
+    let mut list = List::new(&head, "Nothing is known of any limit: no service told of one, and none was met.");
+    if opened::has_store(&session.load()?.config)? {
+        let now = session.now();
+        let Opened { operations, actor, .. } = Opened::or_make(session)?;
+        let found = operations.gates(&actor)?;
+        if !found.running {
+            session.screen.note("No proxy is running: this is how the last one left it.")?;
+        }
+        for gate in &found.gates {
+            list.add(row(gate, now), serde_json::to_value(gate)?);
+        }
+    }
+    Ok(list.show(arguments.json, &mut session.screen)?)
+}
+
+fn row(gate: &GateShown, now: i64) -> Vec<String> {
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let seconds = |at: Timestamp| format!("{} s", (at.as_second() - now).max(0));
+    let left = gate.limits.iter().map(|limit| match limit.limit {
+        Some(most) => format!("{}/{most} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
+        None => format!("{} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
+    });
+    let left: Vec<String> = left.collect();
+    let waiting = gate.waiting.iter().map(|one| format!("{} {}", one.waiting, one.caller)).collect::<Vec<_>>();
+    let callers = usize::try_from(gate.waiters()).unwrap_or(usize::MAX);
+    vec![
+        gate.service.clone(),
+        gate.owner.clone(),
+        or_dash(&gate.key),
+        or_dash(&gate.bucket),
+        gate.state.clone(),
+        gate.closed_until.map_or_else(|| "-".to_owned(), seconds),
+        if left.is_empty() { "-".to_owned() } else { left.join(", ") },
+        gate.under_way.to_string(),
+        if waiting.is_empty() {
+            "-".to_owned()
+        } else {
+            format!("{} ({})", counted(callers, "request"), waiting.join(", "))
+        },
+    ]
+}

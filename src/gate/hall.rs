@@ -1,0 +1,123 @@
+//! What all gates of the process share: how many wait in front of them together, whether it is over, and what there is to
+//! tell of them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::{Name, ServiceName};
+use crate::throttle::Class;
+
+/// So many may wait in this process.
+pub const MOST_WAITERS_OVERALL: u32 = 10_000;
+/// So much is kept to be told; what is more is counted in the metrics alone.
+const MOST_NEWS: usize = 1_000;
+
+/// What all gates share.
+#[derive(Debug, Default)]
+pub(super) struct Hall {
+    waiting: AtomicU32,
+    is_closing: AtomicBool,
+    rejected: [AtomicU64; Rejection::ALL.len()],
+    news: Mutex<VecDeque<News>>,
+}
+
+/// Why a request was sent away from a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// It would have waited longer than it may.
+    Deadline,
+    /// The queue of the gate, or of its caller, is full.
+    Queue,
+    /// Too many wait in this process.
+    Overall,
+}
+
+impl Rejection {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Deadline, Self::Queue, Self::Overall];
+
+    /// As it stands in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Queue => "queue_full",
+            Self::Overall => "process_full",
+        }
+    }
+}
+
+/// What happened to a gate, for the log, the audit and whoever operates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// Of which service.
+    pub service: ServiceName,
+    /// The credential through which it was found out, when it was one.
+    pub credential: Option<Name>,
+    /// The bucket; none: all requests of the owner.
+    pub bucket: Option<String>,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened to a gate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Happened {
+    /// It closed for so long.
+    Closed(Class, Duration),
+    /// It opened again.
+    Reopened,
+    /// The circuit in front of an upstream opened for so long.
+    CircuitOpened(Duration),
+    /// It closed again.
+    CircuitClosed,
+}
+
+impl Hall {
+    /// One more waits; false when there is no room.
+    pub(super) fn enter(&self) -> bool {
+        let entered = self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITERS_OVERALL;
+        if !entered {
+            self.leave();
+        }
+        entered
+    }
+
+    pub(super) fn leave(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rejected(&self, why: Rejection) {
+        if let Some(count) = self.rejected.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn rejections(&self) -> [u64; Rejection::ALL.len()] {
+        self.rejected.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn tell(&self, news: News) {
+        let mut told = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_NEWS {
+            told.push_back(news);
+        }
+    }
+
+    pub(super) fn take_news(&self) -> Vec<News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! The gates of one limit owner at one service: one for all of its requests, and one per bucket that the service counts by
+//! itself. Buckets are declared, or learnt from the answers that name them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::{GateMode, Limits, Name, ServiceName};
+use crate::throttle::state::{Mode, speaks_for_owner};
+use crate::throttle::{Bucket, Budget, Class, Family, Reading};
+
+use super::hall::Hall;
+use super::limiter::{Gate, Label};
+use super::pass::Pass;
+use super::refused::LimitOf;
+use super::registry::LeftClosed;
+
+/// So many buckets of one owner have gates; what is beyond shares the owner's.
+const MOST_BUCKETS: usize = 256;
+/// Of so many routes it is remembered to which bucket they belong.
+const MOST_ROUTES: usize = 1_024;
+
+/// Whom an upstream counts, with its gates.
+#[derive(Debug)]
+pub struct Owner {
+    service: ServiceName,
+    name: Box<str>,
+    mode: Mode,
+    pub(super) all: Arc<Gate>,
+    hall: Arc<Hall>,
+    /// Whether any answer named a bucket.
+    names_buckets: AtomicBool,
+    buckets: Mutex<Buckets>,
+    budget: Budget,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    gates: HashMap<Bucket, Arc<Gate>>,
+    routes: HashMap<u64, Bucket>,
+}
+
+/// Routes are found again by their hash, so it is the same for all. Whoever makes two of them meet has them share a limit.
+const SEED: foldhash::fast::FixedState = foldhash::fast::FixedState::with_seed(0);
+
+impl Owner {
+    pub(super) fn new(service: &ServiceName, name: &str, mode: Mode, family: &Family, hall: &Arc<Hall>) -> Self {
+        let places = family.signals().concurrency.filter(|_| mode == Mode::Enforce);
+        let limits = Limits { concurrency: places, ..Limits::default() };
+        let all = Arc::new(gate(service, name, None, limits, mode, hall));
+        Self {
+            service: service.clone(),
+            name: name.into(),
+            mode,
+            all,
+            hall: Arc::clone(hall),
+            names_buckets: AtomicBool::new(false),
+            buckets: Mutex::default(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// Closes what a former process left closed.
+    pub(super) fn resume(&self, left: &LeftClosed) {
+        let gate = match left.bucket {
+            Some(bucket) => self.gate_of(bucket),
+            None => Some(Arc::clone(&self.all)),
+        };
+        if let Some(gate) = gate {
+            gate.resume(self.mode, left.closed_for, left.wait);
+        }
+    }
+
+    /// How much sending again it may be burdened with.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// How far its gates follow what the service says.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The gate of the bucket of this route; none when it has none of its own.
+    pub(super) fn bucket_of(&self, route: Route) -> Option<Arc<Gate>> {
+        let hash = match route {
+            Route::Declared(bucket) => return self.gate_of(bucket),
+            Route::Hash(hash) => hash,
+            Route::Any => return None,
+        };
+        if !self.names_buckets.load(Ordering::Relaxed) {
+            return None;
+        }
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.routes.get(&hash)?;
+        buckets.gates.get(bucket).map(Arc::clone)
+    }
+
+    pub(super) fn gate_of(&self, bucket: Bucket) -> Option<Arc<Gate>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = buckets.gates.get(&bucket) {
+            return Some(Arc::clone(known));
+        }
+        if buckets.gates.len() >= MOST_BUCKETS {
+            return None;
+        }
+        let fresh =
+            Arc::new(gate(&self.service, &self.name, Some(bucket.as_str()), Limits::default(), self.mode, &self.hall));
+        buckets.gates.insert(bucket, Arc::clone(&fresh));
+        Some(fresh)
+    }
+
+    /// An answer named the bucket of this route.
+    fn note_route(&self, bucket: Bucket, route: Route) {
+        let Route::Hash(route) = route else { return };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.routes.len() < MOST_ROUTES || buckets.routes.contains_key(&route) {
+            buckets.routes.insert(route, bucket);
+            self.names_buckets.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the gates that a request passed what its answer says: the one it speaks for closes or counts, the other learns
+    /// that an answer came.
+    pub(super) fn hear(&self, passed: Passed<'_>, reading: &Reading, credential: &Name) {
+        let Passed { all, bucket, route } = passed;
+        let speaks_for_all = speaks_for_owner(reading);
+        let passive = Reading { current: reading.current, ..Reading::plain(passive(reading.class)) };
+        if let Some(named) = reading.bucket.filter(|_| !speaks_for_all && reading.current) {
+            let own = bucket.as_ref().is_some_and(|pass| pass.gate().label.bucket.as_deref() == Some(named.as_str()));
+            if let (true, Some(pass)) = (own, bucket) {
+                pass.answered(reading, credential);
+            } else {
+                self.note_route(named, route);
+                match self.gate_of(named) {
+                    Some(gate) => gate.overhear(reading, credential),
+                    None => return hear_at(all, reading, credential),
+                }
+            }
+            return hear_at(all, &passive, credential);
+        }
+        match bucket {
+            Some(pass) if !speaks_for_all => {
+                pass.answered(reading, credential);
+                hear_at(all, &passive, credential);
+            }
+            Some(pass) => {
+                pass.answered(&passive, credential);
+                hear_at(all, reading, credential);
+            }
+            None => hear_at(all, reading, credential),
+        }
+    }
+
+    /// Every gate of it.
+    pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&self.all).chain(buckets.gates.values()).map(Arc::clone).collect()
+    }
+}
+
+/// What one request holds of an owner's gates, and for which route.
+pub(super) struct Passed<'a> {
+    pub(super) all: Option<&'a mut Pass>,
+    pub(super) bucket: Option<&'a mut Pass>,
+    pub(super) route: Route,
+}
+
+/// To which of an owner's buckets a request may belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// The record says so.
+    Declared(Bucket),
+    /// Answers may say so, by this.
+    Hash(u64),
+    /// None: nothing is known of the service.
+    Any,
+}
+
+impl Route {
+    /// The route of a request: by what is declared, else its method, and its path without what looks like identifiers.
+    pub(super) fn of(family: &Family, method: &str, path: &str) -> Self {
+        if let Some(declared) = family.bucket(method, path) {
+            return Self::Declared(declared);
+        }
+        if !family.is_known() {
+            return Self::Any;
+        }
+        let mut hasher = SEED.build_hasher();
+        method.hash(&mut hasher);
+        for part in path.split('/') {
+            let is_word = part.len() < 24 && !part.bytes().any(|byte| byte.is_ascii_digit());
+            if is_word { part.hash(&mut hasher) } else { hasher.write_u8(0) }
+        }
+        Self::Hash(hasher.finish())
+    }
+}
+
+fn hear_at(pass: Option<&mut Pass>, reading: &Reading, credential: &Name) {
+    if let Some(pass) = pass {
+        pass.answered(reading, credential);
+    }
+}
+
+/// What an answer means for the gate that it does not speak for: an answer came, and that is all.
+const fn passive(class: Class) -> Class {
+    match class {
+        Class::Transient => Class::Transient,
+        _ => Class::Fine,
+    }
+}
+
+fn gate(
+    service: &ServiceName,
+    owner: &str,
+    bucket: Option<&str>,
+    limits: Limits,
+    mode: Mode,
+    hall: &Arc<Hall>,
+) -> Gate {
+    let label = Label {
+        of: LimitOf::Upstream,
+        service: service.clone(),
+        owner: Some(owner.into()),
+        bucket: bucket.map(Into::into),
+    };
+    Gate::new(label, limits, 1, mode, hall)
+}
+
+/// How far a service's gates follow it: as is configured; else they enforce what the catalogue vouches for, and observe what
+/// nobody does.
+pub fn mode_of(configured: Option<GateMode>, family: &Family) -> Mode {
+    configured.unwrap_or(if family.is_known() { Mode::Enforce } else { Mode::Observe })
+}

@@ -1,0 +1,146 @@
+//! What a request holds of one gate that it passed: freed on drop, and told of the answer before that.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::domain::{CallerId, Name};
+use crate::throttle::state::{Change, Ticket};
+use crate::throttle::{Class, Reading};
+
+use super::hall::{Happened, News};
+use super::limiter::{Gate, Inner, now};
+
+/// One request's passage through one gate.
+#[derive(Debug)]
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    ticket: Ticket,
+    stage: Stage,
+    held: Option<CallerId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing of it was sent: dropped, it is as if it had never passed.
+    Unsent,
+    /// It was sent: dropped, it counts.
+    Sent,
+    /// Its answer came.
+    Answered,
+}
+
+impl Pass {
+    /// For a request that was counted in already.
+    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, held: Option<CallerId>) -> Self {
+        Self { gate, ticket, stage: Stage::Unsent, held }
+    }
+
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Whether nothing changed since that would hold the request back now.
+    pub(super) fn is_good(&self) -> bool {
+        self.gate.quiet() == Some(self.ticket) || self.gate.lock().state.still_admits(self.ticket)
+    }
+
+    pub(super) fn sent(&mut self) {
+        if self.stage == Stage::Unsent {
+            self.stage = Stage::Sent;
+        }
+    }
+
+    /// The answer came. Whether the gate is closed by it for the first time.
+    pub(super) fn answered(&mut self, reading: &Reading, credential: &Name) {
+        if self.stage == Stage::Answered {
+            return;
+        }
+        self.stage = Stage::Answered;
+        let gate = &self.gate;
+        gate.unanswered.fetch_sub(1, Ordering::Relaxed);
+        let says_nothing = reading.dimensions.is_empty() && !closes(reading.class);
+        if says_nothing && gate.quiet() == Some(self.ticket) {
+            gate.fine.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        gate.hear(self.ticket, reading, credential);
+    }
+}
+
+const fn closes(class: Class) -> bool {
+    matches!(class, Class::Throttled | Class::Exhausted | Class::Overloaded)
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let gate = &self.gate;
+        gate.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.stage != Stage::Answered {
+            gate.unanswered.fetch_sub(1, Ordering::Relaxed);
+        }
+        let changes_nothing = self.stage == Stage::Answered || !self.ticket.is_probe();
+        if changes_nothing && self.held.is_none() && gate.quiet().is_some() {
+            return;
+        }
+        let mut inner = gate.lock();
+        match self.stage {
+            Stage::Unsent => inner.state.refund(now(), self.ticket),
+            Stage::Sent => inner.state.lost(now(), self.ticket),
+            Stage::Answered => {}
+        }
+        if let Some(caller) = &self.held {
+            inner.let_go(caller);
+        }
+        gate.pump_and_tell(inner);
+    }
+}
+
+impl Gate {
+    /// Takes in what an answer says, whether or not its request passed here.
+    pub(super) fn hear(self: &Arc<Self>, ticket: Ticket, reading: &Reading, credential: &Name) {
+        let now = now();
+        let mut inner = self.lock();
+        let unseen = self.fine.swap(0, Ordering::Relaxed);
+        if unseen > 0 {
+            inner.state.count_unseen(now, unseen);
+        }
+        self.hear_of_places(&mut inner, reading);
+        let (load, chance) = (self.load(&inner, Duration::ZERO), inner.chance());
+        let learnt = inner.state.learn(now, ticket, reading, load, chance);
+        if let Some(change) = learnt {
+            inner.credential = Some(credential.clone());
+            self.tell_of(&mut inner, change);
+        }
+        self.pump_and_tell(inner);
+    }
+
+    /// What came of a request that passed here under the current episode.
+    pub(super) fn overhear(self: &Arc<Self>, reading: &Reading, credential: &Name) {
+        let ticket = Ticket::of_episode(self.lock().state.episode());
+        self.hear(ticket, reading, credential);
+    }
+
+    fn hear_of_places(&self, inner: &mut Inner, reading: &Reading) {
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        if reading.concurrency && closes(reading.class) {
+            inner.places.refused(under_way);
+        } else if reading.class == Class::Fine {
+            inner.places.went_well(under_way);
+        }
+    }
+
+    fn tell_of(&self, inner: &mut Inner, change: Change) {
+        let what = match change {
+            Change::Closed(closure) => {
+                inner.closures += 1;
+                Happened::Closed(closure.class, closure.wait)
+            }
+            Change::Reopened => Happened::Reopened,
+            Change::Extended => return,
+        };
+        let bucket = self.label.bucket.as_deref().map(str::to_owned);
+        let (service, credential) = (self.label.service.clone(), inner.credential.clone());
+        self.hall.tell(News { service, credential, bucket, what });
+    }
+}

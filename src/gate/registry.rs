@@ -1,0 +1,174 @@
+//! The gates of the process. They live on over a reload: a configured one as long as its limits stay the same, a learnt one as
+//! long as it is used or closed. Cheap to clone; all clones are the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::{Gating, Limits, Origin, ServiceName};
+use crate::throttle::state::Mode;
+use crate::throttle::{Bucket, Family};
+
+use super::breaker::Breaker;
+use super::hall::{Hall, News, Rejection};
+use super::levels::Levels;
+use super::limiter::{Gate, Label};
+use super::owner::Owner;
+use super::refused::LimitOf;
+use super::share::ShareGates;
+
+/// The gates of all services, limit owners, callers and shares.
+#[derive(Debug, Clone)]
+pub struct Gates(Arc<Halls>);
+
+/// A limit owner at a service.
+type OwnerKey = (ServiceName, Box<str>);
+
+#[derive(Debug)]
+struct Halls {
+    hall: Arc<Hall>,
+    services: Mutex<HashMap<ServiceName, Arc<Gate>>>,
+    levels: Mutex<HashMap<ServiceName, Arc<Levels>>>,
+    owners: Mutex<HashMap<OwnerKey, Arc<Owner>>>,
+    breakers: Mutex<HashMap<(ServiceName, Origin), Arc<Breaker>>>,
+    shares: ShareGates,
+    /// Gates that a former process left closed, until their owner is asked for.
+    left: Mutex<HashMap<OwnerKey, Vec<LeftClosed>>>,
+}
+
+/// A gate that a former process left closed.
+#[derive(Debug, Clone)]
+pub struct LeftClosed {
+    /// Which bucket; none: all requests of the owner.
+    pub bucket: Option<Bucket>,
+    /// For how long it is closed still.
+    pub closed_for: Duration,
+    /// For how long it was closed.
+    pub wait: Duration,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        let hall = Arc::<Hall>::default();
+        let shares = ShareGates::new(&hall);
+        Self(Arc::new(Halls {
+            hall,
+            services: Mutex::default(),
+            levels: Mutex::default(),
+            owners: Mutex::default(),
+            breakers: Mutex::default(),
+            shares,
+            left: Mutex::default(),
+        }))
+    }
+}
+
+impl Gates {
+    /// The gate of `service` for `limits`; none when nothing is limited. `dearest` is the most that one request costs.
+    pub fn of(&self, service: &ServiceName, limits: Limits, dearest: u32) -> Option<Arc<Gate>> {
+        if limits.rate.is_none() && limits.concurrency.is_none() {
+            return None;
+        }
+        let mut gates = locked(&self.0.services);
+        let kept = gates.get(service).filter(|gate| *gate.limits() == limits).map(Arc::clone);
+        Some(kept.unwrap_or_else(|| {
+            let label = Label { of: LimitOf::Service, service: service.clone(), owner: None, bucket: None };
+            let gate = Arc::new(Gate::new(label, limits, dearest, Mode::Off, &self.0.hall));
+            gates.insert(service.clone(), Arc::clone(&gate));
+            gate
+        }))
+    }
+
+    /// The gates of `service` by who asks; none when nothing is limited by that.
+    pub fn levels(&self, service: &ServiceName, gating: &Gating) -> Option<Arc<Levels>> {
+        let mut levels = locked(&self.0.levels);
+        if let Some(kept) = levels.get(service).filter(|kept| kept.keeps(gating)) {
+            return Some(Arc::clone(kept));
+        }
+        let fresh = Arc::new(Levels::new(service, gating, &self.0.hall)?);
+        levels.insert(service.clone(), Arc::clone(&fresh));
+        Some(fresh)
+    }
+
+    /// The gates of a limit owner at `service`; none when nothing is to be learnt.
+    pub fn owner(&self, service: &ServiceName, owner: &str, mode: Mode, family: &Family) -> Option<Arc<Owner>> {
+        if mode == Mode::Off {
+            return None;
+        }
+        let mut owners = locked(&self.0.owners);
+        let key = (service.clone(), owner.into());
+        if let Some(kept) = owners.get(&key).filter(|kept| kept.mode() == mode) {
+            return Some(Arc::clone(kept));
+        }
+        let fresh = Arc::new(Owner::new(service, owner, mode, family, &self.0.hall));
+        for left in locked(&self.0.left).remove(&key).unwrap_or_default() {
+            fresh.resume(&left);
+        }
+        owners.insert(key, Arc::clone(&fresh));
+        Some(fresh)
+    }
+
+    /// Goes on where a former process ended: this gate is closed still.
+    pub fn resume(&self, service: &ServiceName, owner: &str, left: LeftClosed) {
+        locked(&self.0.left).entry((service.clone(), owner.into())).or_default().push(left);
+    }
+
+    /// The circuit in front of `origin`.
+    pub fn breaker(&self, service: &ServiceName, origin: &Origin) -> Arc<Breaker> {
+        let mut breakers = locked(&self.0.breakers);
+        let fresh = || Arc::new(Breaker::new(service, &self.0.hall));
+        Arc::clone(breakers.entry((service.clone(), origin.clone())).or_insert_with(fresh))
+    }
+
+    /// The gates of shares.
+    pub fn shares(&self) -> &ShareGates {
+        &self.0.shares
+    }
+
+    /// Sends away everyone who waits, and nobody waits any more: the proxy is being stopped.
+    pub fn close(&self) {
+        self.0.hall.close();
+        self.all().iter().for_each(Gate::close);
+    }
+
+    /// Forgets what nobody uses and what has nothing to remember.
+    pub fn sweep(&self) {
+        let is_used = |gates: usize| gates > 1;
+        locked(&self.0.services).retain(|_, gate| is_used(Arc::strong_count(gate)));
+        locked(&self.0.levels).retain(|_, levels| is_used(Arc::strong_count(levels)));
+        locked(&self.0.breakers).retain(|_, one| is_used(Arc::strong_count(one)) || one.open_for().is_some());
+        let remembers = |owner: &Owner| owner.gates().iter().any(|gate| gate.remembers());
+        locked(&self.0.owners).retain(|_, owner| is_used(Arc::strong_count(owner)) || remembers(owner));
+        locked(&self.0.levels).values().for_each(|levels| levels.sweep());
+        self.0.shares.forget_unused();
+    }
+
+    /// What happened since the last time that this was asked.
+    pub fn news(&self) -> Vec<News> {
+        self.0.hall.take_news()
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> u32 {
+        self.0.hall.waiting()
+    }
+
+    /// How many were sent away from queues, by why.
+    pub fn rejections(&self) -> [(Rejection, u64); Rejection::ALL.len()] {
+        let counts = self.0.hall.rejections();
+        Rejection::ALL.map(|why| (why, counts.get(why as usize).copied().unwrap_or_default()))
+    }
+
+    /// Every gate there is.
+    pub(super) fn all(&self) -> Vec<Arc<Gate>> {
+        let mut all: Vec<Arc<Gate>> = locked(&self.0.services).values().map(Arc::clone).collect();
+        all.extend(locked(&self.0.levels).values().flat_map(|levels| levels.gates()));
+        all.extend(locked(&self.0.owners).values().flat_map(|owner| owner.gates()));
+        all.extend(self.0.shares.gates());
+        all
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,115 @@
+//! A gate as it is shown: where it stands, what is left, who waits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::domain::{CallerId, Name};
+use crate::throttle::Class;
+use crate::throttle::state::{Mode, Phase, State};
+
+use super::limiter::{Gate, Label, now};
+use super::registry::Gates;
+
+/// One gate at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateView {
+    /// Which.
+    pub label: Label,
+    /// Open, closed, probing, in slow start.
+    pub phase: Phase,
+    /// For how long it is closed still.
+    pub closed_for: Duration,
+    /// Why it closed last, and for how long.
+    pub why: Option<(Class, Duration)>,
+    /// How often it closed.
+    pub closures: u64,
+    /// The credential through which that was found out.
+    pub credential: Option<Name>,
+    /// What the upstream said was left.
+    pub windows: Vec<WindowView>,
+    /// The pace that was found, in requests per second.
+    pub pace: Option<f64>,
+    /// How many may be under way at once, when that is limited.
+    pub places: Option<u32>,
+    /// How many are under way.
+    pub under_way: u32,
+    /// How many of each caller wait.
+    pub waiting: Vec<(CallerId, usize)>,
+}
+
+/// A limit that answers told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowView {
+    /// Its name.
+    pub name: String,
+    /// How many are allowed.
+    pub limit: Option<u64>,
+    /// How many are left.
+    pub left: u64,
+    /// After which time there are more.
+    pub reset: Duration,
+}
+
+impl Gate {
+    /// What it looks like now.
+    pub fn view(&self) -> GateView {
+        let (now, inner) = (now(), self.lock());
+        let window = |(name, limit, left, reset): (crate::throttle::DimensionName, Option<u64>, u64, Instant)| {
+            WindowView { name: name.to_string(), limit, left, reset: reset.saturating_duration_since(now) }
+        };
+        GateView {
+            label: self.label.clone(),
+            phase: inner.state.phase(),
+            closed_for: inner.state.closed_for(now),
+            why: inner.state.why().map(|closure| (closure.class, closure.wait)),
+            closures: inner.closures,
+            credential: inner.credential.clone(),
+            windows: inner.state.windows().map(window).filter(|window| !window.reset.is_zero()).collect(),
+            pace: inner.state.pace(),
+            places: inner.places.limit(),
+            under_way: self.under_way.load(Ordering::Relaxed),
+            waiting: inner.queue.by_caller().map(|(caller, count)| (caller.clone(), count)).collect(),
+        }
+    }
+
+    /// For how long it is closed still.
+    pub(super) fn closed_for(&self) -> Duration {
+        if self.quiet().is_some() { Duration::ZERO } else { self.lock().state.closed_for(now()) }
+    }
+
+    /// Whether it must not be forgotten: it is closed, counts something, or somebody waits.
+    pub(super) fn remembers(&self) -> bool {
+        let inner = self.lock();
+        inner.state.remembers(now()) || !inner.places.is_settled() || !inner.queue.is_empty()
+    }
+
+    /// Is closed for so long, as a former process left it.
+    pub(super) fn resume(&self, mode: Mode, closed_for: Duration, wait: Duration) {
+        let mut inner = self.lock();
+        let now = now();
+        inner.state = State::resumed(mode, now + closed_for, wait, Class::Throttled, now);
+        self.publish(&inner);
+    }
+
+    /// Forgets what was learnt, and lets pass who waits.
+    pub(super) fn reset(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        inner.state.reset(now());
+        self.pump_and_tell(inner);
+    }
+}
+
+impl Gates {
+    /// Every gate, as it is now.
+    pub fn views(&self) -> Vec<GateView> {
+        self.all().iter().map(|gate| gate.view()).collect()
+    }
+
+    /// Forgets what was learnt of the gates that `which` names; how many there were.
+    pub fn reset(&self, which: impl Fn(&Label) -> bool) -> usize {
+        let found: Vec<Arc<Gate>> = self.all().into_iter().filter(|gate| which(gate.label())).collect();
+        found.iter().for_each(Gate::reset);
+        found.len()
+    }
+}

@@ -1,0 +1,261 @@
+//! Waiting in front of a gate: joining the queue, being told, leaving early, and the task that keeps the time for all who
+//! wait. A waiter costs its place in the queue and one channel; it leaves by dropping.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::domain::CallerId;
+use crate::throttle::state::Admission;
+
+use super::hall::Rejection;
+use super::limiter::{Gate, Inner, MustWait, Told, Waiting, now};
+use super::pass::Pass;
+use super::queue::{Joined, Place, Seat};
+use super::refused::Refused;
+
+/// One that wants to pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comer<'a> {
+    pub(super) caller: &'a CallerId,
+    pub(super) cost: u32,
+    pub(super) place: Place,
+    /// When it will not wait any more.
+    pub(super) deadline: Instant,
+}
+
+/// How a waiter is told.
+type Verdict = oneshot::Receiver<Result<Pass, Refused>>;
+
+/// A place in a queue, left on drop.
+struct Waiter<'a> {
+    gate: &'a Arc<Gate>,
+    seat: Seat,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.gate.hall.leave();
+        let mut inner = self.gate.lock();
+        if inner.queue.leave(&self.seat) {
+            self.gate.pump_and_tell(inner);
+        }
+    }
+}
+
+impl Gate {
+    /// Passes, now or after its turn has come.
+    ///
+    /// # Errors
+    /// At once when it would wait longer than it may, or when there is no room to wait.
+    pub(super) async fn pass(self: &Arc<Self>, comer: Comer<'_>) -> Result<Pass, Refused> {
+        let must_wait = match self.try_pass(comer.caller, comer.cost, comer.deadline.saturating_duration_since(now())) {
+            Ok(pass) => return Ok(pass),
+            Err(must_wait) => must_wait,
+        };
+        let (waiter, mut told) = self.join(comer, must_wait)?;
+        let patience = tokio::time::sleep_until(comer.deadline.into());
+        tokio::pin!(patience);
+        tokio::select! {
+            biased;
+            verdict = &mut told => return verdict.unwrap_or(Err(Refused::Closing)),
+            () = &mut patience => {}
+        }
+        match self.give_up(&waiter.seat, comer.caller) {
+            Some(refused) => Err(refused),
+            // Its turn had come in the same moment.
+            None => told.await.unwrap_or(Err(Refused::Closing)),
+        }
+    }
+
+    /// Leaves the queue because the time is over; none when the turn had come.
+    fn give_up(self: &Arc<Self>, seat: &Seat, caller: &CallerId) -> Option<Refused> {
+        let (now, mut inner) = (now(), self.lock());
+        if !inner.queue.leave(seat) {
+            return None;
+        }
+        let wait = self.predict(&inner, now, caller);
+        self.hall.rejected(Rejection::Deadline);
+        self.pump_and_tell(inner);
+        Some(self.refusal(wait))
+    }
+
+    fn join(self: &Arc<Self>, comer: Comer<'_>, must_wait: MustWait) -> Result<(Waiter<'_>, Verdict), Refused> {
+        let (now, mut inner) = (now(), self.lock());
+        let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
+        let wait = self.predict(&inner, now, comer.caller).max(least);
+        if now + wait > comer.deadline {
+            drop(inner);
+            self.hall.rejected(Rejection::Deadline);
+            return Err(self.refusal(wait));
+        }
+        if self.hall.is_closing() {
+            return Err(Refused::Closing);
+        }
+        if !self.hall.enter() {
+            self.hall.rejected(Rejection::Overall);
+            return Err(Refused::Full);
+        }
+        let (tell, told) = oneshot::channel();
+        let joined =
+            inner.queue.join(comer.caller, comer.cost, comer.place, Waiting { tell, deadline: comer.deadline });
+        let (seat, sent_away) = match joined {
+            Joined::Seated(seat, sent_away) => (seat, sent_away),
+            Joined::Full(_) => {
+                drop(inner);
+                self.hall.leave();
+                self.hall.rejected(Rejection::Queue);
+                return Err(Refused::Full);
+            }
+        };
+        if !inner.is_timed {
+            inner.is_timed = true;
+            tokio::spawn(keep_time(Arc::clone(self)));
+        }
+        self.pump_and_tell(inner);
+        if let Some(waiting) = sent_away {
+            self.hall.rejected(Rejection::Queue);
+            let _gone = waiting.tell.send(Err(Refused::Full));
+        }
+        Ok((Waiter { gate: self, seat }, told))
+    }
+
+    /// Whether it is refused at once what would wait too long here.
+    pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
+        if self.quiet().is_some() {
+            return Ok(());
+        }
+        let now = now();
+        let wait = self.predict(&self.lock(), now, comer.caller);
+        // Who has no patience is on time where nobody waits, although the clock went on since it came.
+        if !wait.is_zero() && now + wait > comer.deadline {
+            self.hall.rejected(Rejection::Deadline);
+            return Err(self.refusal(wait));
+        }
+        Ok(())
+    }
+
+    /// Lets pass who may, sends away who would wait too long, and frees the lock before it tells them.
+    pub(super) fn pump_and_tell(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        let told = self.pump(&mut inner);
+        self.publish(&inner);
+        drop(inner);
+        self.tell(told);
+    }
+
+    fn pump(&self, inner: &mut Inner) -> Told {
+        let mut told = Vec::new();
+        if inner.queue.is_empty() {
+            self.rearm_when(inner, None);
+            return told;
+        }
+        let now = now();
+        let next = loop {
+            let Some((cost, deadline)) = select(inner) else { break None };
+            match self.admit(inner, now, cost, deadline.saturating_duration_since(now)) {
+                Admission::Go(ticket) => {
+                    let Some((caller, waiting)) = inner.queue.take() else { break None };
+                    let held = inner.hold(&caller);
+                    told.push((waiting, Ok((ticket, held))));
+                }
+                Admission::At(at) => break Some(at),
+                Admission::Hold => break None,
+            }
+        };
+        let closed_for = inner.state.closed_for(now);
+        if !closed_for.is_zero() {
+            for waiting in inner.queue.take_where(|waiting| waiting.deadline < now + closed_for) {
+                self.hall.rejected(Rejection::Deadline);
+                told.push((waiting, Err(self.refusal(closed_for))));
+            }
+        }
+        self.rearm_when(inner, next);
+        told
+    }
+
+    fn rearm_when(&self, inner: &mut Inner, next: Option<Instant>) {
+        if inner.next != next || inner.queue.is_empty() {
+            inner.next = next;
+            if inner.is_timed {
+                self.rearm.notify_one();
+            }
+        }
+    }
+
+    fn tell(self: &Arc<Self>, told: Told) {
+        for (waiting, verdict) in told {
+            let verdict = verdict.map(|(ticket, held)| Pass::new(Arc::clone(self), ticket, held));
+            // Who is gone meanwhile gives the pass back by dropping it.
+            let _gone = waiting.tell.send(verdict);
+        }
+    }
+
+    /// Sends away everyone who waits.
+    pub(super) fn close(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        let waiting = inner.queue.take_where(|_| true);
+        self.pump_and_tell(inner);
+        for one in waiting {
+            let _gone = one.tell.send(Err(Refused::Closing));
+        }
+    }
+}
+
+/// Brings the next to the front: its cost, and when it will not wait any more. Who has half of the places already waits
+/// while others do.
+fn select(inner: &mut Inner) -> Option<(u32, Instant)> {
+    let half = inner.places.limit().filter(|limit| *limit >= 2).map(|limit| limit / 2);
+    let held = &inner.held;
+    let may = |caller: &CallerId| half.is_none_or(|half| held.get(caller).copied().unwrap_or(0) < half);
+    if let Some((waiting, cost)) = inner.queue.select(may) {
+        return Some((cost, waiting.deadline));
+    }
+    inner.queue.select(|_| true).map(|(waiting, cost)| (cost, waiting.deadline))
+}
+
+/// Lets another task keep the time when this one ends with its runtime.
+struct Timed {
+    gate: Arc<Gate>,
+    is_over: bool,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.gate.lock().is_timed = false;
+        }
+    }
+}
+
+/// Keeps the time for those who wait in front of `gate`, until nobody does.
+async fn keep_time(gate: Arc<Gate>) {
+    let mut timed = Timed { gate, is_over: false };
+    loop {
+        let gate = &timed.gate;
+        let next = {
+            let mut inner = gate.lock();
+            let told = gate.pump(&mut inner);
+            gate.publish(&inner);
+            let next = inner.next;
+            // Under the same lock: whoever joins next starts another task.
+            inner.is_timed = !inner.queue.is_empty();
+            let goes_on = inner.is_timed;
+            drop(inner);
+            gate.tell(told);
+            if !goes_on {
+                timed.is_over = true;
+                return;
+            }
+            next
+        };
+        let rearmed = gate.rearm.notified();
+        match next {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => {}
+                () = rearmed => {}
+            },
+            None => rearmed.await,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What is counted of the gates. Set and counted by the control thread, which is told of it, and not for each request.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::Name;
+
+/// What the gates look like at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GateLevels {
+    /// How many gates of each service are closed.
+    pub closed: BTreeMap<Name, u64>,
+    /// What the limit of each service has left of which least is left, from 0 to 1.
+    pub left: BTreeMap<Name, f64>,
+    /// How many requests wait.
+    pub waiting: u64,
+    /// How many were sent away, by why.
+    pub rejections: Vec<(&'static str, u64)>,
+}
+
+/// What happened to the gates since the start.
+#[derive(Debug, Default)]
+pub(super) struct GateCounts(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) levels: GateLevels,
+    pub(super) closures: BTreeMap<(Name, &'static str), u64>,
+    pub(super) circuits: BTreeMap<Name, u64>,
+}
+
+impl GateCounts {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,125 @@
+//! The gates of the running proxy, as it noted them last, and having it forget what it learnt. The proxy is another process
+//! than the command that asks, so both go by way of the store.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::{CallerId, GateReset, ServiceName};
+
+use super::names::Names;
+use super::view::moment;
+use super::{Actor, OperationError, Operations};
+
+/// A proxy that noted nothing for so long, in seconds, is not running.
+const SILENT: i64 = 30;
+
+/// The gates of the running proxy.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct GatesShown {
+    /// When the proxy noted them; none when it never did.
+    pub noted_at: Option<Timestamp>,
+    /// Whether a proxy is running.
+    pub running: bool,
+    /// The gates that learnt something, or before which somebody waits.
+    pub gates: Vec<GateShown>,
+}
+
+/// One gate: what a service allows one limit owner, as far as it was found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GateShown {
+    /// The service.
+    pub service: String,
+    /// Whom the service counts: the limit owner of the key.
+    pub owner: String,
+    /// The key through which it was found out.
+    pub key: Option<String>,
+    /// Which of the owner's limits; none: all of its requests.
+    pub bucket: Option<String>,
+    /// `open`, `closed`, `probing` or `slow_start`.
+    pub state: String,
+    /// Until when it is closed.
+    pub closed_until: Option<Timestamp>,
+    /// Why it closed last: `throttled`, `exhausted` or `overloaded`.
+    pub reason: Option<String>,
+    /// How often it closed since the proxy started.
+    pub closures: u64,
+    /// What the service said was left.
+    pub limits: Vec<GateLimit>,
+    /// The pace that was found, in requests per second.
+    pub pace_per_s: Option<f64>,
+    /// How many requests may be under way at once, when that is limited.
+    pub places: Option<u32>,
+    /// How many are under way.
+    pub under_way: u32,
+    /// Who waits.
+    pub waiting: Vec<GateWaiters>,
+}
+
+/// A limit that answers told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateLimit {
+    /// Its name.
+    pub name: String,
+    /// How many are allowed.
+    pub limit: Option<u64>,
+    /// How many were left.
+    pub left: u64,
+    /// When there are more.
+    pub reset_at: Timestamp,
+}
+
+/// How many requests of one caller wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateWaiters {
+    /// The caller.
+    pub caller: String,
+    /// How many.
+    pub waiting: u64,
+}
+
+impl GateShown {
+    /// How many wait.
+    pub fn waiters(&self) -> u64 {
+        self.waiting.iter().map(|one| one.waiting).sum()
+    }
+
+    fn named(mut self, names: &Names) -> Self {
+        for one in &mut self.waiting {
+            one.caller = names.caller(&CallerId::new(&one.caller));
+        }
+        self
+    }
+}
+
+impl Operations {
+    /// The gates of the running proxy, by service.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the store fails.
+    pub fn gates(&self, actor: &Actor) -> Result<GatesShown, OperationError> {
+        actor.must_administer()?;
+        let (noted, gates) = self.vault.noted_gates()?;
+        let names = self.names()?;
+        let shown = gates.iter().filter_map(|gate| serde_json::from_str::<GateShown>(&gate.shown).ok());
+        let gates = shown.map(|gate| gate.named(&names)).collect();
+        let running = noted.is_some_and(|at| self.now() - at <= SILENT);
+        Ok(GatesShown { noted_at: noted.map(moment), running, gates })
+    }
+
+    /// Has the running proxy forget within a second what it learnt of the limits of `service`, for one limit owner or for
+    /// all. Who waits there is let through.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, there is no such service, or it cannot be kept or recorded.
+    pub fn reset_gates(&self, actor: &Actor, service: &ServiceName, owner: Option<&str>) -> Result<(), OperationError> {
+        actor.must_administer()?;
+        if self.config.load().service(service.as_str()).is_none() {
+            return Err(OperationError::no_service(&self.config.load(), service));
+        }
+        let pen = self.pen(actor)?;
+        let reset = GateReset { service: service.clone(), owner: owner.map(str::to_owned) };
+        let details: Vec<_> = owner.map(|owner| ("owner", owner)).into_iter().collect();
+        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(&reset)).map(drop)
+    }
+}

@@ -1,0 +1,164 @@
+//! What the gates learn from an exchange, and what the client is told of them beside the upstream's own answer.
+
+use std::time::Duration;
+
+use http::header::{HeaderName, RETRY_AFTER};
+use http::{HeaderValue, Response};
+
+use crate::domain::{Clock, SystemClock};
+use crate::gate::{self, Attempt, Course, Permit};
+use crate::throttle::{Class, LARGEST_BODY, Reading, Sample};
+use crate::upstream::{ExchangeError, UpstreamBody};
+
+use super::error::ProxyError;
+use super::inbound::Inbound;
+use super::judge;
+use super::respond::{self, PROXY_STATUS};
+use super::snapshot::Held;
+use super::trail::Trail;
+use super::{Grant, Line};
+
+/// Draws the time a request waited from the answer (W3C Server Timing).
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// How long a body that is to be looked at may take; what takes longer is passed on unread.
+const BODY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a request was sent before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It was not.
+    First,
+    /// It was, and goes before its caller's others.
+    Again,
+}
+
+impl Line {
+    /// Leads a request that has waited `spent` before through the gates. After a wait the world may have changed: a rotated key takes
+    /// effect, a revoked caller or key stops here, and where another key is chosen now, its gates are passed too.
+    pub(super) async fn admit(
+        &self,
+        mut grant: Grant<Held>,
+        inbound: &Inbound,
+        sending: Sending,
+        spent: Duration,
+    ) -> Result<Permit<Held>, ProxyError> {
+        let mut patience = patience(&grant, inbound).saturating_sub(spent);
+        loop {
+            let permit = pass(grant, inbound, sending, patience).await?;
+            if permit.waited().is_zero() {
+                return Ok(permit);
+            }
+            let fresh = self.grant_anew(inbound)?;
+            if fresh.candidate().limit_owner() == permit.grant().candidate().limit_owner() {
+                return Ok(permit.renewed(fresh));
+            }
+            patience = patience.saturating_sub(permit.waited());
+            grant = fresh;
+        }
+    }
+}
+
+/// How long a request may wait: as its client and its service will, and no longer than anybody's.
+pub(super) fn patience(grant: &Grant<Held>, inbound: &Inbound) -> Duration {
+    let of_service = grant.candidate().entry.service.limits.max_wait;
+    inbound.patience().map_or(of_service, |patience| patience.min(of_service))
+}
+
+async fn pass(
+    grant: Grant<Held>,
+    inbound: &Inbound,
+    sending: Sending,
+    patience: Duration,
+) -> Result<Permit<Held>, ProxyError> {
+    let held = std::sync::Arc::clone(grant.candidate());
+    let entry = &held.entry;
+    let share = grant.bounded().and_then(|bounded| bounded.gate.clone());
+    let method = inbound.parts.method.as_str();
+    let path = if entry.looks_at_paths {
+        judge::ruled_path(&held, &inbound.target, inbound.parts.uri.path())?
+    } else {
+        inbound.path().into()
+    };
+    let course = Course {
+        share: share.as_ref(),
+        levels: entry.levels.as_ref(),
+        owner: held.owner(),
+        service: entry.gate.as_ref(),
+        family: &entry.family,
+        method,
+        path: &path,
+        cost: entry.service.gating.cost(method, &path),
+        patience,
+        is_resend: sending == Sending::Again,
+    };
+    Ok(gate::admit(&course, grant).await?)
+}
+
+/// Whether a rule of the service asks for the body of this answer.
+pub(super) fn looks_inside(permit: &Permit<Held>, answer: &Response<UpstreamBody>, inbound: &Inbound) -> bool {
+    let family = &permit.grant().candidate().entry.family;
+    let method = inbound.parts.method.as_str();
+    family.has_body_rules() && family.wants_body(answer.status(), answer.headers(), method, inbound.path())
+}
+
+/// An answer with its body at hand, if that is small and comes at once.
+pub(super) async fn looked_into(answer: Response<UpstreamBody>) -> Response<UpstreamBody> {
+    let (parts, body) = answer.into_parts();
+    Response::from_parts(parts, body.read_ahead(LARGEST_BODY, BODY_PATIENCE).await)
+}
+
+/// An answer came: the gates and the circuit learn from it.
+pub(super) fn answered(
+    permit: &mut Permit<Held>,
+    attempt: Option<Attempt>,
+    answer: &Response<UpstreamBody>,
+) -> Reading {
+    let whole = answer.body().read_whole();
+    let (status, headers, body) = (answer.status(), answer.headers(), whole.as_deref());
+    let sample = Sample { status, headers, now: SystemClock.wall(), body };
+    let reading = permit.grant().candidate().entry.family.read(&sample);
+    permit.complete(&reading);
+    match attempt {
+        Some(attempt) if reading.class == Class::Transient => attempt.failed(),
+        Some(attempt) => attempt.answered(),
+        None => {}
+    }
+    reading
+}
+
+/// No answer came.
+pub(super) fn failed(attempt: Option<Attempt>, error: &ExchangeError) {
+    if let Some(attempt) = attempt.filter(|_| error.is_of_upstream()) {
+        attempt.failed();
+    }
+}
+
+/// What the client is told of the gates: a refusal for a limit is passed on with its body and headers, and `Retry-After` is
+/// raised to the time for which the gate is closed; and who waited sees for how long.
+pub(super) fn tell(answer: &mut Response<UpstreamBody>, reading: &Reading, permit: &Permit<Held>, trail: &Trail) {
+    let status = answer.status();
+    let headers = answer.headers_mut();
+    if permit.learns()
+        && matches!(reading.class, Class::Throttled | Class::Exhausted | Class::Overloaded)
+        && !status.is_success()
+    {
+        let wait = permit.closed_for().max(reading.wait.unwrap_or_default());
+        if !wait.is_zero() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(respond::seconds(wait)));
+        }
+        if let Some(value) = respond::received(status) {
+            headers.append(PROXY_STATUS, value);
+        }
+    }
+    if let Some(value) = trail.timing() {
+        headers.append(SERVER_TIMING, value);
+    }
+}
+
+/// `queue;dur=…, upstream;dur=…`, in milliseconds.
+pub(super) fn timing(queued: Duration, upstream: Option<Duration>) -> Option<HeaderValue> {
+    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
+    let upstream = upstream.map(|time| format!(", upstream;dur={:.1}", millis(time))).unwrap_or_default();
+    HeaderValue::try_from(format!("queue;dur={:.1}{upstream}", millis(queued))).ok()
+}

@@ -1,0 +1,236 @@
+//! What services allow and how it is found out, through the real program: one refusal holds everyone who shares it, who would
+//! wait too long is told at once, and what was learnt is shown, forgotten on order and kept over a restart.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::{Answer, FakeUpstream, Reply, World, eventually};
+
+const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
+
+fn keyed(more: &str) -> (FakeUpstream, World) {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, &format!("{AUTH}\n{more}")).key("api", "prod", "s3cret");
+    (upstream, world.serve())
+}
+
+fn too_many(seconds: u32) -> Answer {
+    Answer::json(429, r#"{"error":"slow down"}"#).header("Retry-After", &seconds.to_string()).header("X-Own", "kept")
+}
+
+fn seconds(reply: &Reply) -> u64 {
+    reply.value("retry-after").unwrap().parse().unwrap()
+}
+
+/// A request that is not sent again by sidekey: a refusal passes as it came.
+fn once(world: &World) -> Reply {
+    world.ask("GET", "/api/v1").header("Sidekey-Retry", "off").reply()
+}
+
+fn hasty(world: &World) -> Reply {
+    world.ask("GET", "/api/v1").header("Prefer", "wait=0").reply()
+}
+
+fn gates(world: &World) -> Vec<Value> {
+    let text = world.sidekey(["limits", "list", "--json"]).run().succeeds();
+    let list: Value = serde_json::from_str(&text).unwrap();
+    list["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn two_hundred_clients_share_one_refusal_and_all_are_served() {
+    const FIRST: u32 = 50;
+    let (upstream, world) = keyed("");
+    let (count, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (counted, noted) = (Arc::clone(&count), Arc::clone(&seen));
+    let started = Instant::now();
+    let opens = Duration::from_secs(2);
+    let first_refusal = Arc::new(Mutex::new(None));
+    upstream.always(move |_| {
+        let (at, number) = (started.elapsed(), counted.fetch_add(1, Ordering::Relaxed));
+        let mut first = first_refusal.lock().unwrap();
+        let lets_through = number < FIRST || first.is_some_and(|first| at >= first + opens);
+        if !lets_through {
+            first.get_or_insert(at);
+        }
+        noted.lock().unwrap().push((at, lets_through));
+        if lets_through { Answer::json(200, "{}") } else { too_many(2) }
+    });
+    let clients: Vec<_> = (0..200)
+        .map(|_| {
+            let proxy = world.proxy();
+            thread::spawn(move || {
+                for sent in 1.. {
+                    let reply = crate::world::Ask::new(&proxy, "GET", "/api/v1").reply();
+                    match reply.status {
+                        200 => return sent,
+                        429 => {
+                            assert!(reply.value("proxy-status").unwrap().contains("received-status=429"), "{reply:?}");
+                        }
+                        _ => panic!("{reply:?}"),
+                    }
+                }
+                unreachable!()
+            })
+        })
+        .collect();
+    let most_sent = clients.into_iter().map(|client| client.join().unwrap()).max().unwrap();
+    let seen = seen.lock().unwrap();
+    let closed = seen.iter().find(|(_, through)| !through).unwrap().0;
+    let refused: Vec<_> = seen.iter().filter(|(_, through)| !through).collect();
+    assert!(refused.len() <= 150, "no more than were under way: {}", refused.len());
+    let late = refused.iter().filter(|(at, _)| *at > closed + Duration::from_millis(1_500)).count();
+    assert_eq!(late, 0, "no second wave: {refused:?}");
+    let quiet = seen.iter().filter(|(at, _)| *at > closed + opens / 2 && *at < closed + opens).count();
+    assert_eq!(quiet, 0, "nothing is sent while it is closed");
+    assert!(most_sent <= 2, "every client was refused once at most: {most_sent}");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_refusal_passes_and_who_would_wait_too_long_is_told_at_once() {
+    let (upstream, world) = keyed("");
+    upstream.then(too_many(45));
+    let passed = once(&world);
+    assert_eq!((passed.status, passed.text().as_str()), (429, r#"{"error":"slow down"}"#));
+    assert_eq!(passed.value("x-own"), Some("kept"));
+    assert!((45..=48).contains(&seconds(&passed)), "raised, never lowered: {passed:?}");
+    let status = passed.values("proxy-status").join(",");
+    assert!(status.contains("received-status=429") && !status.contains("error="), "{status}");
+    let started = Instant::now();
+    let refused = world.get("/api/v1");
+    let took = started.elapsed();
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    assert!((44..=47).contains(&seconds(&refused)), "{refused:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"api\";r=0;t="), "{refused:?}");
+    assert!(refused.value("proxy-status").unwrap().contains("error=http_request_denied"), "{refused:?}");
+    assert_eq!(refused.json()["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
+    assert_eq!(upstream.requests().len(), 1, "nothing is sent while it is closed");
+}
+
+#[test]
+fn who_waits_is_served_when_the_time_is_over_and_sees_how_long_it_waited() {
+    let (upstream, world) = keyed("");
+    upstream.then(too_many(1));
+    assert_eq!(once(&world).status, 429);
+    let short = world.ask("GET", "/api/v1").header("Prefer", "wait=0").reply();
+    assert_eq!(short.code(), "rate_limited", "it will not wait");
+    let started = Instant::now();
+    let reply = world.ask("POST", "/api/v1").header("Prefer", "wait=20").body("order").reply();
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
+    let timing = reply.value("server-timing").unwrap();
+    assert!(timing.starts_with("queue;dur=") && timing.contains(", upstream;dur="), "{timing}");
+    assert_eq!(upstream.last_request().text(), "order");
+    assert!(world.get("/api/v1").value("server-timing").is_none(), "who did not wait is told nothing");
+}
+
+#[test]
+fn a_key_that_is_rotated_or_deleted_while_a_request_waits_takes_effect() {
+    let (upstream, world) = keyed("");
+    upstream.then(too_many(3));
+    assert_eq!(once(&world).status, 429);
+    let waiting = world.ask("GET", "/api/v1").reply_later();
+    world.sidekey(["key", "rotate", "prod", "--stdin"]).stdin("fresh").run().succeeds();
+    assert_eq!(waiting.join().unwrap().status, 200);
+    assert_eq!(upstream.last_request().values("x-api-key"), ["fresh"]);
+    upstream.then(too_many(3));
+    assert_eq!(once(&world).status, 429);
+    let waiting = world.ask("GET", "/api/v1").reply_later();
+    world.sidekey(["key", "delete", "prod", "--yes"]).run().succeeds();
+    assert_eq!(waiting.join().unwrap().code(), "credential_missing");
+    assert_eq!(upstream.requests().len(), 3, "nothing is sent without a key");
+}
+
+#[test]
+fn what_is_known_of_limits_is_listed_outlives_a_restart_and_is_forgotten_on_order() {
+    let (upstream, mut world) = keyed("");
+    assert!(gates(&world).is_empty());
+    upstream.then(too_many(200));
+    assert_eq!(once(&world).status, 429);
+    eventually("the closed gate is listed", || gates(&world).iter().any(|gate| gate["state"] == "closed"));
+    let gate = gates(&world).remove(0);
+    assert_eq!((&gate["service"], &gate["key"], &gate["reason"]), (&"api".into(), &"prod".into(), &"throttled".into()));
+    let table = world.sidekey(["limits", "list"]).run().succeeds();
+    assert!(table.contains("closed") && table.contains("prod"), "{table}");
+    assert_eq!(world.stop().0.code(), Some(0));
+    world.start(&[]);
+    let refused = hasty(&world);
+    assert_eq!(refused.code(), "rate_limited", "{refused:?}");
+    assert!(seconds(&refused) > 150, "{refused:?}");
+    assert!(world.sidekey(["limits", "reset", "nobody"]).run().fails_with(2).contains("nobody"));
+    world.sidekey(["limits", "reset", "api"]).run().succeeds();
+    eventually("the gate is open again", || hasty(&world).status == 200);
+    let audit = world.sidekey(["audit", "export"]).run().succeeds();
+    assert!(audit.contains("gate.close") && audit.contains("gate.reset"), "{audit}");
+    let metrics = crate::world::Ask::new(&world.console(), "GET", "/metrics").reply().text();
+    assert!(metrics.contains("sidekey_gates_closed{service=\"api\"} 0"), "{metrics}");
+}
+
+#[test]
+fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let (upstream, world) = keyed("retry = { attempts = 1 }");
+    for _ in 0..5 {
+        upstream.then(Answer::hang_up());
+        assert_eq!(world.get("/api/v1").code(), "upstream_broken");
+    }
+    let refused = world.get("/api/v1");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "circuit_open"));
+    assert!((1..=5).contains(&seconds(&refused)), "{refused:?}");
+    assert!(refused.value("proxy-status").unwrap().contains("error=destination_unavailable"), "{refused:?}");
+    assert_eq!(upstream.requests().len(), 5, "nothing is sent to it");
+    eventually("one request tries again and closes the circuit", || world.get("/api/v1").status == 200);
+    assert_eq!(upstream.requests().len(), 6);
+}
+
+#[test]
+fn limits_and_key_refusals_never_open_the_circuit() {
+    let (upstream, world) = keyed("");
+    for _ in 0..8 {
+        upstream.then(Answer::json(401, "{}")).then(Answer::json(403, "{}")).then(Answer::json(500, "{}"));
+        for status in [401, 403, 500] {
+            assert_eq!(world.get("/api/v1").status, status);
+        }
+    }
+}
+
+#[test]
+fn off_passes_everything_as_it_comes() {
+    let (upstream, world) = keyed(r#"rate = { mode = "off" }"#);
+    for _ in 0..3 {
+        upstream.then(too_many(45));
+        let reply = once(&world);
+        assert_eq!((reply.status, seconds(&reply)), (429, 45));
+        assert!(reply.values("proxy-status").is_empty(), "{reply:?}");
+    }
+    assert_eq!(upstream.requests().len(), 3);
+}
+
+#[test]
+fn each_caller_has_a_rate_of_its_own_and_dear_requests_count_for_more() {
+    let upstream = FakeUpstream::plain();
+    let rate = "rate = { per_caller = \"5/h\", costs = { \"GET /dear/**\" = 5 } }";
+    let world = World::new().service("api", &upstream, &format!("{AUTH}\n{rate}"));
+    let world = world.toml("[callers]\nmode = \"token\"\n");
+    let token = |name: &str| world.sidekey(["caller", "add", name]).run().succeeds().trim().to_owned();
+    let (one, two) = (token("one"), token("two"));
+    let world = world.key("api", "prod", "s3cret").serve();
+    let ask = |token: &str, target: &str| {
+        let ask = world.ask("GET", target).header("Proxy-Authorization", &format!("Bearer {token}"));
+        ask.header("Prefer", "wait=0").reply()
+    };
+    assert_eq!(ask(&one, "/api/dear/search").status, 200);
+    let refused = ask(&one, "/api/cheap");
+    assert_eq!(refused.code(), "rate_limited", "{refused:?}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("of this caller"), "{refused:?}");
+    assert!(seconds(&refused) > 600, "one comes back every 12 min: {refused:?}");
+    for _ in 0..5 {
+        assert_eq!(ask(&two, "/api/cheap").status, 200, "another caller has its own");
+    }
+    assert_eq!(ask(&two, "/api/cheap").code(), "rate_limited");
+}
