@@ -94,7 +94,13 @@ fn within(
                 return Ok(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 });
             }
         };
-        let extend = || caller.map_or(Ok(()), |(_, token)| opened.operations.extend_run(token));
+        let extend = || {
+            let extended = caller.map_or(Ok(()), |(_, token)| opened.operations.extend_run(token));
+            // The command goes on: there are three more tries before the token ends.
+            if let Err(error) = extended {
+                let _ = session.screen.note(format!("warning: the token's time could not be extended: {error}"));
+            }
+        };
         Ok(code(attend(child, signals, extend).await?))
     })
 }
@@ -103,7 +109,7 @@ fn within(
 async fn attend(
     mut child: Child,
     mut signals: mpsc::UnboundedReceiver<Signal>,
-    extend: impl Fn() -> Result<(), crate::operations::OperationError>,
+    mut extend: impl FnMut(),
 ) -> anyhow::Result<ExitStatus> {
     let mut due = tokio::time::interval_at(tokio::time::Instant::now() + EXTEND, EXTEND);
     loop {
@@ -114,7 +120,7 @@ async fn attend(
                 // It may have ended this very moment.
                 let _gone = pid.map(|pid| kill_process(pid, signal));
             }
-            _ = due.tick() => extend()?,
+            _ = due.tick() => extend(),
         }
     }
 }
