@@ -49,7 +49,7 @@ fn service(n: usize) -> Service {
     match n {
         1 => {
             let rules = ["GET /v1/customers/*", "GET /v1/charges/**", "POST /v1/charges"];
-            service.allow = Some(rules.iter().map(|rule| Rule::parse(rule).expect("a rule")).collect());
+            service.allowed.rules = Some(rules.iter().map(|rule| Rule::parse(rule).expect("a rule")).collect());
         }
         2 => {
             let count = NonZeroU32::new(1_000_000_000).expect("not zero");
@@ -114,9 +114,9 @@ impl Corridor {
             Target::Named { rest, .. } => Mount::Base { skip: *rest },
             Target::Hosted { .. } => Mount::Origin(plan.plan.upstream()),
         };
-        if let Some(rules) = service.allow.as_deref() {
+        if !service.allowed.is_everything() {
             let path = plan.plan.ruled_path(parts.uri.path(), &mount).ok()?;
-            if !access::rules_admit(Some(rules), parts.method.as_str(), &path) {
+            if !service.allowed.admits(parts.method.as_str(), &path) {
                 return None;
             }
         }

@@ -9,9 +9,9 @@ use http::Request;
 use http::request::Parts;
 use sidekey::access::{Callers, Sightings};
 use sidekey::domain::{
-    BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Peer, Perimeter, Placement,
-    Retry, Role, Scheme, Sealed, Service, Share, Shared, Signals, Source, TeamId, Template, Timeouts, UpstreamOptions,
-    User, UserId,
+    Allowed, BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Peer, Perimeter,
+    Placement, Retry, Role, Scheme, Sealed, Service, Share, Shared, Signals, Source, TeamId, Template, Timeouts,
+    UpstreamOptions, User, UserId,
 };
 
 pub(crate) fn name(text: &str) -> Name {
@@ -48,7 +48,7 @@ pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
         paths: vec![],
         auth,
         headers: vec![],
-        allow: None,
+        allowed: Allowed::default(),
         limits: Limits::default(),
         gating: sidekey::domain::Gating::default(),
         retry: Retry::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Credential, Name, Rule, ServiceName, Source, SourceKind};
+use crate::domain::{Credential, Name, ServiceName, Source, SourceKind};
 
 use super::{Candidate, Credentials, Known, Request, Selection, Step};
 
@@ -39,7 +39,7 @@ impl<C: Candidate> Grant<C> {
 
     /// Whether the share through which it is granted bounds what may be requested.
     pub fn has_rules(&self) -> bool {
-        self.bounded.iter().any(|bounded| (**bounded).as_ref().has_rules())
+        self.bounded.iter().any(|bounded| !(**bounded).as_ref().allowed.is_everything())
     }
 
     /// Which of the shares through which it is granted admits this method and path (without the query, as sent).
@@ -47,7 +47,7 @@ impl<C: Candidate> Grant<C> {
     /// # Errors
     /// When none does.
     pub fn share_for(&self, method: &str, path: &str) -> Result<usize, Unauthorized> {
-        let admits = |bounded: &Arc<C::Bounded>| (**bounded).as_ref().admits(method, path);
+        let admits = |bounded: &Arc<C::Bounded>| (**bounded).as_ref().allowed.admits(method, path);
         let found = self.bounded.iter().position(admits);
         found.ok_or_else(|| Unauthorized::ShareRules { service: self.candidate.credential().service.clone() })
     }
@@ -73,6 +73,12 @@ impl<C: Candidate> Grant<C> {
 /// Why there is no grant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthorized {
+    /// The service is for reading only, and this method is none that reads.
+    #[error("the service `{service}` is for reading only")]
+    ReadOnly {
+        /// The service.
+        service: ServiceName,
+    },
     /// The rules of the service do not admit this method and path.
     #[error("the `allow` rules of service `{service}` do not admit this method and path")]
     Rules {
@@ -117,11 +123,6 @@ pub enum Unauthorized {
         /// Their names.
         names: Vec<String>,
     },
-}
-
-/// Whether `rules` admit this method and path; no rules admit everything.
-pub fn rules_admit(rules: Option<&[Rule]>, method: &str, path: &str) -> bool {
-    rules.is_none_or(|rules| rules.iter().any(|rule| rule.admits(method, path)))
 }
 
 /// Chooses the credential of a request. The service's rules are checked by the caller of this, on the bytes that will be sent.

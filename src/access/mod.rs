@@ -6,7 +6,7 @@ mod identify;
 mod select;
 mod sightings;
 
-pub use authorize::{Grant, Unauthorized, grant, rules_admit};
+pub use authorize::{Grant, Unauthorized, grant};
 pub use identify::{Callers, Known, Proof, Unidentified};
 pub use select::{Candidate, Considered, Credentials, Request, Selection, Step, Verdict};
 pub use sightings::Sightings;

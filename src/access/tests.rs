@@ -295,18 +295,10 @@ fn first_refusal(table: &Callers) {
     assert!(table.identify(&shown(b"skc_etl", Some(b"other")), &here(), 90).is_err());
 }
 
-#[test]
-fn no_rules_admit_everything_and_empty_rules_nothing() {
-    let rules = [Rule::parse("GET /v1/**").unwrap()];
-    assert!(rules_admit(None, "DELETE", "/x"));
-    assert!(!rules_admit(Some(&[]), "GET", "/v1"));
-    assert!(rules_admit(Some(&rules), "GET", "/v1/x"));
-    assert!(!rules_admit(Some(&rules), "POST", "/v1/x"));
-}
-
 fn bounds(rules: &[&str], read_only: bool) -> Bounds {
     let allow = rules.iter().map(|rule| Rule::parse(rule).unwrap()).collect::<Vec<_>>();
-    Bounds { allow: (!allow.is_empty()).then_some(allow), read_only, ..Bounds::default() }
+    let allowed = Allowed { rules: (!allow.is_empty()).then_some(allow), read_only };
+    Bounds { allowed, ..Bounds::default() }
 }
 
 /// A key that is shared in these ways, each with what it may be used for.

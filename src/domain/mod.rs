@@ -1,6 +1,7 @@
 //! The nouns of sidekey: who asks, where a request goes, which credential it needs, and why it may be refused.
 //! Plain values only: no I/O, no serde, no clock, no runtime. Every other floor speaks in these words.
 
+mod allowed;
 mod bounds;
 mod caller;
 mod clock;
@@ -23,6 +24,7 @@ mod slot;
 mod table;
 mod template;
 
+pub use allowed::Allowed;
 pub use bounds::Bounds;
 pub use caller::{Caller, Environment, FormerToken, Role, Team, User};
 pub use clock::{Clock, SystemClock};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use http::{HeaderName, Method};
 
 use super::{
-    Gating, Host, HostPattern, Limits, Name, Placement, Retry, Rule, ServiceName, Signals, Template, Timeouts,
+    Allowed, Gating, Host, HostPattern, Limits, Name, Placement, Retry, ServiceName, Signals, Template, Timeouts,
 };
 
 /// How sidekey speaks to the upstream.
@@ -160,8 +160,8 @@ pub struct Service {
     pub auth: Vec<Placement>,
     /// Fixed headers, added when the caller sent none of that name, with their wire spelling.
     pub headers: Vec<(HeaderName, Template)>,
-    /// What callers may do; `None` means everything, an empty list nothing.
-    pub allow: Option<Vec<Rule>>,
+    /// What callers may do.
+    pub allowed: Allowed,
     /// Preventive limits.
     pub limits: Limits,
     /// How its gates work.

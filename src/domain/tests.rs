@@ -69,6 +69,27 @@ fn rules_match_whole_segments() {
 }
 
 #[test]
+fn what_is_allowed_is_everything_or_what_a_rule_admits_and_reads_only_where_it_says_so() {
+    let rules = |texts: &[&str]| Some(texts.iter().map(|text| Rule::parse(text).unwrap()).collect::<Vec<_>>());
+    for (allowed, method, path, admitted) in [
+        (rules(&["GET /v1/**"]), "GET", "/v1/x", [true, true]),
+        (rules(&["GET /v1/**"]), "POST", "/v1/x", [false, false]),
+        (rules(&["GET /a", "POST /b"]), "POST", "/b", [true, false]),
+        (rules(&[]), "GET", "/v1", [false, false]),
+        (None, "DELETE", "/x", [true, false]),
+        (None, "OPTIONS", "/x", [true, true]),
+        (None, "HEAD", "/x", [true, true]),
+        (None, "get", "/x", [true, false]),
+    ] {
+        for (read_only, admitted) in [false, true].into_iter().zip(admitted) {
+            let allowed = Allowed { rules: allowed.clone(), read_only };
+            assert_eq!(allowed.admits(method, path), admitted, "{allowed:?} on {method} {path}");
+        }
+    }
+    assert!(Allowed::default().is_everything());
+}
+
+#[test]
 fn secrets_print_nothing() {
     let fields = Fields::new(vec![(Name::new("key").unwrap(), Secret::new(b"canary".to_vec()))]);
     assert!(!format!("{fields:?}").contains("canary"));

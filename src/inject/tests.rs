@@ -55,7 +55,7 @@ fn service(base: &str, auth: Vec<Placement>) -> Service {
         paths: vec![],
         auth,
         headers: vec![],
-        allow: None,
+        allowed: crate::domain::Allowed::default(),
         limits: Limits::default(),
         gating: crate::domain::Gating::default(),
         retry: Retry::default(),

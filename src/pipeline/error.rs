@@ -134,7 +134,10 @@ impl CallerFault {
             Self::Unknown { .. } => Code::CallerUnknown,
             Self::NoSuchService(_) | Self::NoServiceForHost(_) => Code::ServiceUnknown,
             Self::Unauthorized(
-                Unauthorized::Rules { .. } | Unauthorized::ShareRules { .. } | Unauthorized::NoSuchNamed { .. },
+                Unauthorized::ReadOnly { .. }
+                | Unauthorized::Rules { .. }
+                | Unauthorized::ShareRules { .. }
+                | Unauthorized::NoSuchNamed { .. },
             )
             | Self::Plaintext(_)
             | Self::NotOpened(_) => Code::NotAllowed,

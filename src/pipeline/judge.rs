@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::access::{self, Grant, Known};
+use crate::access::{self, Grant, Known, Unauthorized};
 use crate::domain::{Host, Origin};
 use crate::gate::Breaker;
 use crate::inject::{self, Mount, Upstream};
@@ -75,18 +75,19 @@ pub fn check_rules(grant: &mut Grant<Held>, question: &Question<'_>) -> Result<(
     let held = grant.candidate();
     let service = &held.entry.service;
     let plan = &held.outlet.plan;
-    let rules = service.allow.as_deref();
     let is_bounded = grant.has_rules();
-    if rules.is_none() && !plan.fixes_path() && !is_bounded {
+    if service.allowed.is_everything() && !plan.fixes_path() && !is_bounded {
         return Ok(());
     }
     if inject::has_dot_segments(question.target.within(question.path)) {
         return Err(DOT_SEGMENTS.into());
     }
     let path = ruled_path(held, question.target, question.path)?;
-    if !access::rules_admit(rules, question.method, &path) {
+    if !service.allowed.admits(question.method, &path) {
+        let reads = service.allowed.admits_method(question.method);
         let service = service.name.clone();
-        return Err(CallerFault::from(access::Unauthorized::Rules { service }).into());
+        let why = if reads { Unauthorized::Rules { service } } else { Unauthorized::ReadOnly { service } };
+        return Err(CallerFault::from(why).into());
     }
     if is_bounded {
         let share = grant.share_for(question.method, &path).map_err(CallerFault::from)?;

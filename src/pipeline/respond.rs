@@ -201,6 +201,9 @@ fn caller_detail(fault: &CallerFault) -> String {
 
 fn unauthorized_detail(why: &Unauthorized) -> String {
     match why {
+        Unauthorized::ReadOnly { service } => format!(
+            "Service `{service}` is for reading only: GET, HEAD and OPTIONS. `sidekey service edit {service} --set 'read_only = false'` or proxy.toml changes that."
+        ),
         Unauthorized::Rules { service } => format!(
             "The `allow` rules of service `{service}` do not admit this method and path. `sidekey explain METHOD URL` shows the rules; `sidekey service edit {service}` or proxy.toml changes them."
         ),

@@ -55,6 +55,7 @@ fn name(error: &ProxyError) -> &'static str {
             CallerFault::Plaintext(_) => "plaintext",
             CallerFault::NotOpened(_) => "not opened",
             CallerFault::Unauthorized(why) => match why {
+                Unauthorized::ReadOnly { .. } => "read only",
                 Unauthorized::Rules { .. } => "rules",
                 Unauthorized::ShareRules { .. } => "share rules",
                 Unauthorized::NoSuchNamed { .. } => "no such named",
@@ -90,7 +91,7 @@ fn name(error: &ProxyError) -> &'static str {
     }
 }
 
-const NAMES: usize = 33;
+const NAMES: usize = 34;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -114,6 +115,7 @@ fn of_callers() -> Vec<Row> {
         (CallerFault::NotOpened("x.test".into()).into(), 403, Code::NotAllowed, denied),
         (CallerFault::NoServiceForHost("x.test".into()).into(), 403, Code::ServiceUnknown, "destination_not_found"),
         (CallerFault::Plaintext("billing".into()).into(), 403, Code::NotAllowed, denied),
+        (unauthorized(Unauthorized::ReadOnly { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::Rules { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::ShareRules { service: service() }), 403, Code::NotAllowed, denied),
         (unauthorized(Unauthorized::NoSuchNamed { service: service() }), 403, Code::NotAllowed, denied),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use crate::domain::{
-    ConnectTo, Host, Http2, Name, Placement, Retry, Rule, Service, Template, Timeouts, UpstreamOptions, Variable,
-    Verify,
+    Allowed, ConnectTo, Host, Http2, Name, Placement, Retry, Rule, Service, Template, Timeouts, UpstreamOptions,
+    Variable, Verify,
 };
 
 use super::base::{base_url, hosts, parse_template, path_problem, sample, variable_template};
@@ -39,7 +39,7 @@ pub fn compile(name: &Name, record: &ServiceRecord) -> Result<Service, RecordErr
     let auth = placements(record, &variables, &mut faults);
     let headers = headers(record, &auth, &variables, &mut faults);
     let paths = paths(record, &mut faults);
-    let allow = allow(record, &mut faults);
+    let allowed = allowed(record, &mut faults);
     let gating = gating::gating(record, &mut faults);
     let limits = gating::limits(record, &mut faults);
     let retry = retry(record, &mut faults);
@@ -58,7 +58,7 @@ pub fn compile(name: &Name, record: &ServiceRecord) -> Result<Service, RecordErr
         paths,
         auth,
         headers,
-        allow,
+        allowed,
         limits,
         gating,
         retry,
@@ -172,8 +172,9 @@ fn paths(record: &ServiceRecord, faults: &mut Faults) -> Vec<Box<str>> {
     record.paths.iter().flatten().map(|path| path.as_str().into()).collect()
 }
 
-fn allow(record: &ServiceRecord, faults: &mut Faults) -> Option<Vec<Rule>> {
-    Some(rules(record.allow.as_ref()?, &KeyPath::root().key("allow"), faults))
+fn allowed(record: &ServiceRecord, faults: &mut Faults) -> Allowed {
+    let rules = record.allow.as_ref().map(|texts| rules(texts, &KeyPath::root().key("allow"), faults));
+    Allowed { rules, read_only: record.read_only.unwrap_or(false) }
 }
 
 /// Methods and paths, as `allow` has them.

@@ -95,6 +95,7 @@ impl ServiceRecord {
             auth: upper.auth.or(self.auth),
             headers,
             allow: upper.allow.or(self.allow),
+            read_only: upper.read_only.or(self.read_only),
             rate: merged(self.rate, upper.rate),
             retry: merged(self.retry, upper.retry),
             timeouts: merged(self.timeouts, upper.timeouts),

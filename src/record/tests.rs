@@ -148,7 +148,7 @@ fn a_record_of_the_contract_compiles_with_everything_in_its_place() {
     let [(HostPattern::Exact(host), None)] = service.hosts.as_slice() else { panic!("{:?}", service.hosts) };
     assert_eq!(host.as_str(), "billing.example.com");
     assert_eq!(service.fields(), [&Name::new(Fields::SINGLE).unwrap()]);
-    assert_eq!(service.allow.unwrap()[1].to_string(), "POST /v1/charges");
+    assert_eq!(service.allowed.rules.unwrap()[1].to_string(), "POST /v1/charges");
     assert_eq!(service.limits.burst.unwrap().get(), 20);
     assert_eq!(service.retry.max_body, 256 * 1024);
     assert_eq!(service.timeouts.first_byte, Duration::from_secs(600));
@@ -348,6 +348,7 @@ fn an_overlay_wins_key_by_key() {
         headers = { X-Version = "1", X-Other = "o" }
         vars = { region = { title = "Region", default = "eu" } }
         allow = ["GET /**"]
+        read_only = true
         "#,
     );
     let upper = record(
@@ -369,7 +370,7 @@ fn an_overlay_wins_key_by_key() {
     assert_eq!(both.headers, Some(expected));
     let region = &both.vars.unwrap()["region"];
     assert_eq!((region.title.as_deref(), region.default.as_deref()), (Some("Region"), Some("us")));
-    assert_eq!(both.allow, Some(vec![]));
+    assert_eq!((both.allow, both.read_only), (Some(vec![]), Some(true)));
 
     let moved = lower.clone().overlaid(record("base_url = \"http://127.0.0.1:9\""));
     let service = compile(&Name::new("x").unwrap(), &moved).unwrap();

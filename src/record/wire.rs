@@ -51,6 +51,9 @@ pub struct ServiceRecord {
     /// Least privilege: `METHOD /pattern`; `*` is one segment, `**` any number. Absent = everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
+    /// Only methods that change nothing (RFC 9110 §9.2.1): GET, HEAD and OPTIONS. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
     /// Preventive limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateRecord>,

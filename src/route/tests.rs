@@ -20,7 +20,7 @@ fn service(name: &str, hosts: Vec<(HostPattern, Option<u16>)>, paths: &[&str]) -
         paths: paths.iter().map(|p| (*p).into()).collect(),
         auth: Vec::new(),
         headers: Vec::new(),
-        allow: None,
+        allowed: crate::domain::Allowed::default(),
         limits: Limits::default(),
         gating: crate::domain::Gating::default(),
         retry: Retry::default(),

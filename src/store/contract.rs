@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    Bounds, FormerToken, GateReset, Name, NotedGate, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source,
+    Allowed, Bounds, FormerToken, GateReset, Name, NotedGate, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source,
 };
 
 pub(super) fn name(text: &str) -> Name {
@@ -292,7 +292,11 @@ pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Stor
     let rules = ["GET /v1/**", "* /v1/*/x"].map(|rule| Rule::parse(rule).unwrap());
     let rate = Rate { count: 10.try_into().unwrap(), period: Duration::from_secs(60) };
     let quota = Quota { count: 1000.try_into().unwrap(), per: Period::Month };
-    let narrow = Bounds { allow: Some(rules.into()), read_only: true, rate: Some(rate), quota: Some(quota) };
+    let narrow = Bounds {
+        allowed: Allowed { rules: Some(rules.into()), read_only: true },
+        rate: Some(rate),
+        quota: Some(quota),
+    };
     let share = |bounds: Option<Bounds>| {
         let shared = Shared { with: Share::Everyone, bounds: bounds.map(Arc::new) };
         store.share(&id("c1"), &shared, 2).unwrap();
@@ -300,7 +304,7 @@ pub(super) fn what_a_share_may_be_used_for_is_kept_and_replaced(store: &dyn Stor
         assert_eq!(store.credential(&id("c1")).unwrap().listed.credential.shares, [shared]);
     };
     share(Some(narrow.clone()));
-    share(Some(Bounds { allow: Some(Vec::new()), ..Bounds::default() }));
+    share(Some(Bounds { allowed: Allowed { rules: Some(Vec::new()), read_only: false }, ..Bounds::default() }));
     share(None);
     store.unshare(&id("c1"), &Share::Everyone, 3).unwrap();
     let shares = vec![Shared { with: Share::Everyone, bounds: Some(Arc::new(narrow)) }];

@@ -18,8 +18,13 @@ struct Stage {
 
 /// A proxy in token mode with `ada`'s key and a caller of `bob`'s, with whom it is shared as `bounds` say.
 fn stage(bounds: &[&str]) -> Stage {
+    stage_of(AUTH, bounds)
+}
+
+/// The same, with these lines in the table of the service.
+fn stage_of(service: &str, bounds: &[&str]) -> Stage {
     let upstream = FakeUpstream::plain();
-    let world = World::new().service("billing", &upstream, AUTH).toml("[callers]\nmode = \"token\"\n");
+    let world = World::new().service("billing", &upstream, service).toml("[callers]\nmode = \"token\"\n");
     for line in ["user add ada", "user add bob"] {
         sidekey(&world, line);
     }
@@ -109,6 +114,23 @@ fn a_share_admits_what_its_rules_admit_on_the_bytes_that_are_sent() {
     let named = stage.world.ask("POST", "/billing/v1/charges/7").header("Sidekey-Credential", "billing");
     let named = named.header("Proxy-Authorization", &format!("Bearer {}", stage.other)).reply();
     assert_eq!(named.code(), "not_allowed", "naming the key widens nothing");
+}
+
+#[test]
+fn a_service_for_reading_only_is_read_and_not_written() {
+    let stage = stage_of(&format!("{AUTH}\nread_only = true"), &[]);
+    for (method, outcome) in [("GET", "200"), ("HEAD", "200"), ("OPTIONS", "200"), ("DELETE", "not_allowed")] {
+        for target in ["/billing/v1", "http://billing.test/v1"] {
+            stage.upstream.forget();
+            assert_eq!(stage.outcome(&stage.owner, method, target), outcome, "{method} {target}");
+            assert_eq!(stage.upstream.requests().len(), usize::from(outcome == "200"), "{method} {target}");
+        }
+    }
+    let refused = stage.ask(&stage.owner, "PUT", "/billing/v1").json();
+    assert!(refused["detail"].as_str().unwrap().contains("for reading only"), "{refused}");
+    assert_eq!(stage.explained("PUT /billing/v1")["why"], refused["detail"]);
+    assert!(sidekey(&stage.world, "service show billing").contains("reading only"));
+    assert!(sidekey(&stage.world, "explain --as bobs PUT /billing/v1").contains("reading only"));
 }
 
 #[test]

@@ -176,7 +176,10 @@ fn door(asked: &Asked) -> String {
 }
 
 fn rule(service: &Service, finding: &Finding) -> String {
-    match (&service.allow, finding.rules_admit) {
+    let reading = if service.allowed.read_only { "reading only (GET, HEAD, OPTIONS); " } else { "" };
+    let rules = match (&service.allowed.rules, finding.rules_admit) {
+        (None, Some(false)) => "not admitted".to_owned(),
+        (None, _) if service.allowed.read_only => "no `allow` besides".to_owned(),
         (None, _) => "none: everything is allowed".to_owned(),
         (Some(rules), Some(true)) => format!("admitted by `allow` ({} in all)", rules.len()),
         (Some(rules), Some(false)) => {
@@ -187,7 +190,8 @@ fn rule(service: &Service, finding: &Finding) -> String {
             format!("{} in `allow`, not asked: there is no key", rules.len())
         }
         (Some(rules), None) => format!("{} in `allow`, not asked", rules.len()),
-    }
+    };
+    format!("{reading}{rules}")
 }
 
 fn key(finding: &Finding) -> String {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::Which;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
-use crate::domain::{Bounds, Quota, Rate, Rule};
+use crate::domain::{Allowed, Bounds, Quota, Rate, Rule};
 use crate::operations::{KeyView, Party};
 use crate::record::{quota, rate};
 
@@ -65,8 +65,10 @@ pub(in crate::cli) struct Unshare {
 pub(super) fn share(arguments: &Share, session: &mut Session) -> anyhow::Result<()> {
     let Opened { operations, actor, .. } = Opened::existing(session)?;
     let bounds = Bounds {
-        allow: (!arguments.allow.is_empty()).then(|| arguments.allow.clone()),
-        read_only: arguments.read_only,
+        allowed: Allowed {
+            rules: (!arguments.allow.is_empty()).then(|| arguments.allow.clone()),
+            read_only: arguments.read_only,
+        },
         rate: arguments.rate,
         quota: arguments.quota,
     };

@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
-use crate::domain::{Limits, Name, Service, Variable};
+use crate::domain::{Allowed, Limits, Name, Service, Variable};
 use crate::record::to_table;
 
 const EXAMPLES: &str = "\
@@ -63,14 +63,7 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
         "headers",
         Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
     );
-    add(
-        "allowed",
-        service.allow.as_ref().map(|rules| match rules.len() {
-            0 => "nothing".to_owned(),
-            1 => "what 1 rule admits; `sidekey explain METHOD URL` tells of one request".to_owned(),
-            n => format!("what {n} rules admit; `sidekey explain METHOD URL` tells of one request"),
-        }),
-    );
+    add("allowed", allowed(&service.allowed));
     add("limits", Some(limits(&service.limits)));
     add("get a key", service.key_help.clone());
     add("key page", service.key_url.clone());
@@ -79,6 +72,17 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
     facts.push(("add a key", format!("sidekey key add {}", service.name)));
     facts.extend(ways::ways(config, service, &none));
     facts
+}
+
+fn allowed(allowed: &Allowed) -> Option<String> {
+    let reading = allowed.read_only.then(|| "reading only (GET, HEAD, OPTIONS)".to_owned());
+    let rules = allowed.rules.as_ref().map(|rules| match rules.len() {
+        0 => "nothing".to_owned(),
+        1 => "what 1 rule admits; `sidekey explain METHOD URL` tells of one request".to_owned(),
+        n => format!("what {n} rules admit; `sidekey explain METHOD URL` tells of one request"),
+    });
+    let parts: Vec<String> = reading.into_iter().chain(rules).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn variable(variable: &Variable) -> String {

@@ -75,7 +75,7 @@ fn the_file_counts_before_the_store() {
     assert_eq!(left_out.len(), 2);
     assert!(left_out.iter().all(|left| matches!(left.why, WhyLeftOut::Declared(_))), "{left_out:?}");
     assert_eq!(config.service("billing").unwrap().service.base.host.literal().as_deref(), Some("a.example.com"));
-    assert_eq!(config.service("stripe").unwrap().service.allow, None);
+    assert_eq!(config.service("stripe").unwrap().service.allowed.rules, None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::domain::{Period, Rate, TeamId};
+use crate::domain::{Allowed, Period, Rate, TeamId};
 
 const NOON: i64 = 1_795_435_200; // 2026-11-23T12:00:00Z
 
@@ -80,7 +80,8 @@ fn a_share_has_a_gate_of_its_own_that_is_forgotten_with_it() {
         let rate = Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_secs(1) };
         Bounds { rate: Some(rate), ..Bounds::default() }
     };
-    assert!(gates.of(&service(), &key, &data, &Bounds { read_only: true, ..Bounds::default() }).is_none());
+    let reading = Bounds { allowed: Allowed { rules: None, read_only: true }, ..Bounds::default() };
+    assert!(gates.of(&service(), &key, &data, &reading).is_none());
     let first = gates.of(&service(), &key, &data, &rate(5)).unwrap();
     assert!(Arc::ptr_eq(&first, &gates.of(&service(), &key, &data, &rate(5)).unwrap()));
     assert!(!Arc::ptr_eq(&first, &gates.of(&service(), &key, &Share::Everyone, &rate(5)).unwrap()));

@@ -111,8 +111,8 @@ impl ShareView {
         let bounds = shared.bounds.as_deref().unwrap_or(&open);
         Self {
             with: names.share(&shared.with),
-            allow: bounds.allow.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
-            read_only: bounds.read_only,
+            allow: bounds.allowed.rules.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect()),
+            read_only: bounds.allowed.read_only,
             rate: bounds.rate.map(|rate| rate.to_string()),
             quota: bounds.quota.map(|quota| quota.to_string()),
             bounds: bounds.to_string(),

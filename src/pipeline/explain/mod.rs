@@ -102,7 +102,9 @@ fn unmatched(view: &Snapshot, target: &Target) -> Outcome {
 fn admitted(ruled: &Result<(), ProxyError>) -> Option<bool> {
     match ruled {
         Ok(()) | Err(ProxyError::Caller(CallerFault::Unauthorized(Unauthorized::ShareRules { .. }))) => Some(true),
-        Err(ProxyError::Caller(CallerFault::Unauthorized(Unauthorized::Rules { .. }))) => Some(false),
+        Err(ProxyError::Caller(CallerFault::Unauthorized(
+            Unauthorized::Rules { .. } | Unauthorized::ReadOnly { .. },
+        ))) => Some(false),
         Err(_) => None,
     }
 }

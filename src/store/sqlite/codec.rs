@@ -9,7 +9,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Bounds, CallerId, CredentialId, Name, Period, Quota, Rate, Rule, Sealed, Share, Shared, TeamId, UserId,
+    Allowed, Bounds, CallerId, CredentialId, Name, Period, Quota, Rate, Rule, Sealed, Share, Shared, TeamId, UserId,
 };
 
 use super::super::StoreError;
@@ -131,8 +131,8 @@ struct BoundsColumn {
 }
 
 pub(super) fn bounds_to_text(bounds: &Bounds) -> Result<String, StoreError> {
-    let Bounds { allow, read_only, rate, quota } = bounds;
-    let allow = allow.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect());
+    let Bounds { allowed: Allowed { rules, read_only }, rate, quota } = bounds;
+    let allow = rules.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect());
     let rate = rate.map(|rate| (rate.count, rate.period.as_secs()));
     let quota = quota.map(|quota| (quota.count, quota.per.as_str().to_owned()));
     serde_json::to_string(&BoundsColumn { allow, read_only: *read_only, rate, quota }).map_err(|_| damaged("share"))
@@ -143,8 +143,7 @@ pub(super) fn bounds(text: &str) -> Result<Bounds, StoreError> {
     let rules = |texts: Vec<String>| texts.iter().map(|text| Rule::parse(text)).collect::<Result<_, _>>();
     let period = |quota: Option<Quota>| quota.ok_or_else(|| damaged("share"));
     Ok(Bounds {
-        allow: allow.map(rules).transpose().map_err(|_| damaged("share"))?,
-        read_only,
+        allowed: Allowed { rules: allow.map(rules).transpose().map_err(|_| damaged("share"))?, read_only },
         rate: rate.map(|(count, seconds)| Rate { count, period: Duration::from_secs(seconds) }),
         quota: quota.map(|(count, per)| Some(Quota { count, per: Period::parse(&per)? })).map(period).transpose()?,
     })

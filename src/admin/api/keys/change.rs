@@ -14,7 +14,7 @@ use crate::admin::answer::{Answer, Shown};
 use crate::admin::ask::{Asked, At, Moment, Named, PartyTold, Told, given};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
-use crate::domain::{Bounds, Name, Rule};
+use crate::domain::{Allowed, Bounds, Name, Rule};
 use crate::operations::{Actor, KeyEdit, KeyView, OperationError, Operations, Party, Verification};
 use crate::record::{quota, rate};
 
@@ -98,7 +98,7 @@ impl Sharing {
         }
         let rate = self.rate.as_deref().map(rate).transpose().map_err(|error| invalid("rate", &error))?;
         let quota = self.quota.as_deref().map(quota).transpose().map_err(|error| invalid("quota", &error))?;
-        Ok(Bounds { allow, read_only: self.read_only, rate, quota })
+        Ok(Bounds { allowed: Allowed { rules: allow, read_only: self.read_only }, rate, quota })
     }
 }
 
