@@ -77,6 +77,9 @@ def parser():
     add("--seconds", type=whole(1, MOST_SECONDS), metavar="N", help="of each run; default 1")
     add("--filler-keys", type=whole(0, 1_000_000), metavar="N",
         help=f"measure sidekey with 10 keys and with N; 0 leaves it out; default {MANY_KEYS}, with --quick 0")
+    add("--gate", action="store_true",
+        help="measure only what the gate costs: sidekey without gates beside sidekey with them")
+    add("--no-instructions", action="store_true", help="with --gate: leave out counting instructions by valgrind")
     add("--no-memory", action="store_true", help="leave out the memory of fresh processes")
     add("--pin", type=pinning, default="auto", metavar="PROXY:LOAD",
         help="cores for the proxies and for wrk with the upstream, for example 0:1 or 0:2-3; `none` pins nothing; "

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import choices
 import counters
+import gate
 import goals
 import machine
 import memory
@@ -76,7 +77,8 @@ def work_folder(keep):
 
 def measure_all(chosen):
     """One whole run; returns the exit status."""
-    paths, left_out = packages.provide(chosen.proxies, chosen.sidekey, tell)
+    wanted = ("sidekey",) if chosen.gate else chosen.proxies
+    paths, left_out = packages.provide(wanted, chosen.sidekey, tell)
     nginx, wrk = packages.demand("nginx"), packages.demand("wrk")
     packages.demand("openssl")
     machine.raise_file_limit()
@@ -87,6 +89,8 @@ def measure_all(chosen):
         upstream = Upstream(folder, nginx, chosen.pin.load)
         stack.callback(upstream.stop)
         run = Run(chosen, folder, upstream, paths, left_out, wrk)
+        if chosen.gate:
+            return run.gate()
         seen, instructions = run.load_all()
         if not seen:
             raise Died("no proxy could be measured: " + "; ".join(f"{n}: {why}" for n, why in left_out.items()))
@@ -150,6 +154,17 @@ class Run:
             tell(f"{len(cells)} cells, {len(running)} proxies, {chosen.rounds} rounds: about {minutes:.1f} minutes")
             self.warm_up(running, cells)
             return self.rounds(running, cells), self.instructions(running)
+
+    def gate(self):
+        """Only what the gate costs; returns the exit status."""
+        def start(purpose, **options):
+            return self.start("sidekey", purpose, **options)
+        figures = gate.measure(start, self.rounds)
+        counts = None if self.chosen.no_instructions else gate.instructions(start, tell)
+        print(gate.text(figures, counts), flush=True)
+        if self.chosen.json:
+            report.write_json(self.chosen.json, {**figures, "instructions": counts})
+        return 0 if figures["ratios"] else 1
 
     def warm_up(self, running, cells):
         """One uncounted second for each proxy and upstream, so that no pool is filled in a counted one."""

@@ -88,9 +88,9 @@ def start_envoy(binary, folder, upstream, cpus):
     return Proxy("envoy", port, Process("envoy", argv, folder, cpus))
 
 
-def start_sidekey(binary, folder, upstream, cpus, keys=2):
+def start_sidekey(binary, folder, upstream, cpus, keys=2, rate="", under=()):
     """sidekey's path door with `keys` keys in total, of which two are the benchmark's own."""
-    port, process = sidekey.start(binary, folder, upstream, cpus, keys)
+    port, process = sidekey.start(binary, folder, upstream, cpus, keys, rate, under)
     return Proxy("sidekey", port, process)
 
 

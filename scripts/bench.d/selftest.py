@@ -13,6 +13,7 @@ from pathlib import Path
 
 import choices
 import counters
+import gate
 import goals
 import load
 import machine
@@ -161,15 +162,16 @@ class Configurations(unittest.TestCase):
 
     def test_every_placeholder_of_every_template_is_known(self):
         known = {name: f"<{name}>" for name in ("FOLDER", "PORT", "CONSOLE", "PLAIN", "TLS", "STATUS", "KEY", "NAME",
-                                                "SMALL", "ANSWERS", "USER")}
+                                                "SMALL", "ANSWERS", "USER", "RATE")}
         for template in upstream.TEMPLATES.iterdir():
             if template.suffix != ".lua":
                 self.assertNotRegex(upstream.fill(template.name, **known), r"@[A-Z]+@")
 
     def test_proxy_toml_is_toml_with_as_many_services_as_asked(self):
         values = {"FOLDER": "/x", "PORT": 1, "CONSOLE": 2, "PLAIN": 3, "TLS": 4, "NAME": upstream.NAME}
-        text = upstream.fill("sidekey.toml", **values) + sidekey.filler_tables(50)
-        self.assertEqual(len(tomllib.loads(text)["service"]), 50 + len(sidekey.OWN_SERVICES))
+        for rate in ("", *gate.KINDS.values()):
+            text = upstream.fill("sidekey.toml", RATE=rate, **values) + sidekey.filler_tables(50)
+            self.assertEqual(len(tomllib.loads(text)["service"]), 50 + len(sidekey.OWN_SERVICES))
 
     def test_stub_status_is_read(self):
         page = "Active connections: 1 \nserver accepts handled requests\n 12 11 300 \nReading: 0 Writing: 1 Waiting: 0 \n"
@@ -201,6 +203,17 @@ class Configurations(unittest.TestCase):
         self.assertEqual(counters.parse("123456,,instructions:u,1000,100.00,,\n"), 123456)
         self.assertIsNone(counters.parse("<not supported>,,instructions,0,100.00,,\n"))
         self.assertIsNone(counters.parse("0.55,msec,task-clock,550130,100.00\n"))
+
+    def test_instructions_are_read_from_valgrind(self):
+        self.assertEqual(gate.parse("events: Ir\nfn=(1)\n12 7\nsummary: 123456\n\ntotals: 123456\n"), 123456)
+        self.assertIsNone(gate.parse("events: Ir\n"))
+
+    def test_what_the_gate_costs_is_shown(self):
+        kinds = {kind: rounds.summarise([measured(cost)] * 3) for kind, cost in (("without", 20.0), ("with", 20.2))}
+        text = gate.text({"kinds": kinds, "ratios": [1.0, 1.01, 1.02]}, {"without": 50_000.0, "with": 50_500.0})
+        for expected in ("20.20", "1.010", "1.0100"):
+            self.assertIn(expected, text)
+        self.assertIn("–", gate.text({"kinds": kinds, "ratios": [1.0, 1.01]}, None))
 
     def test_choices_fill_in_and_wrong_ones_are_refused(self):
         self.assertEqual(choices.read(["--quick"]).connections, (1, 32))

@@ -1,6 +1,7 @@
 //! One gate: what is configured (a rate by governor, places), what was learnt of the upstream's limit, and the queue in front
 //! of all of it. Open and with nothing to count it costs a few atomic operations; else a short lock that no await crosses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -14,7 +15,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Notify, oneshot};
 
-use crate::domain::{CallerId, Limits, Name, Rate, ServiceName};
+use crate::domain::{CallerId, Limits, Name, Rate, ServiceName, write_shape};
 use crate::throttle::places::Places;
 use crate::throttle::state::{Admission, Load, Mode, State, Ticket};
 
@@ -22,6 +23,7 @@ use super::hall::Hall;
 use super::pass::Pass;
 use super::queue::Queue;
 use super::refused::{LimitOf, Refused};
+use super::waiting::Comer;
 
 /// The clock of all gates: tokio's, so that tests can hold it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +54,19 @@ pub struct Label {
     pub owner: Option<Box<str>>,
     /// Which of the owner's limits; none: all of its requests.
     pub bucket: Option<Box<str>>,
+}
+
+impl Label {
+    /// The bucket as people may see it: of one that is a path, what stays when identifiers are taken out.
+    pub fn shown_bucket(&self) -> Option<Cow<'_, str>> {
+        let bucket = self.bucket.as_deref()?;
+        if !bucket.starts_with('/') {
+            return Some(bucket.into());
+        }
+        let mut shape = Vec::new();
+        write_shape(bucket, &mut shape);
+        Some(String::from_utf8(shape).unwrap_or_default().into())
+    }
 }
 
 /// One gate.
@@ -228,7 +243,7 @@ impl Gate {
         admission
     }
 
-    fn count_in(&self) {
+    pub(super) fn count_in(&self) {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed);
     }
@@ -245,8 +260,8 @@ impl Gate {
 
     /// How long one that comes now would wait, as far as it can be told: until the next may pass, and for those ahead at the
     /// known pace.
-    pub(super) fn predict(&self, inner: &Inner, now: Instant, caller: &CallerId) -> Duration {
-        let ahead = u32::try_from(inner.queue.ahead(caller)).unwrap_or(u32::MAX);
+    pub(super) fn predict(&self, inner: &Inner, now: Instant, comer: Comer<'_>) -> Duration {
+        let ahead = u32::try_from(inner.queue.ahead(comer.caller, comer.weight)).unwrap_or(u32::MAX);
         let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing());
         let next = inner.next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
         inner.state.closed_for(now).max(next).saturating_add(spacing.saturating_mul(ahead))
@@ -262,7 +277,7 @@ impl Gate {
         match (self.limits.rate, self.limits.concurrency) {
             (Some(rate), _) => format!("{}/{}s", rate.count, rate.period.as_secs()),
             (None, Some(places)) => format!("concurrency {places}"),
-            (None, None) => match &self.label.bucket {
+            (None, None) => match self.label.shown_bucket() {
                 Some(bucket) => format!("{} {bucket}", self.label.service),
                 None => self.label.service.to_string(),
             },

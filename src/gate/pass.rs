@@ -1,5 +1,6 @@
 //! What a request holds of one gate that it passed: freed on drop, and told of the answer before that.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -139,8 +140,9 @@ impl Gate {
             Change::Reopened => Happened::Reopened,
             Change::Extended => return,
         };
-        let bucket = self.label.bucket.as_deref().map(str::to_owned);
+        let bucket = self.label.shown_bucket().map(Cow::into_owned);
         let (service, credential) = (self.label.service.clone(), inner.credential.clone());
-        self.hall.tell(News { service, credential, bucket, what });
+        let owner = self.label.owner.as_deref().map(str::to_owned);
+        self.hall.tell(News { service, owner, credential, bucket, what });
     }
 }

@@ -2,7 +2,7 @@
 //! Dropping it frees what it holds.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::access::{Candidate, Grant};
 use crate::throttle::{Family, Reading};
@@ -11,7 +11,9 @@ use super::levels::Levels;
 use super::limiter::{Gate, now};
 use super::owner::{Owner, Passed, Route};
 use super::pass::Pass;
+use super::pins::{self, Pins};
 use super::queue::Place;
+use super::quota::OwnerQuotas;
 use super::refused::Refused;
 use super::share::ShareGate;
 use super::waiting::Comer;
@@ -28,6 +30,12 @@ pub struct Course<'a> {
     pub levels: Option<&'a Arc<Levels>>,
     /// Those of the limit owner; none when nothing is learnt.
     pub owner: Option<&'a Arc<Owner>>,
+    /// The limit owner's name.
+    pub owner_name: &'a str,
+    /// What is pinned on the service.
+    pub pins: &'a Pins,
+    /// What the limit owner may in a day or a month.
+    pub quotas: Option<&'a Arc<OwnerQuotas>>,
     /// The service's own.
     pub service: Option<&'a Arc<Gate>>,
     /// How the service's answers are read.
@@ -50,6 +58,7 @@ struct Passes {
     all: Option<Pass>,
     bucket: Option<Pass>,
     service: Option<Pass>,
+    pins: Vec<Pass>,
     others: Vec<Pass>,
 }
 
@@ -109,7 +118,7 @@ impl<C: Candidate> Permit<C> {
 impl Passes {
     fn each(&mut self, act: impl FnMut(&mut Pass)) {
         let own = self.all.iter_mut().chain(&mut self.bucket).chain(&mut self.service);
-        own.chain(&mut self.others).for_each(act);
+        own.chain(&mut self.pins).chain(&mut self.others).for_each(act);
     }
 
     /// Whether every gate would still let it pass.
@@ -133,10 +142,22 @@ pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result
     Ok(Permit { grant, owner, route, passes, waited })
 }
 
+/// Why `grant` would not be admitted in time, as far as its key's own limits tell it beforehand: the limit of its owner is used
+/// up, or the wait would outlast the patience. Nothing is used up and nothing counted by asking.
+pub fn foretell<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Option<Refused> {
+    let route = Route::of(course.family, course.method, course.path);
+    let comer = course.comer(grant, now());
+    let used_up = |gate: &Arc<Gate>| gate.exhausted().or_else(|| gate.foreseen(comer));
+    let own = course.levels.and_then(|levels| levels.credential.as_ref());
+    let own = own.map(|of| of.of(grant.candidate().credential().id.as_str()));
+    let quotas = course.quotas.and_then(|quotas| quotas.look(course.cost).err());
+    quotas.or_else(|| course.learnt(route).iter().chain(&own).find_map(used_up))
+}
+
 impl Course<'_> {
     /// The usual way: nothing but the owner's gate and the service's, and both are open.
     fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Option<Passes> {
-        if self.share.is_some() || self.levels.is_some() || self.bucket(route).is_some() {
+        if self.share.is_some() || self.levels.is_some() || self.pins.is_any() || self.bucket(route).is_some() {
             return None;
         }
         let (caller, mut passes) = (&grant.known().caller.id, Passes::default());
@@ -146,6 +167,7 @@ impl Course<'_> {
         if let Some(service) = self.service {
             passes.service = Some(service.try_pass(caller, self.cost, self.patience).ok()?);
         }
+        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost)).ok()?;
         Some(passes)
     }
 
@@ -157,22 +179,20 @@ impl Course<'_> {
     /// use. What closed while it waited elsewhere it passes again.
     async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Result<(Passes, Duration), Refused> {
         let (started, levels) = (now(), self.by_who_asks(grant));
-        let comer = Comer {
-            caller: &grant.known().caller.id,
-            cost: self.cost,
-            place: if self.is_resend { Place::First } else { Place::Last },
-            deadline: started + self.patience.min(LONGEST_WAIT),
-        };
+        let comer = self.comer(grant, started);
         if let Some(share) = self.share {
             share.look()?;
         }
-        self.foresee(comer, route)?;
+        self.quotas.map_or(Ok(()), |quotas| quotas.look(self.cost))?;
+        // Refused at once is what one of the gates ahead would hold for too long, before anything is used up at another.
+        self.learnt(route).iter().try_for_each(|gate| gate.foresee(comer))?;
         let mut others = Vec::new();
         for gate in self.share.and_then(|share| share.rate()).into_iter().chain(&levels) {
             others.push(gate.pass(comer).await?);
         }
         let mut passes = self.pass_learnt(comer, route).await?;
         passes.others = others;
+        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost))?;
         if let Some(share) = self.share {
             share.count()?;
         }
@@ -181,15 +201,19 @@ impl Course<'_> {
         Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))
     }
 
-    /// The gates of the owner and of the service.
+    /// The gates of the owner, what is pinned, and the service's own.
     async fn pass_learnt(&self, comer: Comer<'_>, route: Route) -> Result<Passes, Refused> {
         loop {
             let mut passes = Passes::default();
-            if let Some(gate) = self.bucket(route) {
+            let bucket = self.bucket(route);
+            if let Some(gate) = &bucket {
                 passes.bucket = Some(gate.pass(comer).await?);
             }
             if let Some(owner) = self.owner {
                 passes.all = Some(owner.all.pass(comer).await?);
+            }
+            for gate in self.pinned(bucket.as_deref()) {
+                passes.pins.push(gate.pass(Comer { cost: pins::COST, ..comer }).await?);
             }
             if let Some(gate) = self.service {
                 passes.service = Some(gate.pass(comer).await?);
@@ -200,13 +224,32 @@ impl Course<'_> {
         }
     }
 
-    /// Refuses at once what one of the gates ahead would hold for too long, before anything is used up at another.
-    fn foresee(&self, comer: Comer<'_>, route: Route) -> Result<(), Refused> {
-        if let Some(bucket) = self.bucket(route) {
-            bucket.foresee(comer)?;
+    /// The gates that [`Course::pass_learnt`] passes.
+    fn learnt(&self, route: Route) -> Vec<Arc<Gate>> {
+        let bucket = self.bucket(route);
+        let mut gates = self.pinned(bucket.as_deref());
+        gates.extend(self.owner.map(|owner| Arc::clone(&owner.all)));
+        gates.extend(self.service.map(Arc::clone));
+        gates.extend(bucket);
+        gates
+    }
+
+    fn pinned(&self, bucket: Option<&Gate>) -> Vec<Arc<Gate>> {
+        if !self.pins.is_any() {
+            return Vec::new();
         }
-        self.owner.map_or(Ok(()), |owner| owner.all.foresee(comer))?;
-        self.service.map_or(Ok(()), |service| service.foresee(comer))
+        self.pins.of(self.owner_name, bucket.and_then(|gate| gate.label.shown_bucket()).as_deref())
+    }
+
+    fn comer<'b, C: Candidate>(&self, grant: &'b Grant<C>, started: Instant) -> Comer<'b> {
+        let caller = &grant.known().caller;
+        Comer {
+            caller: &caller.id,
+            weight: caller.weight,
+            cost: self.cost,
+            place: if self.is_resend { Place::First } else { Place::Last },
+            deadline: started + self.patience.min(LONGEST_WAIT),
+        }
     }
 
     fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::domain::CallerId;
-use crate::throttle::state::Admission;
+use crate::domain::{CallerId, Weight};
+use crate::throttle::state::{Admission, Ticket};
 
 use super::hall::Rejection;
 use super::limiter::{Gate, Inner, MustWait, Told, Waiting, now};
@@ -19,6 +19,8 @@ use super::refused::Refused;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Comer<'a> {
     pub(super) caller: &'a CallerId,
+    /// How many turns its caller has where others have one.
+    pub(super) weight: Weight,
     pub(super) cost: u32,
     pub(super) place: Place,
     /// When it will not wait any more.
@@ -62,7 +64,7 @@ impl Gate {
             verdict = &mut told => return verdict.unwrap_or(Err(Refused::Closing)),
             () = &mut patience => {}
         }
-        match self.give_up(&waiter.seat, comer.caller) {
+        match self.give_up(&waiter.seat, comer) {
             Some(refused) => Err(refused),
             // Its turn had come in the same moment.
             None => told.await.unwrap_or(Err(Refused::Closing)),
@@ -70,21 +72,28 @@ impl Gate {
     }
 
     /// Leaves the queue because the time is over; none when the turn had come.
-    fn give_up(self: &Arc<Self>, seat: &Seat, caller: &CallerId) -> Option<Refused> {
+    fn give_up(self: &Arc<Self>, seat: &Seat, comer: Comer<'_>) -> Option<Refused> {
         let (now, mut inner) = (now(), self.lock());
-        if !inner.queue.leave(seat) {
+        // The turn may come in this very moment.
+        let told = self.pump(&mut inner);
+        let left = inner.queue.leave(seat);
+        self.publish(&inner);
+        if !left {
+            drop(inner);
+            self.tell(told);
             return None;
         }
-        let wait = self.predict(&inner, now, caller);
+        let wait = self.predict(&inner, now, comer);
         self.hall.rejected(Rejection::Deadline);
         self.pump_and_tell(inner);
+        self.tell(told);
         Some(self.refusal(wait))
     }
 
     fn join(self: &Arc<Self>, comer: Comer<'_>, must_wait: MustWait) -> Result<(Waiter<'_>, Verdict), Refused> {
         let (now, mut inner) = (now(), self.lock());
         let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
-        let wait = self.predict(&inner, now, comer.caller).max(least);
+        let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
             drop(inner);
             self.hall.rejected(Rejection::Deadline);
@@ -98,8 +107,8 @@ impl Gate {
             return Err(Refused::Full);
         }
         let (tell, told) = oneshot::channel();
-        let joined =
-            inner.queue.join(comer.caller, comer.cost, comer.place, Waiting { tell, deadline: comer.deadline });
+        let Comer { caller, weight, cost, place, deadline } = comer;
+        let joined = inner.queue.join((caller, weight), cost, place, Waiting { tell, deadline });
         let (seat, sent_away) = match joined {
             Joined::Seated(seat, sent_away) => (seat, sent_away),
             Joined::Full(_) => {
@@ -121,19 +130,23 @@ impl Gate {
         Ok((Waiter { gate: self, seat }, told))
     }
 
-    /// Whether it is refused at once what would wait too long here.
+    /// Refuses at once what would wait too long here.
     pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
+        self.foreseen(comer).map_or(Ok(()), |refused| {
+            self.hall.rejected(Rejection::Deadline);
+            Err(refused)
+        })
+    }
+
+    /// The refusal of what would wait too long here; none when it would not.
+    pub(super) fn foreseen(&self, comer: Comer<'_>) -> Option<Refused> {
         if self.quiet().is_some() {
-            return Ok(());
+            return None;
         }
         let now = now();
-        let wait = self.predict(&self.lock(), now, comer.caller);
+        let wait = self.predict(&self.lock(), now, comer);
         // Who has no patience is on time where nobody waits, although the clock went on since it came.
-        if !wait.is_zero() && now + wait > comer.deadline {
-            self.hall.rejected(Rejection::Deadline);
-            return Err(self.refusal(wait));
-        }
-        Ok(())
+        (!wait.is_zero() && now + wait > comer.deadline).then(|| self.refusal(wait))
     }
 
     /// Lets pass who may, sends away who would wait too long, and frees the lock before it tells them.
@@ -188,6 +201,17 @@ impl Gate {
             let verdict = verdict.map(|(ticket, held)| Pass::new(Arc::clone(self), ticket, held));
             // Who is gone meanwhile gives the pass back by dropping it.
             let _gone = waiting.tell.send(verdict);
+        }
+    }
+
+    /// Lets everyone pass who waits: there is no such gate any more.
+    pub(super) fn retire(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        let (waiting, ticket) = (inner.queue.take_where(|_| true), Ticket::of_episode(inner.state.episode()));
+        self.pump_and_tell(inner);
+        for one in waiting {
+            self.count_in();
+            let _gone = one.tell.send(Ok(Pass::new(Arc::clone(self), ticket, None)));
         }
     }
 

@@ -17,6 +17,7 @@ mod master;
 mod names;
 mod party;
 mod passes;
+mod pins;
 mod services;
 mod teams;
 mod usage;
@@ -43,11 +44,12 @@ pub use keys::{
     KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry, NewKey,
     Probe, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
 };
-pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown};
+pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown, QuotaShown};
 pub use master::{Look, MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};
 pub use passes::{PassShown, PassView};
+pub use pins::{PinOrder, PinShown, PinTarget};
 pub use services::{
     ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange, ServiceDetail, ServiceView, VariableView,
 };

@@ -136,7 +136,8 @@ impl Line {
 
     /// The same admission for what this caller may use now.
     fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
-        Ok(permit.renewed(self.grant_anew(inbound)?))
+        let fresh = self.grant_anew(inbound)?.of(&permit.grant().candidate().credential.id);
+        Ok(permit.renewed(fresh))
     }
 
     /// What this caller may use now, for a request that was looked at before.

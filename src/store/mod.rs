@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, GateReset, NotedGate, QuotaUse, Role, Sealed, ServiceName, Share,
-    Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, GateReset, NotedGate, OwnerQuotaUse, Pin, PinnedTo, QuotaUse, Role,
+    Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
 };
 
 pub use authorities::StoredAuthority;
@@ -56,6 +56,21 @@ pub trait Learnt {
 
     /// Takes away what is ordered. Not a change that others follow.
     fn take_gate_resets(&self) -> Result<Vec<GateReset>, StoreError>;
+
+    /// Pins a limit, in place of what was pinned there. Forgets pins that are over.
+    fn pin(&self, pin: &Pin, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Takes a pinned limit back. Fails with [`StoreError::Unknown`].
+    fn unpin(&self, to: &PinnedTo, at: i64) -> Result<Receipt, StoreError>;
+
+    /// What is pinned, by service, owner and bucket; some of it may be over.
+    fn pins(&self) -> Result<Vec<Pin>, StoreError>;
+
+    /// Notes what limit owners used of the quotas of services. Not a change that others follow.
+    fn note_owner_quota_uses(&self, uses: &[OwnerQuotaUse]) -> Result<(), StoreError>;
+
+    /// What limit owners used of the quotas of services.
+    fn owner_quota_uses(&self) -> Result<Vec<OwnerQuotaUse>, StoreError>;
 }
 
 /// A store. Several processes may use the same one at once.

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId};
+use crate::domain::{
+    Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId, Weight,
+};
 
 use super::{RunToken, SealedVersion, StoredAuthority, StoredService};
 
@@ -81,6 +83,10 @@ pub enum Act {
     AuthorityRetired,
     /// What was learnt of limits is to be forgotten.
     GateReset,
+    /// A limit was pinned.
+    GatePinned,
+    /// A pinned limit was taken back.
+    GateUnpinned,
 }
 
 impl Act {
@@ -123,6 +129,8 @@ impl Act {
             Self::AuthorityHastened => "authority.hastened",
             Self::AuthorityRetired => "authority.retired",
             Self::GateReset => "gate.reset",
+            Self::GatePinned => "gate.pinned",
+            Self::GateUnpinned => "gate.unpinned",
         }
     }
 }
@@ -231,6 +239,8 @@ pub struct CredentialEdit {
     pub verify_every: Option<Option<i64>>,
     /// Whom the service counts when it is used; `Some(None)` is itself.
     pub limit_owner: Option<Option<Name>>,
+    /// The keys that it stands in for, and they for it; `Some(None)` are none.
+    pub pool: Option<Option<Name>>,
 }
 
 /// A credential as lists show it.
@@ -321,6 +331,8 @@ pub struct CallerEdit {
     pub environment: Option<Option<Environment>>,
     /// Where its connections must come from.
     pub perimeter: Option<Perimeter>,
+    /// How many turns it has in a queue where others have one.
+    pub weight: Option<Weight>,
 }
 
 /// A caller as lists show it.

@@ -16,6 +16,7 @@ mod custody;
 mod doors;
 mod errors;
 mod fixtures;
+mod gates;
 mod house;
 mod hygiene;
 mod intercept;

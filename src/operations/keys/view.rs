@@ -30,6 +30,12 @@ pub struct KeyView {
     pub owner: String,
     /// Its environment.
     pub environment: Option<Environment>,
+    /// Whom the service counts when it is used, where that is not the key itself; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_owner: Option<Name>,
+    /// The keys of which another is used when its limit is used up; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Name>,
     /// With whom it is shared: `user:NAME`, `team:NAME`, `caller:NAME`, `everyone`. To somebody else than its owner, only
     /// what lets them use it.
     pub shared_with: Vec<String>,
@@ -191,6 +197,8 @@ impl KeyView {
             service: credential.service.clone(),
             owner: names.user(&credential.owner),
             environment: credential.environment.clone(),
+            limit_owner: credential.limit_owner.clone().filter(|_| whole),
+            pool: credential.pool.clone().filter(|_| whole),
             shared_with: shares.iter().map(|shared| names.share(&shared.with)).collect(),
             shares: Some(shares.iter().map(|shared| ShareView::of(shared, names)).collect()),
             variables: whole.then(|| credential.variables.clone()),
@@ -217,6 +225,8 @@ impl KeyView {
             service: declared.service.clone(),
             owner: LOCAL.to_owned(),
             environment: declared.environment.clone(),
+            limit_owner: declared.limit_owner.clone(),
+            pool: declared.pool.clone(),
             shared_with: vec!["everyone".to_owned()],
             shares: None,
             variables: None,
