@@ -74,6 +74,7 @@ impl Parts {
         own: Vec<SocketAddr>,
     ) -> anyhow::Result<(Self, Seen)> {
         let vault = Arc::new(open_vault(config, environment)?);
+        operations::sweep_left(config);
         let audit = audit::Log::open(&operations::audit_folder(config)).context("the audit log cannot be opened")?;
         let (audit, first) = (Arc::new(audit), Arc::new(config.clone()));
         let acts = Acts::sharing(config, Arc::clone(&audit));

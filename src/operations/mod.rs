@@ -36,7 +36,9 @@ pub use crate::vault::SESSION_LIFE;
 pub use actor::{Actor, system_user};
 pub use acts::{Acts, audit_folder, record_left};
 pub use authorities::{AuthorityState, AuthorityView, Overlap};
-pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
+pub use backup::{
+    BackupError, BackupFile, BackupView, MasterKeyIn, Present, Received, Restored, finish_restore, restore, sweep_left,
+};
 pub use callers::{CallerView, NewCaller, RUN_LIFE, TokenShown};
 pub use error::{ErrorCode, OperationError};
 pub use keys::{

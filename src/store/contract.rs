@@ -1017,3 +1017,58 @@ pub(super) fn slots_change_all_at_once_and_only_from_what_was_read(store: &dyn S
     assert_eq!(store.change_counter().unwrap(), counter, "nothing that proxies follow");
     store.check_integrity().unwrap();
 }
+
+pub(super) fn another_stores_contents_take_the_place_of_these_at_once(store: &dyn Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let deed = |id: &str, act, offset| Deed {
+        id: id.to_owned(),
+        time: Duration::from_micros(1),
+        actor: "ann".into(),
+        act,
+        details: Vec::new(),
+        log_end: LogEnd { segment: 1, offset },
+    };
+    adopt(store);
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.acting(deed("early", "key.add", 7)).add_credential(&credential("c1", "main", "u2"), None, 1).unwrap();
+    store.share(&id("c1"), &Share::User(UserId::new("u2")).into(), 1).unwrap();
+    let before = store.inventory().unwrap();
+    store.copy_to(&at("copy.db")).unwrap();
+    store.forget_recorded(&["early".into()]).unwrap();
+
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), Some(99), 2).unwrap();
+    store.acting(deed("late", "key.add", 20)).add_credential(&credential("c2", "more", LOCAL), None, 2).unwrap();
+    store.add_caller(&caller("k1", "etl", "u2", 1), 2).unwrap();
+    store.add_authority(&authority(1, 10, 1), None).unwrap();
+    store.note_gates(&[], 77).unwrap();
+    let replaced = store.inventory().unwrap();
+    let takeover = Takeover { from: at("copy.db"), former: at("former.db"), called: "monday".into() };
+    let receipt = store.acting(deed("restore", "backup.restore", 30)).take_over(&takeover, 9).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::Restored, "monday"));
+
+    let after = store.inventory().unwrap();
+    assert!(after.change_counter > replaced.change_counter, "whoever follows looks");
+    let since = store.changes_since(replaced.change_counter).unwrap();
+    let touched: BTreeSet<_> = since.touched.iter().map(CredentialId::as_str).collect();
+    assert_eq!(touched, BTreeSet::from(["c1", "c2"]), "what is gone is touched too");
+    assert_eq!(format!("{:?}", since.inventory.credentials), format!("{:?}", before.credentials));
+    let counted = |inventory: Inventory| Inventory { change_counter: 0, ..inventory };
+    assert_eq!(format!("{:?}", counted(after)), format!("{:?}", counted(before)));
+    assert_eq!(store.noted_gates().unwrap().0, Some(77), "what the running proxy notes stays");
+    let left = store.unrecorded().unwrap();
+    let acts: Vec<_> = left.iter().map(|act| (act.id.as_str(), act.log_end.offset)).collect();
+    // The copy cannot know that its act was recorded; the log does, and is asked from the same place.
+    assert_eq!(acts, [("late", 20), ("early", 7), ("restore", 30)]);
+    store.check_integrity().unwrap();
+
+    // And back again, from what was kept.
+    let takeover = Takeover { from: at("former.db"), former: at("again.db"), called: "former".into() };
+    store.take_over(&takeover, 10).unwrap();
+    let again = store.inventory().unwrap();
+    assert_eq!(format!("{:?}", counted(again)), format!("{:?}", counted(replaced)));
+    let missing = Takeover { from: at("none.db"), former: at("nowhere.db"), called: String::new() };
+    assert!(store.take_over(&missing, 11).is_err());
+    assert_eq!(store.inventory().unwrap().credentials.len(), 2, "what failed changed nothing");
+    store.take_over(&Takeover { former: at("third.db"), from: at("copy.db"), called: String::new() }, 12).unwrap();
+}

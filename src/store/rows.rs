@@ -1,6 +1,7 @@
 //! What goes in and out of a store, beyond the nouns themselves. Plain values: no SQL, no plaintext of any secret.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId};
 
@@ -73,6 +74,8 @@ pub enum Act {
     SlotRemoved,
     /// Everything was copied into a backup.
     BackedUp,
+    /// Everything was replaced by what a backup holds.
+    Restored,
     /// A certificate authority was made.
     AuthorityAdded,
     /// A certificate authority signs earlier than it was to.
@@ -119,12 +122,24 @@ impl Act {
             Self::SlotAdded => "slot.added",
             Self::SlotRemoved => "slot.removed",
             Self::BackedUp => "backup.made",
+            Self::Restored => "backup.restored",
             Self::AuthorityAdded => "authority.added",
             Self::AuthorityHastened => "authority.hastened",
             Self::AuthorityRetired => "authority.retired",
             Self::GateReset => "gate.reset",
         }
     }
+}
+
+/// Another store's contents in the place of this one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// The file that [`super::Store::copy_to`] made, of the newest shape, sound and used by nobody.
+    pub from: PathBuf,
+    /// The file that the former contents are copied into; nothing has this name.
+    pub former: PathBuf,
+    /// What the audit calls it.
+    pub called: String,
 }
 
 /// Proof that a change is on disk, with what the audit needs to say about it.

@@ -39,6 +39,9 @@ pub struct KeyView {
     /// The pinned variables; its owner's business.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<BTreeMap<Name, String>>,
+    /// Whom the service counts when it is used, where that is not the key alone; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_owner: Option<Name>,
     /// Which version of its value is current; its owner's business.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
@@ -169,6 +172,9 @@ impl KeyView {
 
     /// The same with when it was last used, for who sees all of it. A declared key is nobody's but the administrators'.
     pub(super) fn with_last_use(mut self, last_used: &HashMap<String, i64>, actor: &Actor) -> Self {
+        if self.id.is_none() && actor.member().is_some() {
+            self.limit_owner = None;
+        }
         let last_used_at = match &self.id {
             Some(id) if self.version.is_some() => last_used.get(id),
             None if actor.member().is_none() => last_used.get(DeclaredCredential::id_of(&self.name).as_str()),
@@ -194,6 +200,7 @@ impl KeyView {
             shared_with: shares.iter().map(|shared| names.share(&shared.with)).collect(),
             shares: Some(shares.iter().map(|shared| ShareView::of(shared, names)).collect()),
             variables: whole.then(|| credential.variables.clone()),
+            limit_owner: credential.limit_owner.clone().filter(|_| whole),
             version: whole.then_some(credential.version),
             source: "store",
             created_at: whole.then(|| moment(listed.created_at)),
@@ -220,6 +227,7 @@ impl KeyView {
             shared_with: vec!["everyone".to_owned()],
             shares: None,
             variables: None,
+            limit_owner: declared.limit_owner.clone(),
             version: None,
             source: "declared",
             created_at: None,
