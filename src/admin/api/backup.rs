@@ -38,6 +38,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new().routes(routes!(make_backup)).routes(routes!(restore_backup))
 }
 
+/// The file of a backup.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "describes what comes and goes as a stream")]
+struct BackupBytes(Vec<u8>);
+
 /// What was restored.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Restored)]
@@ -57,7 +63,7 @@ struct RestoredView {
 /// For administrators. The store and the audit log in one file, as `sidekey backup` makes it: it was read back, every sealed
 /// value opened once, and the audit log verified. What was found is in the headers. The master key is not in it.
 #[utoipa::path(post, path = "/backup", tag = "backup", responses((status = 200,
-    description = "The backup", content_type = "application/x-tar", body = Vec<u8>,
+    description = "The backup", content_type = "application/x-tar", body = BackupBytes,
     headers(
         ("Content-Disposition" = String, description = "What the file is to be called"),
         ("Sidekey-Values" = u64, description = "Sealed values that opened"),
@@ -99,7 +105,7 @@ async fn make_backup(admin: Shared, who: Who) -> Result<Response, Problem> {
 /// checked and left out. Users, callers, keys, services, tokens and sessions are those of the backup from then on, so the
 /// token that asked may be none any more.
 #[utoipa::path(post, path = "/restore", tag = "backup",
-    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "application/octet-stream")),
+    request_body(content((BackupBytes = "application/x-tar"), (BackupBytes = "application/octet-stream")),
         description = "The file of a backup"),
     responses((status = 200, description = "It was done", body = RestoredView)))]
 async fn restore_backup(admin: Shared, who: Who, request: Request) -> Answer<RestoredView> {

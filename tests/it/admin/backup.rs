@@ -136,7 +136,7 @@ fn a_backup_takes_the_place_of_the_store_while_the_proxy_serves() {
     assert_eq!(late.refused("GET", "/whoami").0, 401, "tokens are those of the backup");
     assert!(left(world).is_empty());
     // The log goes on and tells of all of it, once.
-    let acts = sidekey(world, "audit tail -n 500");
+    let acts = sidekey(world, "audit tail -n 1000000");
     for act in ["key.add later", "token.add late", "backup.restore backup of 20"] {
         assert_eq!(acts.matches(act).count(), 1, "{act}: {acts}");
     }

@@ -121,7 +121,7 @@ fn a_restore_into_a_proxy_that_is_killed_at_any_moment_is_done_whole_or_not_at_a
     let (bare, _upstream) = world();
     let bearer = format!("Bearer {}", sidekey(&bare, "token add crash").trim_end());
     let mut world = furnish(bare);
-    let (mut chance, mut reach, mut before) = (Chance(0x0411e), 100_000, State::of(&world));
+    let (mut chance, mut reach, mut before) = (Chance(0x0411e), 400_000, State::of(&world));
     let (mut silent, mut undone, mut late) = (0, 0, 0);
     for _ in 0..rounds() {
         let told = Act::Restore.told(&world);
@@ -150,7 +150,7 @@ fn a_restore_into_a_proxy_that_is_killed_at_any_moment_is_done_whole_or_not_at_a
         match (status, done) {
             (Some(_), _) => (late, reach) = (late + 1, reach - reach / 8),
             (None, true) => silent += 1,
-            (None, false) => (undone, reach) = (undone + 1, reach + reach / 32),
+            (None, false) => (undone, reach) = (undone + 1, reach + reach / 16),
         }
         before = after;
     }
