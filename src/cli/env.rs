@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::ca;
 use super::session::Session;
-use super::surroundings::{self, Variable};
+use super::surroundings::{self, Variable, Way};
 use crate::domain::Name;
 
 const EXAMPLES: &str = "\
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             format!("{name}:{}@", arguments.format.token())
         }
     };
-    for variable in surroundings::variables(&opened, &user, session)? {
+    for variable in surroundings::variables(&opened, &Way { user, mute: None }, session)? {
         session.screen.say(arguments.format.line(&variable))?;
     }
     Ok(())

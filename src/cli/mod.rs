@@ -11,6 +11,7 @@ mod logging;
 mod moment;
 mod opened;
 mod refuse;
+mod relay;
 mod session;
 mod surroundings;
 mod table;

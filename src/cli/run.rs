@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use super::ca;
 use super::failure::{Ended, wrong_use};
 use super::opened::Opened;
+use super::relay::Relay;
 use super::session::Session;
-use super::surroundings;
+use super::surroundings::{self, Way};
 use crate::config::CallersMode;
 use crate::domain::Name;
 use crate::operations::RUN_LIFE;
@@ -79,14 +80,18 @@ fn within(
     (program, rest): (&OsString, &[OsString]),
     session: &mut Session,
 ) -> anyhow::Result<u8> {
+    let proxy = surroundings::proxy(opened)?;
     let user = caller.map(|(name, token)| format!("{name}:{}@", token.reveal())).unwrap_or_default();
-    let variables = surroundings::variables(opened, &user, session)?;
-    wait_for_proxy(&surroundings::proxy(opened)?, caller.map(|(_, token)| token))?;
+    let relay = caller.map(|(_, token)| Relay::open(&proxy, token)).transpose()?.flatten();
+    let way = Way { user, mute: relay.as_ref().map(Relay::address) };
+    let variables = surroundings::variables(opened, &way, session)?;
+    wait_for_proxy(&proxy, caller.map(|(_, token)| token))?;
     let mut command = Command::new(program);
     command.args(rest).envs(variables);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = signals()?;
+        relay.map(Relay::attend).transpose()?;
         let child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {

@@ -14,7 +14,7 @@ use crate::config::Environment;
 use crate::operations::KeyFilter;
 
 /// What takes one file in the place of the system's authorities.
-const BUNDLES: [&str; 10] = [
+const BUNDLES: [&str; 11] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -25,21 +25,34 @@ const BUNDLES: [&str; 10] = [
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "NIX_SSL_CERT_FILE",
     "PERL_LWP_SSL_CA_FILE",
+    "npm_config_cafile",
 ];
 /// What takes one more authority.
 const AUTHORITIES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What goes through the proxy; programs read the one case or the other.
-const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const PROXIES: [&str; 8] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "WSS_PROXY", "wss_proxy", "ALL_PROXY", "all_proxy"];
 /// What is always called without the proxy.
 const LOCAL: &str = "localhost,127.0.0.1,::1";
 /// What an SDK that insists on a key is given; the proxy replaces it.
 const DUMMY: &str = "sidekey";
+
+/// What Node loads first.
+const NODE: &str = include_str!("proxied.cjs");
 
 /// The folder, beside the store, of the files.
 const FOLDER: &str = "trust";
 
 /// A variable and its value.
 pub(super) type Variable = (String, String);
+
+/// How programs reach the proxy.
+pub(super) struct Way {
+    /// What stands before the proxy's address in its URL: `NAME:TOKEN@` or nothing.
+    pub(super) user: String,
+    /// Where those go that cannot show a token, as `host:port`; when absent, to the proxy itself.
+    pub(super) mute: Option<String>,
+}
 
 /// Where the proxy is, as `host:port`.
 ///
@@ -52,13 +65,12 @@ pub(super) fn proxy(opened: &Opened) -> anyhow::Result<String> {
     Ok(url.trim_start_matches("http://").to_owned())
 }
 
-/// Writes the files and gives the variables. `user` is what stands before the proxy's address in its URL: `NAME:TOKEN@` or
-/// nothing.
+/// Writes the files and gives the variables.
 ///
 /// # Errors
 /// When a file cannot be written, or the store cannot be read.
-pub(super) fn variables(opened: &Opened, user: &str, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
-    let proxy = proxy(opened)?;
+pub(super) fn variables(opened: &Opened, way: &Way, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
+    let (proxy, user) = (proxy(opened)?, &way.user);
     let (trust, direct) = (Trust::write(opened, session)?, direct(&session.environment));
     let to = |names: &[&str], value: String| -> Vec<Variable> {
         names.iter().map(|name| ((*name).to_owned(), value.clone())).collect()
@@ -66,13 +78,17 @@ pub(super) fn variables(opened: &Opened, user: &str, session: &mut Session) -> a
     let mut all = [
         to(&PROXIES, format!("http://{user}{proxy}")),
         to(&["NO_PROXY", "no_proxy"], direct),
-        to(&["NODE_USE_ENV_PROXY"], "1".to_owned()),
+        to(&["NODE_USE_ENV_PROXY", "PERL_LWP_ENV_PROXY"], "1".to_owned()),
+        to(&["NODE_OPTIONS"], node_options(&trust.node, &session.environment)),
         to(&BUNDLES, shown(&trust.bundle)),
         to(&AUTHORITIES, shown(&trust.authority)),
     ]
     .concat();
     if let Some(store) = &trust.java {
-        all.push(("JAVA_TOOL_OPTIONS".to_owned(), java_options(&proxy, store, &session.environment)));
+        all.push((
+            "JAVA_TOOL_OPTIONS".to_owned(),
+            java_options(way.mute.as_ref().unwrap_or(&proxy), store, &session.environment),
+        ));
     }
     let named = keys_of_sdks(opened)?;
     let absent = named.into_iter().filter(|name| session.environment.filled(name).is_none());
@@ -96,6 +112,15 @@ fn keys_of_sdks(opened: &Opened) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
+fn node_options(first: &Path, environment: &Environment) -> String {
+    let before = environment.filled("NODE_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
+    let path = shown(first);
+    // Node takes words apart at spaces, but for those in double quotes.
+    let is_plain = !path.contains([' ', '"', '\\']);
+    let path = if is_plain { path } else { format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"")) };
+    format!("{before}--require {path}")
+}
+
 fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String {
     let (host, port) = proxy.rsplit_once(':').unwrap_or((proxy, "80"));
     let before = environment.filled("JAVA_TOOL_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
@@ -111,6 +136,7 @@ fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String 
 struct Trust {
     authority: PathBuf,
     bundle: PathBuf,
+    node: PathBuf,
     /// Where there is Java.
     java: Option<PathBuf>,
 }
@@ -124,6 +150,8 @@ impl Trust {
         let authorities = ca::trusted(opened)?;
         let own: String = authorities.iter().map(|one| one.certificate.as_str()).collect();
         let (authority, bundle) = (folder.join("sidekey-ca.pem"), folder.join("bundle.pem"));
+        let node = folder.join("proxied.cjs");
+        place(&node, NODE)?;
         place(&authority, &own)?;
         place(&bundle, &ca::bundle(&own, session)?)?;
         let short: Vec<String> = authorities.iter().map(|one| one.fingerprint.chars().take(8).collect()).collect();
@@ -132,7 +160,7 @@ impl Trust {
             let pems: Vec<&str> = authorities.iter().map(|one| one.certificate.as_str()).collect();
             (store.is_file() || java_store(&keytool, &store, &pems).is_ok()).then_some(store)
         });
-        Ok(Self { authority, bundle, java })
+        Ok(Self { authority, bundle, node, java })
     }
 }
 
