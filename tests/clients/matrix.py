@@ -77,7 +77,8 @@ def plain(stage, upload):
     manager = '`ProxyManager(os.environ["https_proxy"])`; with `--as`, its user in `proxy_headers`'
     yield python("urllib3", "Python: urllib3", "with_urllib3.py", expected=api, beyond=manager)
     yield python("grpcio", "Python: grpcio", "with_grpc.py", target=target, expected=calls)
-    yield node("fetch", "Node: fetch", "fetch.mjs", expected=api)
+    fetch = ["node", str(PROGRAMS / "fetch.mjs"), *at("fetch")]
+    yield Client("fetch", "Node: fetch", fetch, api, missing=absent("node"))
     yield node("undici", "Node: undici", "undici.mjs", expected={**api, **socket})
     yield node("axios", "Node: axios", "axios.mjs", expected=api)
     yield node("got", "Node: got", "got.mjs", expected=api)

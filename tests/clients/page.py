@@ -12,8 +12,8 @@ HEAD = "| client | GET | POST | streaming | 10 MiB upload | WebSocket | gRPC | w
 
 def row(client, cells):
     """A client's line."""
-    marks = ["✓" if works else "" for works in cells]
-    return f"| {' | '.join([client.title, *marks, client.beyond])} |\n".replace("|  |", "| |").replace("|  |", "| |")
+    columns = [client.title, *("✓" if works else "" for works in cells), client.beyond]
+    return "|" + "".join(f" {column} |" if column else " |" for column in columns) + "\n"
 
 
 def compare(found):

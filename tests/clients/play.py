@@ -17,44 +17,44 @@ CALLER = "matrix"
 
 TOML = """\
 [listen]
-proxy = "127.0.0.1:{{port}}"
-console = "127.0.0.1:{{console}}"
+proxy = "127.0.0.1:{port}"
+console = "127.0.0.1:{console}"
 
 [callers]
-mode = "{{callers}}"
+mode = "{callers}"
 
 [service.openai]
-upstream = {{upstream}}
+upstream = {upstream}
 
 [service.anthropic]
-upstream = {{upstream}}
+upstream = {upstream}
 
 [service.stripe]
-upstream = {{upstream}}
+upstream = {upstream}
 
 [service.api]
 base_url = "https://api.example.test"
-auth = {{{{ location = "header", name = "X-Api-Key" }}}}
-upstream = {{upstream}}
+auth = {{ location = "header", name = "X-Api-Key" }}
+upstream = {upstream}
 
 [service.git]
 base_url = "https://git.example.test"
-auth = {{{{ location = "basic", username = "matrix", password = "{{{{key}}}}" }}}}
-upstream = {{upstream}}
+auth = {{ location = "basic", username = "matrix", password = "{{key}}" }}
+upstream = {upstream}
 
 [service.pypi]
 base_url = "https://pypi.example.test"
-auth = {{{{ location = "basic", username = "matrix", password = "{{{{key}}}}" }}}}
-upstream = {{upstream}}
+auth = {{ location = "basic", username = "matrix", password = "{{key}}" }}
+upstream = {upstream}
 
 [service.npm]
 base_url = "https://npm.example.test"
-auth = {{{{ location = "bearer" }}}}
-upstream = {{upstream}}
+auth = {{ location = "bearer" }}
+upstream = {upstream}
 
 [service.grpc]
 base_url = "https://grpc.example.test"
-auth = {{{{ location = "header", name = "X-Api-Key" }}}}
+auth = {{ location = "header", name = "X-Api-Key" }}
 upstream = {grpc}
 """
 
@@ -75,9 +75,9 @@ class Matrix(Stage):
     def open_vendors(self):
         return Origin()
 
-    def configuration(self):
-        upstream = self.upstream(self.vendors.grpc_address)
-        return TOML.format(grpc=upstream.replace("{", "{{").replace("}", "}}"))
+    def configuration(self, **listening):
+        here, grpc = self.upstream(self.vendors.address), self.upstream(self.vendors.grpc_address)
+        return TOML.format(**listening, upstream=here, grpc=grpc)
 
     def play(self, client):
         """Runs a client in a folder of its own; what it printed last, which is JSON."""

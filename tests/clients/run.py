@@ -5,7 +5,6 @@ SIDEKEY_WRITE_CLIENTS=1 they are written there. Ends with `N passed, M failed`.
 A client that is not there is SKIPPED with its reason; with SIDEKEY_NO_SKIP=1 that is a failure.
 """
 
-import hashlib
 import os
 import pathlib
 import sys

@@ -71,9 +71,7 @@ class Stage:
         self.port, console = free_ports(2)
         self.proxy = f"http://127.0.0.1:{self.port}"
         (self.path / "vendors.pem").write_bytes(self.vendors.ca_pem)
-        text = self.configuration().format(
-            port=self.port, console=console, callers=callers, upstream=self.upstream(self.vendors.address)
-        )
+        text = self.configuration(port=self.port, console=console, callers=callers)
         (self.path / "proxy.toml").write_text(text)
         self.keys = {service: canary(service) for service in self.services}
         self.spent = []
@@ -86,9 +84,9 @@ class Stage:
         """Who answers behind the proxy."""
         return Vendors()
 
-    def configuration(self):
-        """The proxy.toml, with names in braces for what is not known yet."""
-        return TOML
+    def configuration(self, **listening):
+        """The proxy.toml."""
+        return TOML.format(**listening, upstream=self.upstream(self.vendors.address))
 
     def upstream(self, address):
         """How a service's vendor is reached."""
