@@ -89,7 +89,9 @@ def plain(stage, upload):
     # It builds without a network, and leaves nothing behind.
     alone = {"GO111MODULE": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOCACHE": f"{stage.cache.name}/go"}
     yield Client("go", "Go: net/http", go, {**api, "http": "2"}, variables=alone, missing=absent("go"))
-    yield Client("ruby", "Ruby: Net::HTTP", ["ruby", str(PROGRAMS / "client.rb"), *at("ruby")], api, missing=absent("ruby"))
+    yield Client(
+        "ruby", "Ruby: Net::HTTP", ["ruby", str(PROGRAMS / "client.rb"), *at("ruby")], api, missing=absent("ruby")
+    )
     perl = ["perl", str(PROGRAMS / "client.pl"), *at("perl")]
     yield Client("perl", "Perl: LWP", perl, api, missing=absent("perl") or without_modules())
 
@@ -118,7 +120,11 @@ def sdks(stage, upload):
     anthropic = {"get": ["claude"], "post": "you said hello", "stream": words, "upload": upload}
     stripe = {"get": [], "post": "hello@example.test", "upload": upload}
     own_list = '`stripe.ca_bundle_path = os.environ["SSL_CERT_FILE"]`'
-    rows = (("openai", "OpenAI", openai, ""), ("anthropic", "Anthropic", anthropic, ""), ("stripe", "Stripe", stripe, own_list))
+    rows = (
+        ("openai", "OpenAI", openai, ""),
+        ("anthropic", "Anthropic", anthropic, ""),
+        ("stripe", "Stripe", stripe, own_list),
+    )
     for vendor, title, expected, beyond in rows:
         name = f"{vendor}-python"
         command = [sys.executable, str(PROGRAMS / f"sdk_{vendor}.py"), name, file]

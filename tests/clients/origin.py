@@ -9,17 +9,15 @@ before handing it on is found out.
 import asyncio
 import base64
 import hashlib
-import io
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
-import tarfile
 import tempfile
 import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -28,6 +26,8 @@ import grpc
 import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+
+from parcels import TARBALL, WHEEL, repository
 
 HOSTS = {
     "api.example.test": "api",
@@ -88,7 +88,8 @@ class Origin:
         self.thread = threading.Thread(target=self.run, args=(config,), daemon=True)
         self.thread.start()
         self.grpc_server, self.grpc_address = self.start_grpc(certificate)
-        repository(folder)
+        if shutil.which("git"):
+            repository(folder)
 
     def run(self, config):
         """The server's own thread."""
@@ -201,7 +202,9 @@ class Origin:
         """As much of OpenAI as the SDK is asked for here."""
         match method, path.split("?")[0].split("/")[2:]:
             case "GET", ["models"]:
-                await answer.json(200, {"object": "list", "data": [{"id": "gpt", "object": "model", "created": 1, "owned_by": "o"}]})
+                await answer.json(
+                    200, {"object": "list", "data": [{"id": "gpt", "object": "model", "created": 1, "owned_by": "o"}]}
+                )
             case "GET", ["models", name]:
                 await answer.json(200, {"id": name, "object": "model", "created": 1, "owned_by": "o"})
             case "POST", ["chat", "completions"]:
@@ -209,8 +212,18 @@ class Origin:
             case "POST", ["files"]:
                 data = part(headers, body)
                 digest = hashlib.sha256(data).hexdigest()
-                await answer.json(200, {"id": f"file-{digest}", "object": "file", "bytes": len(data), "created_at": 1,
-                                        "filename": "f", "purpose": "assistants", "status": "processed"})
+                await answer.json(
+                    200,
+                    {
+                        "id": f"file-{digest}",
+                        "object": "file",
+                        "bytes": len(data),
+                        "created_at": 1,
+                        "filename": "f",
+                        "purpose": "assistants",
+                        "status": "processed",
+                    },
+                )
             case _:
                 await answer.json(404, {"error": {"message": f"{method} {path}"}})
 
@@ -243,8 +256,17 @@ class Origin:
             case "POST", ["files"]:
                 data = part(headers, body)
                 digest = hashlib.sha256(data).hexdigest()
-                await answer.json(200, {"id": f"file_{digest}", "type": "file", "size_bytes": len(data), "filename": "f",
-                                        "mime_type": "application/octet-stream", "created_at": "2026-01-01T00:00:00Z"})
+                await answer.json(
+                    200,
+                    {
+                        "id": f"file_{digest}",
+                        "type": "file",
+                        "size_bytes": len(data),
+                        "filename": "f",
+                        "mime_type": "application/octet-stream",
+                        "created_at": "2026-01-01T00:00:00Z",
+                    },
+                )
             case _:
                 await answer.json(404, {"type": "error", "error": {"type": "not_found_error", "message": path}})
 
@@ -278,7 +300,9 @@ class Origin:
             case "GET", "/v1/customers":
                 await answer.json(200, {"object": "list", "url": path, "has_more": False, "data": []})
             case "POST", "/v1/customers":
-                await answer.json(200, {"id": "cus_1", "object": "customer", "email": unquote(body.decode()).partition("email=")[2]})
+                await answer.json(
+                    200, {"id": "cus_1", "object": "customer", "email": unquote(body.decode()).partition("email=")[2]}
+                )
             case "POST", "/v1/files":
                 data = part(headers, body)
                 digest = hashlib.sha256(data).hexdigest()
@@ -307,7 +331,13 @@ class Origin:
             "GIT_PROTOCOL": fields.get("git-protocol", ""),
         }
         done = await asyncio.to_thread(
-            subprocess.run, ["git", "http-backend"], input=body, env=variables, capture_output=True, timeout=60, check=True
+            subprocess.run,
+            ["git", "http-backend"],
+            input=body,
+            env=variables,
+            capture_output=True,
+            timeout=60,
+            check=True,
         )
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
@@ -320,7 +350,9 @@ class Origin:
         match path:
             case "/simple/matrix-parcel/":
                 link = f'<a href="/files/{wheel}#sha256={hashlib.sha256(WHEEL).hexdigest()}">{wheel}</a>'
-                await answer.whole(200, f"<!DOCTYPE html><html><body>{link}</body></html>".encode(), {"content-type": "text/html"})
+                await answer.whole(
+                    200, f"<!DOCTYPE html><html><body>{link}</body></html>".encode(), {"content-type": "text/html"}
+                )
             case "/files/matrix_parcel-1.0-py3-none-any.whl":
                 await answer.whole(200, WHEEL, {"content-type": "application/octet-stream"})
             case _:
@@ -331,9 +363,14 @@ class Origin:
         match method, path.split("?")[0]:
             case "GET", "/matrix-parcel":
                 digest = base64.b64encode(hashlib.sha512(TARBALL).digest()).decode()
-                dist = {"tarball": "https://npm.example.test/files/matrix-parcel-1.0.0.tgz", "integrity": f"sha512-{digest}"}
+                dist = {
+                    "tarball": "https://npm.example.test/files/matrix-parcel-1.0.0.tgz",
+                    "integrity": f"sha512-{digest}",
+                }
                 version = {"name": "matrix-parcel", "version": "1.0.0", "dist": dist}
-                await answer.json(200, {"name": "matrix-parcel", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}})
+                await answer.json(
+                    200, {"name": "matrix-parcel", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+                )
             case "GET", "/files/matrix-parcel-1.0.0.tgz":
                 await answer.whole(200, TARBALL, {"content-type": "application/octet-stream"})
             case "PUT", "/matrix-heavy":
@@ -395,7 +432,10 @@ class Gate(grpc.ServerInterceptor):
         self.origin = origin
 
     def intercept_service(self, continuation, details):
-        headers = [(name, value if isinstance(value, str) else value.decode("latin-1")) for name, value in details.invocation_metadata]
+        headers = [
+            (name, value if isinstance(value, str) else value.decode("latin-1"))
+            for name, value in details.invocation_metadata
+        ]
         seen = "".join(f"?seen-{value}" for name, value in headers if name == "matrix-seen")
         self.origin.keep(Request("grpc", "POST", details.method + seen, "2", headers, b""))
         if self.origin.is_proven("grpc", headers):
@@ -455,60 +495,3 @@ def part(headers, body):
         if b"filename" in head:
             return content.removesuffix(b"\r\n")
     return b""
-
-
-def wheel():
-    """The smallest wheel there is."""
-    files = {
-        "matrix_parcel.py": 'CONTENT = "from the index"\n',
-        "matrix_parcel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: matrix-parcel\nVersion: 1.0\n",
-        "matrix_parcel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: matrix\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    names = [*files, "matrix_parcel-1.0.dist-info/RECORD"]
-    files[names[-1]] = "".join(f"{name},,\n" for name in names)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
-
-
-def tarball():
-    """The smallest package of npm's there is."""
-    files = {
-        "package/package.json": '{"name": "matrix-parcel", "version": "1.0.0", "main": "index.js"}\n',
-        "package/index.js": 'module.exports = "from the registry";\n',
-    }
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-WHEEL, TARBALL = wheel(), tarball()
-
-
-def repository(folder):
-    """A bare repository with one commit, that takes pushes."""
-    bare, work = folder / "repositories" / "parcel.git", folder / "work"
-    for words in (
-        ["init", "--quiet", "--bare", "--initial-branch=main", bare],
-        ["-C", bare, "config", "http.receivepack", "true"],
-        ["init", "--quiet", "--initial-branch=main", work],
-    ):
-        git(folder, *words)
-    pathlib.Path(work / "content").write_text("from the repository\n")
-    git(folder, "-C", work, "add", "content")
-    git(folder, "-C", work, "commit", "--quiet", "-m", "Begin")
-    git(folder, "-C", work, "push", "--quiet", bare, "main")
-
-
-def git(folder, *words):
-    """Git with settings of its own."""
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
-           for what, value in (("NAME", "Matrix"), ("EMAIL", "matrix@example.test"))}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **who}
-    subprocess.run(["git", *map(str, words)], env=environment, check=True, capture_output=True, timeout=60)

@@ -54,7 +54,10 @@ def main():
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for client, run in [(client, pool.submit(one, stage, client)) for client in listed]:
                 tell(results, client, run.result(), found)
-        for what, check in (("what arrived", stage.check_requests), ("the environment of a run", stage.check_environment)):
+        for what, check in (
+            ("what arrived", stage.check_requests),
+            ("the environment of a run", stage.check_environment),
+        ):
             checked(results, what, check)
         if results.failed:
             print(f"--- the end of the proxy's log ---\n{stage.log.decode('utf-8', 'replace')[-6_000:]}")
