@@ -3,6 +3,7 @@
 Knows sidekey only from outside: the configuration file and the command line.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -72,4 +73,8 @@ def start(binary, folder, upstream, cpus, keys):
     for service in OWN_SERVICES:
         seal_key(binary, config, service, upstream.key)
     add_keys_in_bulk(binary, config, [filler_service(number) for number in range(fillers)], "filler-value")
-    return port, Process("sidekey", [binary, "--config", str(config), "serve"], folder, cpus)
+    with open(folder / "own-ca.pem", "wb") as file:
+        subprocess.run([binary, "--config", str(config), "ca", "export"], cwd=folder, stdout=file, timeout=60,
+                       check=True)
+    env = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{upstream.far}"}
+    return port, Process("sidekey", [binary, "--config", str(config), "serve"], folder, cpus, env)
