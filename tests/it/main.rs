@@ -32,6 +32,7 @@ mod slots;
 mod story;
 mod story_load;
 mod streaming;
+mod tunnels;
 mod upstream;
 mod usage;
 mod world;
