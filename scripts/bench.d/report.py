@@ -141,8 +141,8 @@ def goal_lines(verdicts):
 
 def text(facts, seen, instructions, memory, keys, verdicts, intercepted=None, soaked=None):
     """The whole report for people."""
-    names = list(facts["versions"])
-    lines = [*machine_lines(facts), *cell_lines(seen, [name for name in names if name in facts["measured"]])]
+    measured = {name for by_proxy in seen.values() for name in by_proxy}
+    lines = [*machine_lines(facts), *cell_lines(seen, [name for name in facts["versions"] if name in measured])]
     if seen:
         lines += instruction_lines(instructions)
     lines += front_lines(intercepted, soaked, facts["settings"]["tunnels"], facts["settings"]["download_mib"])
