@@ -31,7 +31,7 @@ pub use clock::{Clock, SystemClock};
 pub use code::Code;
 pub use credential::{Credential, Share, Shared, Source, SourceKind};
 pub use event::EventKind;
-pub use host::{Host, HostError, HostPattern, HostRange};
+pub use host::{Host, HostError, HostPattern, HostRange, OWN_HOST};
 pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
 pub use limits::{GateMode, Gating, Limits, Rate, Retry, Timeouts};
 pub use noted::{GateReset, NotedGate};
