@@ -5,7 +5,9 @@
 //! to the standard error; nothing is asked of a person unless a terminal is there to answer.
 
 mod arguments;
+mod around;
 mod failure;
+mod local;
 mod logging;
 
 mod moment;
@@ -34,7 +36,6 @@ mod man;
 mod master;
 mod restore;
 mod run;
-mod running;
 mod serve;
 mod service;
 mod team;

@@ -1,17 +1,19 @@
 //! The variables with which a program calls through the proxy and trusts its certificate authority, and the files that they
 //! name. Which programs read which is told in docs/ca.md. It changes nothing but these files.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::around;
 use super::ca;
 use super::opened::Opened;
 use super::session::Session;
-use super::ways::proxy_url;
-use crate::config::Environment;
-use crate::operations::KeyFilter;
+use super::ways::proxy_address;
+use crate::config::{Config, Environment};
+use crate::operations::{KeyFilter, KeyView};
 
 /// What takes one file in the place of the system's authorities.
 const BUNDLES: [&str; 10] = [
@@ -30,8 +32,6 @@ const BUNDLES: [&str; 10] = [
 const AUTHORITIES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What goes through the proxy; programs read the one case or the other.
 const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// What is always called without the proxy.
-const LOCAL: &str = "localhost,127.0.0.1,::1";
 /// What an SDK that insists on a key is given; the proxy replaces it.
 const DUMMY: &str = "sidekey";
 
@@ -41,15 +41,14 @@ const FOLDER: &str = "trust";
 /// A variable and its value.
 pub(super) type Variable = (String, String);
 
-/// Where the proxy is, as `host:port`.
+/// Where this machine reaches the proxy.
 ///
 /// # Errors
 /// When it listens on Unix sockets alone.
-pub(super) fn proxy(opened: &Opened) -> anyhow::Result<String> {
-    let url = proxy_url(&opened.config.listen.proxy).context(
+pub(super) fn proxy(config: &Config) -> anyhow::Result<SocketAddr> {
+    proxy_address(&config.listen.proxy).context(
         "the proxy listens on Unix sockets alone, which proxy variables cannot name; add an address under [listen]",
-    )?;
-    Ok(url.trim_start_matches("http://").to_owned())
+    )
 }
 
 /// Writes the files and gives the variables. `user` is what stands before the proxy's address in its URL: `NAME:TOKEN@` or
@@ -58,50 +57,53 @@ pub(super) fn proxy(opened: &Opened) -> anyhow::Result<String> {
 /// # Errors
 /// When a file cannot be written, or the store cannot be read.
 pub(super) fn variables(opened: &Opened, user: &str, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
-    let proxy = proxy(opened)?;
-    let (trust, direct) = (Trust::write(opened, session)?, direct(&session.environment));
+    let proxy = proxy(&opened.config)?.to_string();
+    let keys = opened.operations.keys(&opened.actor, &KeyFilter::default())?;
+    let direct = around::direct(&session.environment);
+    for (service, host) in around::lost(&opened.config, &keys, &direct) {
+        session.screen.note(format!(
+            "warning: NO_PROXY has {host} called without the proxy, and so without a key of the service `{service}`"
+        ))?;
+    }
+    let trust = Trust::write(opened, session)?;
     let to = |names: &[&str], value: String| -> Vec<Variable> {
         names.iter().map(|name| ((*name).to_owned(), value.clone())).collect()
     };
     let mut all = [
         to(&PROXIES, format!("http://{user}{proxy}")),
-        to(&["NO_PROXY", "no_proxy"], direct),
+        to(&["NO_PROXY", "no_proxy"], direct.clone()),
         to(&["NODE_USE_ENV_PROXY"], "1".to_owned()),
         to(&BUNDLES, shown(&trust.bundle)),
         to(&AUTHORITIES, shown(&trust.authority)),
     ]
     .concat();
     if let Some(store) = &trust.java {
-        all.push(("JAVA_TOOL_OPTIONS".to_owned(), java_options(&proxy, store, &session.environment)));
+        all.push((
+            "JAVA_TOOL_OPTIONS".to_owned(),
+            java_options(&proxy, &around::of_java(&direct), store, &session.environment),
+        ));
     }
-    let named = keys_of_sdks(opened)?;
+    let named = keys_of_sdks(&opened.config, &keys);
     let absent = named.into_iter().filter(|name| session.environment.filled(name).is_none());
     all.extend(absent.map(|name| (name, DUMMY.to_owned())));
     Ok(all)
 }
 
-/// What goes around the proxy: what does already, and this machine.
-fn direct(environment: &Environment) -> String {
-    let present = environment.filled("no_proxy").or(environment.filled("NO_PROXY"));
-    present.map_or_else(|| LOCAL.to_owned(), |present| format!("{present},{LOCAL}"))
-}
-
 /// The variables in which SDKs look for a key, of the services that there is a key for.
-fn keys_of_sdks(opened: &Opened) -> anyhow::Result<Vec<String>> {
-    let keys = opened.operations.keys(&opened.actor, &KeyFilter::default())?;
-    let services = keys.iter().filter_map(|key| opened.config.service(key.service.as_str()));
+fn keys_of_sdks(config: &Config, keys: &[KeyView]) -> Vec<String> {
+    let services = keys.iter().filter_map(|key| config.service(key.service.as_str()));
     let mut names: Vec<String> = services.flat_map(|entry| entry.service.env.iter().map(ToString::to_string)).collect();
     names.sort();
     names.dedup();
-    Ok(names)
+    names
 }
 
-fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String {
+fn java_options(proxy: &str, around: &str, store: &Path, environment: &Environment) -> String {
     let (host, port) = proxy.rsplit_once(':').unwrap_or((proxy, "80"));
     let before = environment.filled("JAVA_TOOL_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
     format!(
         "{before}-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port} \
-         -Dhttp.nonProxyHosts=localhost|127.*|[::1] -Djavax.net.ssl.trustStore={} \
+         -Dhttp.nonProxyHosts={around} -Djavax.net.ssl.trustStore={} \
          -Djavax.net.ssl.trustStorePassword=changeit",
         store.display()
     )

@@ -26,7 +26,7 @@ pub use error::{DialError, Stage};
 pub use exchange::{ExchangeError, Failed, Switched, Upstream, UpstreamBody};
 pub use guard::{AddressRefused, Guard, Permission};
 pub use outgoing::Outgoing;
-pub use parent::{Parent, ParentError, ParentSettings};
+pub use parent::{Parent, ParentError, ParentSettings, goes_around};
 pub use pool::{GAUGES, PoolGauges, seconds, sweep};
 pub use replay::Replay;
 pub use stream::{SMALL, Stream, as_one};

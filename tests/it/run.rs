@@ -119,6 +119,26 @@ fn a_run_that_cannot_be_says_why_before_the_program_begins() {
 }
 
 #[test]
+fn what_goes_around_the_proxy_is_kept_and_told_where_it_takes_a_key_away() {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, KEY).key("api", "api-prod", "s3cret").serve();
+    let run = |variables: &[(&str, &str)]| {
+        let run = world.sidekey(["run", "--", "sh", "-c", "echo $NO_PROXY $no_proxy"]);
+        variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run()
+    };
+    let merged = run(&[("NO_PROXY", "corp.test, 10.0.0.0/8"), ("no_proxy", "localhost,corp.test")]);
+    let both = "localhost,corp.test,10.0.0.0/8,127.0.0.1,::1";
+    assert_eq!((merged.stdout.trim(), merged.stderr.as_str()), (format!("{both} {both}").as_str(), ""));
+    for around in ["api.test", ".test", "*"] {
+        let told = run(&[("NO_PROXY", around)]);
+        assert!(
+            told.code == Some(0) && told.stderr.contains("NO_PROXY has api.test called without the proxy"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn curl_calls_the_https_url_as_it_is() {
     if !Command::new("curl").arg("--version").output().is_ok_and(|output| output.status.success()) {
         return skip("curl is not installed");
@@ -143,15 +163,26 @@ fn what_a_run_sets_is_printed_for_others_without_a_token() {
     let proxy = world.proxy();
     for (format, begin) in [
         ("sh", format!("export HTTP_PROXY=\"http://etl:${{SIDEKEY_TOKEN}}@{proxy}\"")),
-        ("systemd", format!("Environment=\"HTTP_PROXY=http://etl:${{SIDEKEY_TOKEN}}@{proxy}\"")),
-        ("docker", format!("ENV HTTP_PROXY=\"http://etl:${{SIDEKEY_TOKEN}}@{proxy}\"")),
-        ("github", format!("HTTP_PROXY=http://etl:${{{{ secrets.SIDEKEY_TOKEN }}}}@{proxy}")),
+        ("docker", format!("ARG SIDEKEY_TOKEN\nENV HTTP_PROXY=\"http://etl:${{SIDEKEY_TOKEN}}@{proxy}\"")),
+        ("github", format!("echo \"HTTP_PROXY=http://etl:${{SIDEKEY_TOKEN}}@{proxy}\" >> \"$GITHUB_ENV\"")),
     ] {
         let told = world.sidekey(["env", "--as", "etl", "--format", format]).run().succeeds();
-        assert_eq!(told.lines().next().unwrap(), begin);
+        assert!(told.starts_with(&begin), "{told}");
         assert!(told.contains("SSL_CERT_FILE") && !told.contains("skc_"), "{told}");
     }
+    // systemd expands nothing in what it sets.
+    let refused = world.sidekey(["env", "--as", "etl", "--format", "systemd"]).run().fails_with(2);
+    assert!(refused.contains("ExecStart=sidekey run --as etl"), "{refused}");
+    let told = world.sidekey(["env", "--format", "systemd"]).run().succeeds();
+    assert!(told.starts_with(&format!("Environment=\"HTTP_PROXY=http://{proxy}\"\n")), "{told}");
     let told = world.sidekey(["env"]).run().succeeds();
     let shell = Command::new("sh").args(["-c", "eval \"$1\"; echo $https_proxy", "sh", &told]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&shell.stdout).trim(), format!("http://{proxy}"));
+    let step = world.sidekey(["env", "--as", "etl", "--format", "github"]).run().succeeds();
+    let file = world.path("github.env");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "eval \"$1\"", "sh", &step]).env("GITHUB_ENV", &file).env("SIDEKEY_TOKEN", "skc_1");
+    assert!(shell.status().unwrap().success());
+    let written = fs::read_to_string(file).unwrap();
+    assert_eq!(written.lines().next().unwrap(), format!("HTTP_PROXY=http://etl:skc_1@{proxy}"));
 }
