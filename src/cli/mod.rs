@@ -27,6 +27,7 @@ mod caller;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod env;
 mod explain;
 mod key;
@@ -83,6 +84,7 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Demo(args) => demo::run(&args, session),
+        Command::Doctor(args) => doctor::run(&args, session),
         Command::Service(command) => service::run(command, session),
         Command::Key(command) => key::run(command, session),
         Command::Caller(command) => caller::run(command, session),

@@ -13,6 +13,7 @@ mod callers;
 mod cli;
 mod crash;
 mod custody;
+mod doctor;
 mod doors;
 mod errors;
 mod fixtures;

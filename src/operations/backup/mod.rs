@@ -22,7 +22,7 @@ use super::{Actor, OperationError, Operations};
 use archive::{AUDIT, MASTER, Manifest, STORE};
 use folder::Folder;
 
-pub use restore::{Present, Restored, finish_restore, restore};
+pub use restore::{Present, Restored, finish_restore, is_restore_pending, restore};
 
 /// Why there is no backup, or why it was not restored.
 #[derive(Debug, thiserror::Error)]

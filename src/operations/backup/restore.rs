@@ -154,6 +154,11 @@ fn announce(config: &Config, work: &Folder, former: &Path) -> Result<(), BackupE
     folder::sync(&config.data)
 }
 
+/// Whether a restore was cut off after it counted, and is still to be finished.
+pub fn is_restore_pending(config: &Config) -> bool {
+    config.data.join(PENDING).exists()
+}
+
 /// Finishes a restore that was cut off after it counted. Costs one look at the folder when there is none.
 ///
 /// # Errors
