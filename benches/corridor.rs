@@ -138,6 +138,8 @@ fn admitted(grant: Grant<Held>, entry: &Entry, parts: &Parts) -> Option<Permit<H
         method: parts.method.as_str(),
         path: parts.uri.path(),
         cost: 1,
+        tokens: 0,
+        is_repeatable: true,
         patience: entry.service.limits.max_wait,
         is_resend: false,
     };

@@ -78,6 +78,8 @@ fn pass(grant: Grant<Held>, answer: &HeaderMap) {
         method: "GET",
         path: "/v1/charges/ch_1",
         cost: 1,
+        tokens: 0,
+        is_repeatable: true,
         patience: Duration::from_secs(30),
         is_resend: false,
     };

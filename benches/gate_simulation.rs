@@ -170,6 +170,8 @@ impl Proxy {
             method: "GET",
             path: "/v1/things",
             cost: 1,
+            tokens: 0,
+            is_repeatable: true,
             patience: Duration::from_secs(120),
             is_resend,
         };

@@ -61,7 +61,7 @@ impl Pass {
         gate.unanswered.fetch_sub(1, Ordering::Relaxed);
         let says_nothing = reading.dimensions.is_empty() && !closes(reading.class);
         if says_nothing && gate.quiet() == Some(self.ticket) {
-            gate.fine.fetch_add(1, Ordering::Relaxed);
+            gate.fine.count(now());
             return;
         }
         gate.hear(self.ticket, reading, credential);
@@ -101,9 +101,8 @@ impl Gate {
     pub(super) fn hear(self: &Arc<Self>, ticket: Ticket, reading: &Reading, credential: &Name) {
         let now = now();
         let mut inner = self.lock();
-        let unseen = self.fine.swap(0, Ordering::Relaxed);
-        if unseen > 0 {
-            inner.state.count_unseen(now, unseen);
+        for (at, fine) in self.fine.take(now) {
+            inner.state.count_unseen(at, fine);
         }
         self.hear_of_places(&mut inner, reading);
         let (load, chance) = (self.load(&inner, Duration::ZERO), inner.chance());

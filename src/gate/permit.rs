@@ -8,7 +8,7 @@ use crate::access::{Candidate, Grant};
 use crate::throttle::{Family, Reading};
 
 use super::levels::Levels;
-use super::limiter::{Gate, now};
+use super::limiter::{Gate, Want, now};
 use super::owner::{Owner, Passed, Route};
 use super::pass::Pass;
 use super::queue::Place;
@@ -38,6 +38,10 @@ pub struct Course<'a> {
     pub path: &'a str,
     /// For how many requests it counts.
     pub cost: u32,
+    /// For how many tokens it is taken where the service counts those; 0 when that is unknown.
+    pub tokens: u32,
+    /// Whether it can be sent again.
+    pub is_repeatable: bool,
     /// How long it may wait.
     pub patience: Duration,
     /// Whether it was sent before, so that it goes first among its caller's.
@@ -141,12 +145,16 @@ impl Course<'_> {
         }
         let (caller, mut passes) = (&grant.known().caller.id, Passes::default());
         if let Some(owner) = self.owner {
-            passes.all = Some(owner.all.try_pass(caller, self.cost, self.patience).ok()?);
+            passes.all = Some(owner.all.try_pass(caller, self.want(), self.patience).ok()?);
         }
         if let Some(service) = self.service {
-            passes.service = Some(service.try_pass(caller, self.cost, self.patience).ok()?);
+            passes.service = Some(service.try_pass(caller, self.want(), self.patience).ok()?);
         }
         Some(passes)
+    }
+
+    const fn want(&self) -> Want {
+        Want { cost: self.cost, tokens: self.tokens, is_repeatable: self.is_repeatable }
     }
 
     fn bucket(&self, route: Route) -> Option<Arc<Gate>> {
@@ -159,7 +167,7 @@ impl Course<'_> {
         let (started, levels) = (now(), self.by_who_asks(grant));
         let comer = Comer {
             caller: &grant.known().caller.id,
-            cost: self.cost,
+            want: self.want(),
             place: if self.is_resend { Place::First } else { Place::Last },
             deadline: started + self.patience.min(LONGEST_WAIT),
         };
@@ -194,10 +202,17 @@ impl Course<'_> {
             if let Some(gate) = self.service {
                 passes.service = Some(gate.pass(comer).await?);
             }
-            if passes.are_good() {
+            // An answer may have named the bucket of its route meanwhile: then it goes through that too.
+            if passes.are_good() && self.is_at_home(&passes, route) {
                 return Ok(passes);
             }
         }
+    }
+
+    /// Whether it passed the gate of the bucket to which its route belongs, as far as that is known.
+    fn is_at_home(&self, passes: &Passes, route: Route) -> bool {
+        let bucket = self.bucket(route);
+        bucket.is_none_or(|bucket| passes.bucket.as_ref().is_some_and(|pass| Arc::ptr_eq(pass.gate(), &bucket)))
     }
 
     /// Refuses at once what one of the gates ahead would hold for too long, before anything is used up at another.

@@ -167,6 +167,17 @@ impl<T> Queue<T> {
         None
     }
 
+    /// Brings the first caller whose next request is one that `which` prefers to the front, before its turn; the order of the
+    /// others stays. None when no caller's is.
+    pub(super) fn prefer(&mut self, which: impl Fn(&T) -> bool) -> Option<&T> {
+        let next =
+            |caller: &CallerId| self.lines.get(caller)?.waiting.first_key_value().map(|(_, waiter)| &waiter.what);
+        let at = self.ring.iter().position(|caller| next(caller).is_some_and(&which))?;
+        let caller = self.ring.remove(at)?;
+        self.ring.push_front(caller);
+        self.head().map(|(what, _)| what)
+    }
+
     fn head(&self) -> Option<(&T, u32)> {
         let (_, waiter) = self.lines.get(self.ring.front()?)?.waiting.first_key_value()?;
         Some((&waiter.what, waiter.cost))

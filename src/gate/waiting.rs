@@ -10,7 +10,7 @@ use crate::domain::CallerId;
 use crate::throttle::state::Admission;
 
 use super::hall::Rejection;
-use super::limiter::{Gate, Inner, MustWait, Told, Waiting, now};
+use super::limiter::{Gate, Inner, MustWait, Told, Waiting, Want, now};
 use super::pass::Pass;
 use super::queue::{Joined, Place, Seat};
 use super::refused::Refused;
@@ -19,7 +19,7 @@ use super::refused::Refused;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Comer<'a> {
     pub(super) caller: &'a CallerId,
-    pub(super) cost: u32,
+    pub(super) want: Want,
     pub(super) place: Place,
     /// When it will not wait any more.
     pub(super) deadline: Instant,
@@ -50,7 +50,7 @@ impl Gate {
     /// # Errors
     /// At once when it would wait longer than it may, or when there is no room to wait.
     pub(super) async fn pass(self: &Arc<Self>, comer: Comer<'_>) -> Result<Pass, Refused> {
-        let must_wait = match self.try_pass(comer.caller, comer.cost, comer.deadline.saturating_duration_since(now())) {
+        let must_wait = match self.try_pass(comer.caller, comer.want, comer.deadline.saturating_duration_since(now())) {
             Ok(pass) => return Ok(pass),
             Err(must_wait) => must_wait,
         };
@@ -98,8 +98,8 @@ impl Gate {
             return Err(Refused::Full);
         }
         let (tell, told) = oneshot::channel();
-        let joined =
-            inner.queue.join(comer.caller, comer.cost, comer.place, Waiting { tell, deadline: comer.deadline });
+        let waiting = Waiting { tell, deadline: comer.deadline, want: comer.want };
+        let joined = inner.queue.join(comer.caller, comer.want.cost, comer.place, waiting);
         let (seat, sent_away) = match joined {
             Joined::Seated(seat, sent_away) => (seat, sent_away),
             Joined::Full(_) => {
@@ -152,14 +152,14 @@ impl Gate {
         }
         let now = now();
         let next = loop {
-            let Some((cost, deadline)) = select(inner) else { break None };
-            match self.admit(inner, now, cost, deadline.saturating_duration_since(now)) {
+            let Some((want, deadline)) = select(inner, now) else { break None };
+            match self.admit(inner, now, want, deadline.saturating_duration_since(now)) {
                 Admission::Go(ticket) => {
                     let Some((caller, waiting)) = inner.queue.take() else { break None };
                     let held = inner.hold(&caller);
                     told.push((waiting, Ok((ticket, held))));
                 }
-                Admission::At(at) => break Some(at),
+                Admission::At(at) | Admission::HoldUntil(at) => break Some(at),
                 Admission::Hold => break None,
             }
         };
@@ -202,16 +202,21 @@ impl Gate {
     }
 }
 
-/// Brings the next to the front: its cost, and when it will not wait any more. Who has half of the places already waits
-/// while others do.
-fn select(inner: &mut Inner) -> Option<(u32, Instant)> {
+/// Brings the next to the front: what it asks, and when it will not wait any more. Who has half of the places already waits
+/// while others do; and a probe, which may be refused, is one that can be sent again, when there is one.
+fn select(inner: &mut Inner, now: Instant) -> Option<(Want, Instant)> {
+    if inner.state.wants_probe(now)
+        && let Some(waiting) = inner.queue.prefer(|waiting| waiting.want.is_repeatable)
+    {
+        return Some((waiting.want, waiting.deadline));
+    }
     let half = inner.places.limit().filter(|limit| *limit >= 2).map(|limit| limit / 2);
     let held = &inner.held;
     let may = |caller: &CallerId| half.is_none_or(|half| held.get(caller).copied().unwrap_or(0) < half);
-    if let Some((waiting, cost)) = inner.queue.select(may) {
-        return Some((cost, waiting.deadline));
+    if let Some((waiting, _)) = inner.queue.select(may) {
+        return Some((waiting.want, waiting.deadline));
     }
-    inner.queue.select(|_| true).map(|(waiting, cost)| (cost, waiting.deadline))
+    inner.queue.select(|_| true).map(|(waiting, _)| (waiting.want, waiting.deadline))
 }
 
 /// Lets another task keep the time when this one ends with its runtime.
@@ -259,3 +264,6 @@ async fn keep_time(gate: Arc<Gate>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

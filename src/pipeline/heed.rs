@@ -89,6 +89,8 @@ async fn pass(
         method,
         path: &path,
         cost: entry.service.gating.cost(method, &path),
+        tokens: if entry.family.counts_tokens() { inbound.tokens() } else { 0 },
+        is_repeatable: inbound.is_repeatable(entry.service.retry.max_body),
         patience,
         is_resend: sending == Sending::Again,
     };

@@ -20,6 +20,7 @@ mod house;
 mod hygiene;
 mod intercept;
 mod leak;
+mod learning;
 mod life;
 mod limits;
 mod people;
