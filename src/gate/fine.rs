@@ -51,7 +51,7 @@ impl Fine {
     /// The half second's number, from 1 on.
     fn number(&self, now: Instant) -> u64 {
         let halves = now.saturating_duration_since(self.began).as_millis() / SLOT.as_millis();
-        u64::try_from(halves).unwrap_or(0) + 1 & u64::from(u32::MAX)
+        (u64::try_from(halves).unwrap_or(0) + 1) & u64::from(u32::MAX)
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_bucket_of_discord_is_one_for_each_channel_guild_and_webhook() {
     hear(&owner, other, &Reading { bucket: Bucket::new(hash), ..Reading::plain(Class::Fine) });
     assert!(!is_closed(&owner.bucket_of(other).unwrap()));
     assert!(!is_closed(&owner.all));
-    // Two messages of one channel are one route; so are two webhooks of different ids not.
+    // Two messages of one channel are one route, two webhooks are not.
     assert_eq!(of("/api/v10/channels/1/messages/5"), of("/api/v10/channels/1/messages/6"));
     assert_ne!(of("/api/v10/webhooks/1/token"), of("/api/v10/webhooks/2/token"));
     assert_ne!(of("/api/v10/guilds/1/members/7"), of("/api/v10/guilds/2/members/7"));

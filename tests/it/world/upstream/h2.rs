@@ -56,11 +56,11 @@ where
     stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
     let (mut read, mut at) = (Vec::new(), 24);
     loop {
-        match read.get(at..at + 9) {
-            Some(head) if head[3] == HEADERS => break,
-            Some(head) => {
-                at += 9 + usize::from(head[0]) * 0x1_0000 + usize::from(head[1]) * 0x100 + usize::from(head[2])
-            }
+        let length =
+            |head: &[u8]| 9 + usize::from(head[0]) * 0x1_0000 + usize::from(head[1]) * 0x100 + usize::from(head[2]);
+        match read.get(at..at + 9).map(|head| (head[3], length(head))) {
+            Some((HEADERS, _)) => break,
+            Some((_, length)) => at += length,
             None if stream.read_buf(&mut read).await? == 0 => return Ok(()),
             None => {}
         }
