@@ -50,8 +50,9 @@ impl Fine {
 
     /// The half second's number, from 1 on.
     fn number(&self, now: Instant) -> u64 {
-        let halves = now.saturating_duration_since(self.began).as_millis() / SLOT.as_millis();
-        (u64::try_from(halves).unwrap_or(0) + 1) & u64::from(u32::MAX)
+        let since = now.saturating_duration_since(self.began);
+        let halves = since.as_secs() * 2 + u64::from(since.subsec_nanos() >= SLOT.subsec_nanos());
+        (halves + 1) & u64::from(u32::MAX)
     }
 }
 
