@@ -129,17 +129,17 @@ impl Passes {
 pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result<Permit<C>, Refused> {
     let owner = course.owner.map(Arc::clone);
     let route = Route::of(course.family, course.method, course.path);
-    if let Some(passes) = course.pass_at_once(&grant, route) {
+    if let Some(passes) = course.pass_at_once(&grant, &route) {
         return Ok(Permit { grant, owner, route, passes, waited: Duration::ZERO });
     }
     // Boxed, so that requests that do not wait do not carry the room for it.
-    let (passes, waited) = Box::pin(course.pass_all(&grant, route)).await?;
+    let (passes, waited) = Box::pin(course.pass_all(&grant, &route)).await?;
     Ok(Permit { grant, owner, route, passes, waited })
 }
 
 impl Course<'_> {
     /// The usual way: nothing but the owner's gate and the service's, and both are open.
-    fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Option<Passes> {
+    fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Option<Passes> {
         if self.share.is_some() || self.levels.is_some() || self.bucket(route).is_some() {
             return None;
         }
@@ -157,13 +157,13 @@ impl Course<'_> {
         Want { cost: self.cost, tokens: self.tokens, is_repeatable: self.is_repeatable }
     }
 
-    fn bucket(&self, route: Route) -> Option<Arc<Gate>> {
-        self.owner?.bucket_of(route)
+    fn bucket(&self, route: &Route) -> Option<Arc<Gate>> {
+        self.owner?.bucket_of(*route)
     }
 
     /// One gate after the other, the narrow ones first: who waits for its own limit must not hold a place that others could
     /// use. What closed while it waited elsewhere it passes again.
-    async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Result<(Passes, Duration), Refused> {
+    async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Result<(Passes, Duration), Refused> {
         let (started, levels) = (now(), self.by_who_asks(grant));
         let comer = Comer {
             caller: &grant.known().caller.id,
@@ -190,7 +190,7 @@ impl Course<'_> {
     }
 
     /// The gates of the owner and of the service.
-    async fn pass_learnt(&self, comer: Comer<'_>, route: Route) -> Result<Passes, Refused> {
+    async fn pass_learnt(&self, comer: Comer<'_>, route: &Route) -> Result<Passes, Refused> {
         loop {
             let mut passes = Passes::default();
             if let Some(gate) = self.bucket(route) {
@@ -210,13 +210,13 @@ impl Course<'_> {
     }
 
     /// Whether it passed the gate of the bucket to which its route belongs, as far as that is known.
-    fn is_at_home(&self, passes: &Passes, route: Route) -> bool {
+    fn is_at_home(&self, passes: &Passes, route: &Route) -> bool {
         let bucket = self.bucket(route);
         bucket.is_none_or(|bucket| passes.bucket.as_ref().is_some_and(|pass| Arc::ptr_eq(pass.gate(), &bucket)))
     }
 
     /// Refuses at once what one of the gates ahead would hold for too long, before anything is used up at another.
-    fn foresee(&self, comer: Comer<'_>, route: Route) -> Result<(), Refused> {
+    fn foresee(&self, comer: Comer<'_>, route: &Route) -> Result<(), Refused> {
         if let Some(bucket) = self.bucket(route) {
             bucket.foresee(comer)?;
         }
