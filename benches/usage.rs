@@ -30,6 +30,7 @@ fn call<'a>(key: &'a (CredentialId, Name), service: &'a Name, caller: &'a (Calle
         status: 200,
         code: None,
         attempts: 1,
+        turned_down: 0,
         bytes_in: 512,
         bytes_out: 2048,
         wait: Duration::ZERO,

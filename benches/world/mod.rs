@@ -11,7 +11,7 @@ use sidekey::access::{Callers, Sightings};
 use sidekey::domain::{
     Allowed, BaseUrl, Caller, CallerId, Credential, CredentialId, Host, HostPattern, Limits, Name, Peer, Perimeter,
     Placement, Retry, Role, Scheme, Sealed, Service, Share, Shared, Signals, Source, TeamId, Template, Timeouts,
-    UpstreamOptions, User, UserId,
+    UpstreamOptions, User, UserId, Weight,
 };
 
 pub(crate) fn name(text: &str) -> Name {
@@ -71,6 +71,7 @@ pub(crate) fn service(called: &str, at: &str, auth: Vec<Placement>) -> Service {
 pub(crate) fn credential(called: &str, service: &str, owner: &str, shares: Vec<Share>) -> Credential {
     Credential {
         limit_owner: None,
+        pool: None,
         id: CredentialId::new(called),
         name: name(called),
         owner: UserId::new(owner),
@@ -109,6 +110,7 @@ pub(crate) fn callers(count: usize) -> Callers {
         token_digest: Some(digest(n)),
         former: None,
         perimeter: Perimeter::default(),
+        weight: Weight::ONE,
     };
     let (users, callers) = ((0..count).map(user).collect(), (0..count).map(caller).collect());
     Callers::new(users, callers, None, sidekey::crypto::digest::sha256, &Sightings::default())

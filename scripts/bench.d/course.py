@@ -11,6 +11,9 @@ from pathlib import Path
 
 import choices
 import counters
+import fronts
+import gate
+import generator
 import goals
 import machine
 import memory
@@ -20,13 +23,16 @@ import report
 import rounds
 import selftest
 import sidekey
+from load import NoFigures
 from processes import Died
 from upstream import Upstream
 
 # A proxy with 100,000 services reads a long file before it is ready.
 READY_WITH_MANY_KEYS = 120.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-FAILURES = (Died, proxies.Unproven, sidekey.KeyRefused, OSError, subprocess.SubprocessError)
+FAILURES = (Died, proxies.Unproven, sidekey.KeyRefused, NoFigures, OSError, subprocess.SubprocessError)
+# Memory over many tunnels is looked at after so many equal parts of them.
+SOAK_STEPS = 5
 
 
 def tell(words):
@@ -76,34 +82,61 @@ def work_folder(keep):
 
 def measure_all(chosen):
     """One whole run; returns the exit status."""
-    paths, left_out = packages.provide(chosen.proxies, chosen.sidekey, tell)
+    wanted = [name for name in chosen.proxies if "intercept" in chosen.parts or name not in proxies.INTERCEPTORS]
+    wanted = ["sidekey"] if chosen.gate else wanted
+    paths, left_out = packages.provide(wanted, chosen.sidekey, tell)
     nginx, wrk = packages.demand("nginx"), packages.demand("wrk")
     packages.demand("openssl")
     machine.raise_file_limit()
     tools = {**paths, "nginx": nginx, "wrk": wrk, "openssl": packages.find("openssl")}
     versions = {name: packages.version(name, path) for name, path in tools.items()}
+    parts, mebi = chosen.parts, 1 << 20
+    program = None if chosen.gate else intercepting(chosen)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(work_folder(chosen.keep))
-        upstream = Upstream(folder, nginx, chosen.pin.load)
+        huge = chosen.download * mebi if program else 0
+        far = stack.enter_context(generator.far_end(program, huge, chosen.pin.load)) if program else None
+        upstream = Upstream(folder, nginx, chosen.pin.load, huge, far)
         stack.callback(upstream.stop)
         run = Run(chosen, folder, upstream, paths, left_out, wrk)
-        seen, instructions = run.load_all()
-        if not seen:
+        if chosen.gate:
+            return run.gate()
+        seen, instructions, intercepted, soaked = run.load_all(program)
+        if not seen and not intercepted and {"path", "intercept"} & set(parts):
             raise Died("no proxy could be measured: " + "; ".join(f"{n}: {why}" for n, why in left_out.items()))
-        fresh = {} if chosen.no_memory else run.memory_of_all()
-        keys = run.number_of_keys() if "sidekey" in paths and chosen.filler_keys else None
+        fresh = run.memory_of_all() if "memory" in parts else {}
+        keys = run.number_of_keys() if "sidekey" in paths and "keys" in parts and chosen.filler_keys else None
     facts = {
         "machine": machine.describe(), "versions": versions, "left_out": left_out,
-        "measured": list(next(iter(seen.values()))),
-        "settings": {"pinning": chosen.pin.words(), "rounds": chosen.rounds, "seconds": chosen.seconds},
+        "measured": [name for name in paths if name not in left_out],
+        "settings": {"pinning": chosen.pin.words(), "rounds": chosen.rounds, "seconds": chosen.seconds,
+                     "tunnels": chosen.tunnels, "download_mib": chosen.download,
+                     "intercept_rounds": chosen.intercept_rounds},
     }
-    counted = keys["rows"][-1]["keys"] if keys and "rows" in keys else None
-    verdicts = goals.judge(seen, fresh, counted, keys.get("ratios") if keys else None)
-    parts = (facts, seen, instructions, fresh, keys, verdicts)
-    print(report.text(*parts), flush=True)
+    verdicts = verdicts_on(chosen, seen, fresh, keys, intercepted, soaked)
+    outcome = (facts, seen, instructions, fresh, keys, verdicts, intercepted, soaked)
+    print(report.text(*outcome), flush=True)
     if chosen.json:
-        report.write_json(chosen.json, report.document(*parts))
-    return exit_status(chosen, seen, left_out, verdicts)
+        report.write_json(chosen.json, report.document(*outcome))
+    return exit_status(chosen, {**seen, **intercepted}, left_out, verdicts)
+
+
+def intercepting(chosen):
+    """The load generator, when interception is a part of the run."""
+    if "intercept" not in chosen.parts:
+        return None
+    return packages.given("--generator", chosen.generator) if chosen.generator else packages.build_generator(tell)
+
+
+def verdicts_on(chosen, seen, fresh, keys, intercepted, soaked):
+    """The verdicts on the parts of the run."""
+    verdicts = []
+    if set(chosen.parts) - {"intercept"}:
+        counted = keys["rows"][-1]["keys"] if keys and "rows" in keys else None
+        verdicts += goals.judge(seen, fresh, counted, keys.get("ratios") if keys else None)
+    if "intercept" in chosen.parts:
+        verdicts += goals.judge_fronts(intercepted, soaked, chosen.tunnels, proxies.PEERS)
+    return verdicts
 
 
 def exit_status(chosen, seen, left_out, verdicts):
@@ -130,9 +163,8 @@ class Run:
         return rounds.run(running, cells, self.upstream, self.wrk, self.chosen.rounds, self.chosen.seconds,
                           self.chosen.pin.load, tell)
 
-    def load_all(self):
-        """The matrix and the instruction counts. A proxy that does not start or prove itself is left out."""
-        chosen = self.chosen
+    def load_all(self, program):
+        """The matrix, the instruction counts, interception with its memory. A proxy that does not start is left out."""
         with contextlib.ExitStack() as stack:
             running = {}
             for name in self.paths:
@@ -143,13 +175,42 @@ class Run:
                     tell(f"{name} is left out: {error}")
                     continue
                 stack.callback(running[name].stop)
-            if not running:
-                return {}, None
-            cells = rounds.matrix(chosen.upstreams, chosen.sizes, chosen.connections)
-            minutes = len(cells) * len(running) * chosen.rounds * (chosen.seconds + 0.15) / 60
-            tell(f"{len(cells)} cells, {len(running)} proxies, {chosen.rounds} rounds: about {minutes:.1f} minutes")
-            self.warm_up(running, cells)
-            return self.rounds(running, cells), self.instructions(running)
+            reverse = {name: proxy for name, proxy in running.items() if proxy.port}
+            seen, instructions = self.load_paths(reverse) if "path" in self.chosen.parts and reverse else ({}, None)
+            return seen, instructions, *(self.load_fronts(running, program) if program else ({}, None))
+
+    def load_paths(self, running):
+        """The matrix at the path door, and the instruction counts."""
+        chosen = self.chosen
+        cells = rounds.matrix(chosen.upstreams, chosen.sizes, chosen.connections)
+        minutes = len(cells) * len(running) * chosen.rounds * (chosen.seconds + 0.15) / 60
+        tell(f"{len(cells)} cells, {len(running)} proxies, {chosen.rounds} rounds: about {minutes:.1f} minutes")
+        self.warm_up(running, cells)
+        return self.rounds(running, cells), self.instructions(running)
+
+    def load_fronts(self, running, program):
+        """Interception beside fronts, and sidekey's memory over many tunnels."""
+        chosen = self.chosen
+        seen = fronts.run(running, fronts.ALL, program, chosen.intercept_rounds, chosen.seconds, self.upstream,
+                          chosen.pin.load, tell)
+        if "sidekey" not in running:
+            return seen, None
+        try:
+            return seen, fronts.soak(running["sidekey"], program, chosen.tunnels, SOAK_STEPS, chosen.pin.load, tell)
+        except FAILURES as error:
+            tell(f"memory over many tunnels is left out: {error}")
+            return seen, None
+
+    def gate(self):
+        """Only what the gate costs; returns the exit status."""
+        def start(purpose, **options):
+            return self.start("sidekey", purpose, **options)
+        figures = gate.measure(start, self.rounds)
+        counts = None if self.chosen.no_instructions else gate.instructions(start, tell)
+        print(gate.text(figures, counts), flush=True)
+        if self.chosen.json:
+            report.write_json(self.chosen.json, {**figures, "instructions": counts})
+        return 0 if figures["ratios"] else 1
 
     def warm_up(self, running, cells):
         """One uncounted second for each proxy and upstream, so that no pool is filled in a counted one."""
@@ -177,7 +238,7 @@ class Run:
         """{proxy: memory figures} of fresh processes; sidekey's with the keys that the goal names."""
         figures = {}
         for name in self.paths:
-            if name in self.left_out:
+            if name in self.left_out or name in proxies.INTERCEPTORS:
                 continue
             tell(f"memory of {name}")
             options = {"keys": goals.IDLE_KEYS} if name == "sidekey" else {}

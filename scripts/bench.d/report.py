@@ -33,7 +33,8 @@ def machine_lines(facts):
         f"load average {machine['load_average']}",
         "versions  " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         f"pinning   {settings['pinning']}",
-        f"rounds    {settings['rounds']} of {settings['seconds']} s for each proxy and cell, order turned every round",
+        f"rounds    {settings['rounds']} of {settings['seconds']} s for each proxy and cell, "
+        f"{settings['intercept_rounds']} of interception, order turned every round",
         "terms     one thread each, no access log at the peers, upstream keep-alive, TLS 1.3 AES-128-GCM, "
         "everyone verifies the upstream's certificate against its CA and name",
     ]
@@ -66,6 +67,38 @@ def cell_lines(seen, names):
         for name, measurements in by_proxy.items():
             lines += [f"  INVALID {name}: {fault}" for fault in summarise(measurements)["faults"]]
     return lines
+
+
+def front_lines(seen, soaked, tunnels, length_mib):
+    """A table for each kind of load of interception, and the memory over many tunnels."""
+    if not seen:
+        return []
+    lines = ["", "interception: the client speaks TLS 1.3, X25519, AES-128-GCM to everyone; P-256 certificates without "
+             "a chain; stateless session tickets, as many as everyone gives by default; "
+             f"downloads of {length_mib} MiB"]
+    for course, by_proxy in seen.items():
+        per = "CPU ms/GiB" if course.is_transfer() else "CPU µs/request"
+        rate = "GiB/s" if course.is_transfer() else "requests/s"
+        peers = [name for name in by_proxy if name != "sidekey"]
+        headings = ["proxy", per, rate, "p50 µs", "p99 µs", "CPU busy", "RSS MiB", *[f"CPU÷{peer}" for peer in peers],
+                    "p50÷nginx"]
+        lines += ["", course.name, table(headings, [front_row(seen, course, name, peers) for name in by_proxy])]
+        for name, measurements in by_proxy.items():
+            lines += [f"  INVALID {name}: {fault}" for fault in summarise(measurements)["faults"]]
+    if soaked:
+        lines += ["", f"sidekey's RSS in MiB over {tunnels:,} fresh tunnels, from a warm start: "
+                  + ", ".join(shown(mib, 1) for mib in soaked)]
+    return lines
+
+
+def front_row(seen, course, name, peers):
+    """One proxy's line in a table of interception: the row of a cell, in the course's own units."""
+    row = proxy_row(seen, course, name, peers)
+    summary = summarise(seen[course][name])
+    if summary["valid"] and course.is_transfer():
+        row[1] = f"{summary['cpu_us'] / 1000:.0f} ±{summary['cpu_spread'] * 100:.0f}%"
+        row[2] = shown(summary["rate"])
+    return row
 
 
 def instruction_lines(instructions):
@@ -106,16 +139,30 @@ def goal_lines(verdicts):
     return ["", "goals", table(["goal", "limit", "found", ""], rows)]
 
 
-def text(facts, seen, instructions, memory, keys, verdicts):
+def text(facts, seen, instructions, memory, keys, verdicts, intercepted=None, soaked=None):
     """The whole report for people."""
-    names = list(facts["versions"])
-    lines = [*machine_lines(facts), *cell_lines(seen, [name for name in names if name in facts["measured"]])]
-    lines += [*instruction_lines(instructions), *memory_lines(memory), *keys_lines(keys), *goal_lines(verdicts)]
+    measured = {name for by_proxy in seen.values() for name in by_proxy}
+    lines = [*machine_lines(facts), *cell_lines(seen, [name for name in facts["versions"] if name in measured])]
+    if seen:
+        lines += instruction_lines(instructions)
+    lines += front_lines(intercepted, soaked, facts["settings"]["tunnels"], facts["settings"]["download_mib"])
+    lines += [*memory_lines(memory), *keys_lines(keys), *goal_lines(verdicts)]
     return "\n".join(lines)
 
 
-def document(facts, seen, instructions, memory, keys, verdicts):
+def document(facts, seen, instructions, memory, keys, verdicts, intercepted=None, soaked=None):
     """The whole report as data; every round's figures are in it."""
+    counted = None if instructions is None else [
+        {"proxy": name, "upstream": upstream, "per_request": count}
+        for (name, upstream), count in instructions.items()
+    ]
+    return {**facts, "cells": tables(seen), "instructions": counted, "interception": tables(intercepted or {}),
+            "tunnels_rss_mib": soaked, "memory": memory, "keys": keys,
+            "goals": [asdict(verdict) for verdict in verdicts]}
+
+
+def tables(seen):
+    """Every cell's figures, with each proxy's ratios to the others and its rounds."""
     cells = []
     for cell, by_proxy in seen.items():
         proxies = {}
@@ -127,12 +174,7 @@ def document(facts, seen, instructions, memory, keys, verdicts):
             proxies[name] = {**summarise(measurements), "ratios": ratios,
                              "rounds": [asdict(measured) for measured in measurements]}
         cells.append({**asdict(cell), "proxies": proxies})
-    counted = None if instructions is None else [
-        {"proxy": name, "upstream": upstream, "per_request": count}
-        for (name, upstream), count in instructions.items()
-    ]
-    return {**facts, "cells": cells, "instructions": counted, "memory": memory, "keys": keys,
-            "goals": [asdict(verdict) for verdict in verdicts]}
+    return cells
 
 
 def write_json(path, data):

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import choices
 import counters
+import fronts
+import gate
+import generator
 import goals
 import load
 import machine
 import memory
 import packages
 import processes
+import proxies
 import report
 import rounds
 import sidekey
@@ -137,6 +141,11 @@ def is_alive(pid):
 class Machine(unittest.TestCase):
     """Cores and ports."""
 
+    def test_memory_over_tunnels_counts_only_with_as_many_as_the_goal_names(self):
+        self.assertIs(goals.growth_verdict(1.0, goals.TUNNELS).passed, True)
+        self.assertIs(goals.growth_verdict(9.0, goals.TUNNELS).passed, False)
+        self.assertIsNone(goals.growth_verdict(1.0, 5_000).passed)
+
     def test_pinning_is_chosen_from_the_cores_we_may_use(self):
         self.assertEqual(machine.choose_pinning("auto", {2, 5, 7}), machine.Pinning(frozenset({2}), frozenset({5})))
         self.assertEqual(machine.choose_pinning("auto", {0}), machine.Pinning(None, None))
@@ -161,15 +170,17 @@ class Configurations(unittest.TestCase):
 
     def test_every_placeholder_of_every_template_is_known(self):
         known = {name: f"<{name}>" for name in ("FOLDER", "PORT", "CONSOLE", "PLAIN", "TLS", "STATUS", "KEY", "NAME",
-                                                "SMALL", "ANSWERS", "USER")}
+                                                "SMALL", "ANSWERS", "USER", "FRONT", "BLIND", "FAR", "STREAMS",
+                                                "RATE")}
         for template in upstream.TEMPLATES.iterdir():
             if template.suffix != ".lua":
                 self.assertNotRegex(upstream.fill(template.name, **known), r"@[A-Z]+@")
 
     def test_proxy_toml_is_toml_with_as_many_services_as_asked(self):
         values = {"FOLDER": "/x", "PORT": 1, "CONSOLE": 2, "PLAIN": 3, "TLS": 4, "NAME": upstream.NAME}
-        text = upstream.fill("sidekey.toml", **values) + sidekey.filler_tables(50)
-        self.assertEqual(len(tomllib.loads(text)["service"]), 50 + len(sidekey.OWN_SERVICES))
+        for rate in ("", *gate.KINDS.values()):
+            text = upstream.fill("sidekey.toml", RATE=rate, **values) + sidekey.filler_tables(50)
+            self.assertEqual(len(tomllib.loads(text)["service"]), 50 + len(sidekey.OWN_SERVICES))
 
     def test_stub_status_is_read(self):
         page = "Active connections: 1 \nserver accepts handled requests\n 12 11 300 \nReading: 0 Writing: 1 Waiting: 0 \n"
@@ -191,16 +202,27 @@ class Configurations(unittest.TestCase):
                     '{"reason":"build-finished","success":true}\n')
         self.assertEqual(packages.built_binary(messages), "/t/release/sidekey")
         here = os.path.relpath(sys.executable)
-        self.assertEqual(packages.given_sidekey(here), str(Path(sys.executable).resolve()))
+        self.assertEqual(packages.given("--sidekey", here), str(Path(sys.executable).resolve()))
         for nothing in ("no/such/program", os.path.dirname(__file__)):
             with self.assertRaises(packages.Missing):
-                packages.given_sidekey(nothing)
+                packages.given("--sidekey", nothing)
         self.assertIsNone(packages.built_binary(""))
 
     def test_instruction_counts_are_read_and_their_absence_too(self):
         self.assertEqual(counters.parse("123456,,instructions:u,1000,100.00,,\n"), 123456)
         self.assertIsNone(counters.parse("<not supported>,,instructions,0,100.00,,\n"))
         self.assertIsNone(counters.parse("0.55,msec,task-clock,550130,100.00\n"))
+
+    def test_instructions_are_read_from_valgrind(self):
+        self.assertEqual(gate.parse("events: Ir\nfn=(1)\n12 7\nsummary: 123456\n\ntotals: 123456\n"), 123456)
+        self.assertIsNone(gate.parse("events: Ir\n"))
+
+    def test_what_the_gate_costs_is_shown(self):
+        kinds = {kind: rounds.summarise([measured(cost)] * 3) for kind, cost in (("without", 20.0), ("with", 20.2))}
+        text = gate.text({"kinds": kinds, "ratios": [1.0, 1.01, 1.02]}, {"without": 50_000.0, "with": 50_500.0})
+        for expected in ("20.20", "1.010", "1.0100"):
+            self.assertIn(expected, text)
+        self.assertIn("–", gate.text({"kinds": kinds, "ratios": [1.0, 1.01]}, None))
 
     def test_choices_fill_in_and_wrong_ones_are_refused(self):
         self.assertEqual(choices.read(["--quick"]).connections, (1, 32))
@@ -244,6 +266,47 @@ def answer_each_once(server, count):
     time.sleep(5)
 
 
+class Fronts(unittest.TestCase):
+    """Interception: plans, what the generator prints, the verdicts."""
+
+    def setUp(self):
+        self.proxy = proxies.Proxy("sidekey", 1, None, 2, 3, "upstream.test:443", Path("/ca.pem"))
+        costs = {"nginx": 20.0, "envoy": 30.0, "sidekey": 21.0}
+        self.seen = {course: {name: [measured(cost)] * 2 for name, cost in costs.items()} for course in fronts.ALL}
+
+    def test_every_course_has_a_plan_of_its_own(self):
+        plans = [json.loads(fronts.argument(self.proxy, course, 1, 1024)) for course in fronts.ALL]
+        self.assertEqual(len({json.dumps(plan) for plan in plans}), len(fronts.ALL))
+        self.assertEqual(plans[0]["kept"]["door"]["connect"], "upstream.test:443")
+        self.assertEqual(plans[-1], {"blind": {"address": "127.0.0.1:3", "bytes": 1024}})
+
+    def test_what_the_generator_prints_is_read_and_silence_too(self):
+        printed = ('{"requests":2,"micros":500000,"bytes":410,"p50_us":1.0,"p99_us":2.0,"mean_us":1.5,"resumed":1,'
+                   '"errors":{"broken":3}}')
+        seen, resumed = generator.parse(printed, "")
+        self.assertEqual((seen.requests, seen.seconds, seen.errors, resumed), (2, 0.5, {"broken": 3}, 1))
+        with self.assertRaises(load.NoFigures):
+            generator.parse("", "Error: no route")
+
+    def test_goals_name_the_best_peer(self):
+        verdicts = goals.judge_fronts(self.seen, [30.0, 31.0], 100_000, proxies.PEERS)
+        found = {verdict.goal: verdict for verdict in verdicts}
+        self.assertEqual(fronts.best(self.seen, fronts.BLIND, proxies.PEERS), "nginx")
+        self.assertIs(found["CPU per intercepted request, HTTP/1.1 ÷ nginx"].passed, True)
+        self.assertIs(found["CPU per GiB, blind tunnel ÷ best peer (nginx)"].passed, True)
+        self.assertIs(found["CPU per tunnel with a resumed session ÷ its own full handshake"].passed, False)
+
+    def test_a_broken_peer_is_never_the_best(self):
+        self.seen[fronts.BLIND]["nginx"] = [measured(20.0, faults=("broken",))]
+        self.assertEqual(fronts.best(self.seen, fronts.BLIND, proxies.PEERS), "envoy")
+
+    def test_both_forms_of_the_report_have_the_tables(self):
+        text = "\n".join(report.front_lines(self.seen, [30.0, 31.0], 100_000, 1024))
+        for expected in ("download through a blind tunnel", "CPU ms/GiB", "CPU÷envoy", "30.0, 31.0"):
+            self.assertIn(expected, text)
+        self.assertEqual(len(json.loads(json.dumps(report.tables(self.seen)))), len(fronts.ALL))
+
+
 class Reports(unittest.TestCase):
     """Goals and both forms of the report."""
 
@@ -255,7 +318,8 @@ class Reports(unittest.TestCase):
         self.verdicts = goals.judge(self.seen, {"sidekey": held}, 100_000, [1.02])
         facts = {"machine": machine.describe(), "versions": {"nginx": "1", "envoy": "1", "sidekey": "1"},
                  "left_out": {"haproxy": "absent"}, "measured": ["nginx", "envoy", "sidekey"],
-                 "settings": {"pinning": "none", "rounds": 1, "seconds": 1}}
+                 "settings": {"pinning": "none", "rounds": 1, "seconds": 1, "intercept_rounds": 1, "tunnels": 1,
+                              "download_mib": 1}}
         keys = {"rows": [{"keys": 10, "cpu_us": 1.0, "rate": 2.0, "rss_mib": 3.0}], "ratios": [1.02]}
         self.parts = (facts, self.seen, None, {"sidekey": held}, keys, self.verdicts)
 

@@ -3,6 +3,7 @@
 Knows sidekey only from outside: the configuration file and the command line.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -59,17 +60,22 @@ def add_keys_in_bulk(binary, config, services, value):
             toml.write(f'\n[credential.{service}]\nservice = "{service}"\nfile = "{file}"\n')
 
 
-def start(binary, folder, upstream, cpus, keys):
-    """(port, process) of `sidekey serve` with `keys` keys in total. Raises KeyRefused, OSError."""
+def start(binary, folder, upstream, cpus, keys, rate="", under=()):
+    """(port, process) of `sidekey serve` with `keys` keys in total, and `rate` in the table of the plain service; run by the
+    program and arguments `under`. Raises KeyRefused, OSError."""
     port, console = free_ports(2)
     folder = Path(folder)
     config = folder / "proxy.toml"
     fillers = max(0, keys - len(OWN_SERVICES))
     text = fill("sidekey.toml", FOLDER=folder, PORT=port, CONSOLE=console, PLAIN=upstream.plain, TLS=upstream.tls,
-                NAME=NAME)
+                NAME=NAME, RATE=rate)
     write_private(config, text + filler_tables(fillers))
     (folder / "data").mkdir(mode=0o700)
     for service in OWN_SERVICES:
         seal_key(binary, config, service, upstream.key)
     add_keys_in_bulk(binary, config, [filler_service(number) for number in range(fillers)], "filler-value")
-    return port, Process("sidekey", [binary, "--config", str(config), "serve"], folder, cpus)
+    with open(folder / "own-ca.pem", "wb") as file:
+        subprocess.run([binary, "--config", str(config), "ca", "export"], cwd=folder, stdout=file, timeout=60,
+                       check=True)
+    env = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{upstream.far}"}
+    return port, Process("sidekey", [*under, binary, "--config", str(config), "serve"], folder, cpus, env)

@@ -70,17 +70,23 @@ def parse_stub_status(text):
 class Upstream:
     """The running upstream, until `stop`."""
 
-    def __init__(self, folder, nginx, cpus):
-        """Makes what it needs in `folder` and starts it. Raises Died, OSError, CalledProcessError."""
+    def __init__(self, folder, nginx, cpus, huge=0, far=None):
+        """Makes what it needs in `folder` and starts it. `huge` is the length of its largest answer, `far` the port of
+        another server, at the far end of blind tunnels. Raises Died, OSError, CalledProcessError.
+        """
         self.folder = Path(folder)
         self.key = secrets.token_hex(20)
         self.answers = {size: os.urandom(length // 2 + 1).hex()[:length] for size, length in SIZES.items()}
-        self.plain, self.tls, self.status = free_ports(3)
+        self.plain, self.tls, self.status, nobody = free_ports(4)
+        self.huge, self.far = huge, far or nobody
         make_certificates(self.folder)
         # The large answer is served from memory where there is a tmpfs, so that no disk is measured.
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.memory = tempfile.TemporaryDirectory(prefix="sidekey-bench-", dir=memory)
         Path(self.memory.name, "large").write_text(self.answers["64KiB"], "ascii")
+        # A hole: it costs no memory, and reads as zeros.
+        with open(Path(self.memory.name, "huge"), "wb") as file:
+            file.truncate(huge)
         conf = self.folder / "upstream.conf"
         write_private(conf, fill("upstream.conf", FOLDER=self.folder, PLAIN=self.plain, TLS=self.tls, KEY=self.key,
                                  STATUS=self.status, SMALL=self.answers["0.2KiB"], ANSWERS=self.memory.name))

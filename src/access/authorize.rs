@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Credential, Name, ServiceName, Source, SourceKind};
+use crate::domain::{Credential, CredentialId, Name, ServiceName, Source, SourceKind};
 
 use super::{Candidate, Credentials, Known, Request, Selection, Step};
 
@@ -13,7 +13,12 @@ pub struct Grant<C: Candidate> {
     step: Step,
     /// What the shares through which it is granted may be used for; one of them is enough. None: everything.
     bounded: Vec<Arc<C::Bounded>>,
+    /// What else of its pool is granted, each with its shares.
+    others: Vec<Granted<C>>,
 }
+
+/// A credential, and what the shares through which it is granted may be used for.
+type Granted<C> = (Arc<C>, Vec<Arc<<C as Candidate>::Bounded>>);
 
 impl<C: Candidate> std::fmt::Debug for Grant<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,6 +40,29 @@ impl<C: Candidate> Grant<C> {
     /// On which step of the selection order it was found.
     pub fn step(&self) -> Step {
         self.step
+    }
+
+    /// The others of its pool, which may stand in for it, in their order.
+    pub fn others(&self) -> impl ExactSizeIterator<Item = &Arc<C>> {
+        self.others.iter().map(|(candidate, _)| candidate)
+    }
+
+    /// Has the other number `other` stand in for the credential, which becomes one of the others.
+    pub fn turn_to(&mut self, other: usize) {
+        if let Some((candidate, bounded)) = self.others.get_mut(other) {
+            std::mem::swap(&mut self.candidate, candidate);
+            std::mem::swap(&mut self.bounded, bounded);
+        }
+    }
+
+    /// The same for this credential, when it is granted.
+    #[must_use]
+    pub fn of(mut self, id: &CredentialId) -> Self {
+        let other = self.others().position(|candidate| candidate.credential().id == *id);
+        if let Some(other) = other {
+            self.turn_to(other);
+        }
+        self
     }
 
     /// Whether the share through which it is granted bounds what may be requested.
@@ -138,7 +166,18 @@ pub fn grant<C: Candidate>(
     match credentials.select(request) {
         Selection::Chosen(candidate, step, bounded) => {
             let bounded = bounded.into_iter().map(Arc::clone).collect();
-            Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step, bounded })
+            let others = Vec::new();
+            Ok(Grant { known: Arc::clone(known), candidate: Arc::clone(candidate), step, bounded, others })
+        }
+        Selection::Pooled(step, pool) => {
+            let granted = |(candidate, bounded): (&Arc<C>, Vec<&Arc<C::Bounded>>)| -> Granted<C> {
+                (Arc::clone(candidate), bounded.into_iter().map(Arc::clone).collect())
+            };
+            let mut pool = pool.into_iter().map(granted);
+            let Some((candidate, bounded)) = pool.next() else {
+                return Err(Unauthorized::Missing { service: service() });
+            };
+            Ok(Grant { known: Arc::clone(known), candidate, step, bounded, others: pool.collect() })
         }
         Selection::Missing => Err(Unauthorized::Missing { service: service() }),
         Selection::Dry(candidate) => Err(without_value(candidate.credential())),

@@ -8,7 +8,7 @@ mod sightings;
 
 pub use authorize::{Grant, Unauthorized, grant};
 pub use identify::{Callers, Known, Proof, Unidentified};
-pub use select::{Candidate, Considered, Credentials, Request, Selection, Step, Verdict};
+pub use select::{Candidate, Choice, Considered, Credentials, Request, Selection, Step, Verdict};
 pub use sightings::Sightings;
 
 #[cfg(test)]

@@ -120,6 +120,8 @@ pub struct Request<'a> {
 pub enum Selection<'a, C: Candidate> {
     /// This one, on this step, for what one of these admits; none of them: for everything.
     Chosen(&'a Arc<C>, Step, Vec<&'a Arc<C::Bounded>>),
+    /// The first of these, which are of one pool; the others stand in for it.
+    Pooled(Step, Vec<Choice<'a, C>>),
     /// None at all.
     Missing,
     /// None, but this one would be if it had a value.
@@ -129,6 +131,9 @@ pub enum Selection<'a, C: Candidate> {
     /// Two or more on one step.
     Ambiguous(Step, Vec<&'a Arc<C>>),
 }
+
+/// One of a pool, for what one of these admits; none of them: for everything.
+pub type Choice<'a, C> = (&'a Arc<C>, Vec<&'a Arc<<C as Candidate>::Bounded>>);
 
 /// A candidate that is open to the caller, for `explain`.
 pub struct Considered<'a, C: Candidate> {
@@ -276,7 +281,7 @@ fn at_step<'a, C: Candidate + 'a>(
             is_free |= open.bounded.is_none();
             bounded.extend(&open.bounded);
         } else {
-            others.push(&open.candidate);
+            others.push(open);
         }
     }
     if is_free {
@@ -285,8 +290,35 @@ fn at_step<'a, C: Candidate + 'a>(
     if others.is_empty() {
         return Some(Selection::Chosen(&first.candidate, step, bounded));
     }
-    others.insert(0, &first.candidate);
-    Some(Selection::Ambiguous(step, others))
+    let pool = first.candidate.credential().pool.as_ref();
+    // Who names a key means that key, whatever pool it is of.
+    let is_pool = pool.is_some() && step != Step::Named;
+    if is_pool && others.iter().all(|open| open.candidate.credential().pool.as_ref() == pool) {
+        return Some(Selection::Pooled(step, pooled((&first.candidate, bounded), others)));
+    }
+    let others = std::iter::once(first).chain(others).map(|open| &open.candidate);
+    Some(Selection::Ambiguous(step, others.collect()))
+}
+
+/// The keys of a pool in the order of their use: by name, and by identifier where owners have the same name for theirs.
+fn pooled<'a, C: Candidate>(first: Choice<'a, C>, others: Vec<&'a Open<C>>) -> Vec<Choice<'a, C>> {
+    // With whether a share without bounds is among those by which it is open.
+    let mut pool: Vec<(Choice<'a, C>, bool)> = vec![(first, false)];
+    for open in others {
+        let is_free = open.bounded.is_none();
+        match pool.iter_mut().find(|((candidate, _), _)| Arc::ptr_eq(candidate, &open.candidate)) {
+            Some(((_, bounded), free)) => {
+                *free |= is_free;
+                bounded.extend(&open.bounded);
+            }
+            None => pool.push(((&open.candidate, open.bounded.iter().collect()), is_free)),
+        }
+    }
+    pool.sort_by_key(|((candidate, _), _)| (&candidate.credential().name, &candidate.credential().id));
+    let whole = |((candidate, bounded), is_free): (Choice<'a, C>, bool)| {
+        (candidate, if is_free { Vec::new() } else { bounded })
+    };
+    pool.into_iter().map(whole).collect()
 }
 
 /// The first that only lacks a value, among those that `fits`.

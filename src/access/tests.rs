@@ -53,6 +53,7 @@ fn key(id: &str, owner: &str, shares: &[Share]) -> Entry {
     Entry {
         credential: Credential {
             limit_owner: None,
+            pool: None,
             id: CredentialId::new(id),
             name: name(id),
             owner: UserId::new(owner),
@@ -91,6 +92,7 @@ fn etl(environment: Option<&str>) -> Caller {
         token_digest: Some(digest::sha256(b"skc_etl")),
         former: None,
         perimeter: Perimeter::default(),
+        weight: Weight::ONE,
     }
 }
 
@@ -104,6 +106,10 @@ fn outcome(keys: Vec<Entry>, known: &Known, named: Option<&str>, host: Option<&H
     let service = name("stripe");
     match table.select(&Request { known, service: &service, named, host, now: 1_000 }) {
         Selection::Chosen(c, step, _) => format!("{} {step:?}", c.credential().name),
+        Selection::Pooled(step, pool) => {
+            let order: Vec<_> = pool.iter().map(|(c, _)| c.credential().name.to_string()).collect();
+            format!("{} at {step:?}", order.join(" then "))
+        }
         Selection::Missing => "missing".into(),
         Selection::Dry(c) => format!("{} has no value", c.credential().name),
         Selection::NoSuchNamed => "no such".into(),
@@ -152,6 +158,31 @@ fn two_keys_on_one_step_are_refused_unless_one_is_named() {
     let two = || vec![key("a", "ada", &[]), key("b", "ada", &[])];
     assert_eq!(outcome(two(), &known, None, None), "2 at Personal");
     assert_eq!(outcome(two(), &known, Some("b"), None), "b Named");
+}
+
+#[test]
+fn keys_of_one_pool_on_one_step_stand_in_for_each_other_by_name() {
+    let pooled = |id: &str, owner: &str, shares: &[Share], pool: &str| {
+        let mut entry = key(id, owner, shares);
+        entry.credential.pool = Some(name(pool));
+        entry
+    };
+    let known = known(None);
+    let mine = |id: &str| pooled(id, "ada", &[], "batch");
+    assert_eq!(outcome(vec![mine("c"), mine("a"), mine("b")], &known, None, None), "a then b then c at Personal");
+    assert_eq!(outcome(vec![mine("a"), mine("b")], &known, Some("b"), None), "b Named", "a named key is meant alone");
+    assert_eq!(outcome(vec![mine("a")], &known, None, None), "a Personal");
+    assert_eq!(outcome(vec![mine("a"), key("x", "ada", &[])], &known, None, None), "2 at Personal");
+    assert_eq!(outcome(vec![mine("a"), pooled("x", "ada", &[], "other")], &known, None, None), "2 at Personal");
+    // A pool does not reach over steps, and a key by two shares is one.
+    let everyone = pooled("z", "bob", &[Share::Everyone], "batch");
+    assert_eq!(outcome(vec![mine("b"), everyone], &known, None, None), "b Personal");
+    let teams = [Share::Team(TeamId::new("data")), Share::Team(TeamId::new("ops"))];
+    let shared = |id: &str| pooled(id, "bob", &teams, "batch");
+    assert_eq!(outcome(vec![shared("y"), shared("x")], &known, None, None), "x then y at SharedWithTeam");
+    let mut expired = mine("a");
+    expired.credential.expires = Some(1_000);
+    assert_eq!(outcome(vec![expired, mine("b"), mine("c")], &known, None, None), "b then c at Personal");
 }
 
 #[test]

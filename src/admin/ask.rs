@@ -203,6 +203,15 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// A passphrase, wiped when it is dropped.
+pub(super) struct PassphraseText(pub(super) Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for PassphraseText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Zeroizing::new).map(Self)
+    }
+}
+
 /// A member that may be absent, null or there: `None`, `Some(None)`, `Some(Some(…))`.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

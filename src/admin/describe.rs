@@ -11,7 +11,7 @@ use super::problem::ProblemView;
 use super::{BASE, api};
 
 const ABOUT: &str = "What the command line does, for programs and for the console: users, teams, callers, keys, services, \
-tokens, the audit log. Values of keys go in and never come out.\n\nLists come in pages: `limit`, and `after` with what \
+tokens, the audit log, backups, the certificate authority. Values of keys go in and never come out.\n\nLists come in pages: `limit`, and `after` with what \
 `next` of the page before says. What goes wrong is a problem document (RFC 9457) whose `code` never changes. Bodies are \
 JSON of at most 1 MiB; members that are not known are refused.\n\nPrograms send a token of `sidekey token add` as \
 `Authorization: Bearer`. Browsers have the cookie of a session, and what they change must come from a page of the same \
@@ -19,12 +19,12 @@ origin.";
 
 /// What an operation answers besides what it is for.
 const PROBLEMS: [(u16, &str); 9] = [
-    (400, "The body is not JSON, or broke off"),
+    (400, "The body is not what it is to be, or broke off"),
     (404, "There is no such thing, or it is none of the asking user's business"),
     (406, "The answer would be JSON, which is not accepted"),
     (409, "It cannot be done to the thing as it stands: its name is taken, it is in use, or somebody else was faster"),
-    (413, "The body is larger than 1 MiB"),
-    (415, "The body is not sent as application/json"),
+    (413, "The body is larger than 1 MiB, or a backup than 16 GiB"),
+    (415, "The body is not sent as application/json, or a backup not as application/x-tar"),
     (422, "What was given cannot be"),
     (500, "sidekey failed; its log says why"),
     (503, "The store or the audit log cannot be used now, or too much is under way; try again"),

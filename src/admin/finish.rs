@@ -14,23 +14,33 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::Admin;
 use super::problem::Problem;
+use super::{Admin, BASE};
 
 /// How long a request may take, its body included.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long what reads or writes everything may take until its answer begins. What comes and goes meanwhile must not stand
+/// still (`stream`).
+const LONG_DEADLINE: Duration = Duration::from_secs(60 * 60);
+/// What takes long, under the API's own path.
+const LONG: [&str; 4] = ["/backup", "/restore", "/audit/verify", "/audit/export"];
+/// What is answered in a form of its own, whatever is accepted.
+const OWN_FORM: [&str; 3] = ["/backup", "/audit/export", "/ca.pem"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 pub(super) async fn finish(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let id = admin.next_id().to_string();
-    let is_api = request.uri().path().starts_with("/api");
-    let mut answer = if is_api && !takes_json(request.headers()) {
+    let path = request.uri().path();
+    let is_api = path.starts_with("/api");
+    let within = path.strip_prefix(BASE).unwrap_or_default();
+    let deadline = if LONG.contains(&within) { LONG_DEADLINE } else { DEADLINE };
+    let mut answer = if is_api && !OWN_FORM.contains(&within) && !takes_json(request.headers()) {
         let text = "answers are application/json and problems application/problem+json; accept these";
         problem_answer(&Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", text), &id, HeaderMap::new())
     } else {
-        let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-        let late = "the request took longer than 30 s; whether it was done, the audit log knows";
+        let answer = tokio::time::timeout(deadline, next.run(request)).await;
+        let late = "the request took too long; whether it was done, the audit log knows";
         let answered = answer.unwrap_or_else(|_| {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", late);
             axum::response::IntoResponse::into_response(problem)

@@ -12,6 +12,7 @@ mod finish;
 mod origin;
 mod page;
 mod problem;
+mod stream;
 mod welcome;
 mod who;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::domain::{Clock, RequestId};
@@ -38,6 +39,9 @@ pub use describe::document;
 const BASE: &str = "/api/v1";
 /// How many acts may be under way at once; the store does one at a time anyway.
 const MOST_AT_WORK: usize = 8;
+/// How many backups, restores, verifications and exports may be under way at once: each reads everything, or takes as much
+/// room on the disk.
+const MOST_AT_LENGTH: usize = 2;
 /// How long a request may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,6 +53,7 @@ pub struct Admin {
     look: Arc<Look>,
     clock: Arc<dyn Clock>,
     turns: Semaphore,
+    long_turns: Arc<Semaphore>,
     is_local: fn(&str) -> bool,
     origin: u64,
     count: AtomicU64,
@@ -73,7 +78,8 @@ impl Admin {
         origin: u64,
     ) -> Self {
         let (turns, count) = (Semaphore::new(MOST_AT_WORK), AtomicU64::new(0));
-        Self { operations, line, probe, look, clock, turns, is_local, origin, count }
+        let long_turns = Arc::new(Semaphore::new(MOST_AT_LENGTH));
+        Self { operations, line, probe, look, clock, turns, long_turns, is_local, origin, count }
     }
 
     /// Everything that it answers: the API, and the plain pages for people who come with a browser.
@@ -109,6 +115,31 @@ impl Admin {
     ) -> Result<T, Problem> {
         let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(Problem::busy()) };
+        self.wait_for(act).await
+    }
+
+    /// A turn for what takes long.
+    async fn long_turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.long_turns).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(Problem::busy)
+    }
+
+    /// Runs what takes long, with the turn that it has.
+    async fn act_at_length<T: Send + 'static>(
+        self: &Arc<Self>,
+        who: &Who,
+        turn: OwnedSemaphorePermit,
+        act: impl FnOnce(&Operations, &Actor) -> Result<T, OperationError> + Send + 'static,
+    ) -> Result<(T, OwnedSemaphorePermit), Problem> {
+        let actor = who.actor.clone();
+        // The turn is over when the work is, also where nobody waits for it any more.
+        self.wait_for(move |operations| act(operations, &actor).map(|done| (done, turn))).await
+    }
+
+    async fn wait_for<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Operations) -> Result<T, OperationError> + Send + 'static,
+    ) -> Result<T, Problem> {
         let operations = Arc::clone(&self.operations);
         let done = tokio::task::spawn_blocking(move || act(&operations)).await;
         done.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::of(&error))

@@ -1,6 +1,7 @@
 //! What the control thread does for the gates, once a second: it tells of what happened to them, notes what they look like for
 //! commands and for the next start, and has them forget what somebody orders. It holds no request up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(super) async fn watch(parts: Arc<Parts>) {
 }
 
 fn look(parts: &Parts, noted: &mut Vec<NotedGate>, turn: u32) -> Result<(), VaultError> {
+    parts.gates.pin(&parts.vault.pins()?);
     for reset in parts.vault.take_gate_resets()? {
         let is_meant = |owner: Option<&str>| reset.owner.is_none() || reset.owner.as_deref() == owner;
         let count = parts.gates.reset(|label| label.service == reset.service && is_meant(label.owner.as_deref()));
@@ -59,6 +61,7 @@ fn look(parts: &Parts, noted: &mut Vec<NotedGate>, turn: u32) -> Result<(), Vaul
 
 /// Goes on where a former process ended.
 pub(super) fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
+    gates.pin(&vault.pins()?);
     let now = i64::try_from(SystemClock.wall().as_secs()).unwrap_or(i64::MAX);
     let (_, noted) = vault.noted_gates()?;
     for gate in noted {
@@ -98,31 +101,47 @@ pub(super) fn levels(gates: &Gates) -> GateLevels {
         }
     }
     levels.left = left;
+    levels.quotas = gates.quotas().left().into_iter().collect();
+    levels.budgets = gates.budgets().into_iter().map(|(service, left)| (service, left.into())).collect();
+    levels.pins = u64::try_from(gates.pinned()).unwrap_or(u64::MAX);
     levels
 }
 
 fn notes(gates: &Gates) -> Vec<NotedGate> {
-    let now = SystemClock.wall();
-    let views = gates.views();
-    let told = views.iter().filter(|view| view.label.of == LimitOf::Upstream && says_something(view));
-    told.take(MOST_NOTED).map(|view| noted(view, now)).collect()
+    let (now, views) = (SystemClock.wall(), gates.views());
+    let learnt = views.iter().filter(|view| view.label.of == LimitOf::Upstream && says_something(view));
+    let mut all: Vec<(&GateView, GateShown)> = learnt.take(MOST_NOTED).map(|view| (view, shown(view, now))).collect();
+    // Who waits for a pinned limit is shown at the gate that it is pinned on.
+    for view in views.iter().filter(|view| view.label.of == LimitOf::Pin && !view.waiting.is_empty()) {
+        let pinned = shown(view, now);
+        let is_it = |other: &GateShown| {
+            (&other.service, &other.owner, &other.bucket) == (&pinned.service, &pinned.owner, &pinned.bucket)
+        };
+        let has_room = all.len() < MOST_NOTED;
+        match all.iter_mut().find(|(_, other)| is_it(other)) {
+            Some((_, other)) => other.waiting.extend(pinned.waiting),
+            None if has_room => all.push((view, pinned)),
+            None => {}
+        }
+    }
+    all.into_iter().map(|(view, shown)| noted(view, &shown)).collect()
 }
 
 fn says_something(view: &GateView) -> bool {
     view.phase != Phase::Open || !view.windows.is_empty() || !view.waiting.is_empty() || view.closures > 0
 }
 
-fn noted(view: &GateView, now: Duration) -> NotedGate {
-    let shown = shown(view, now);
+/// The bucket is noted as the gate is found again by it, and shown without identifiers.
+fn noted(view: &GateView, shown: &GateShown) -> NotedGate {
     let until = shown.closed_until.map(Timestamp::as_second);
     let wait = view.why.map_or(0, |(_, wait)| wait.as_secs());
     NotedGate {
         service: view.label.service.clone(),
         owner: shown.owner.clone(),
-        bucket: shown.bucket.clone().unwrap_or_default(),
+        bucket: view.label.bucket.as_deref().unwrap_or_default().to_owned(),
         until,
         wait: i64::try_from(wait).unwrap_or(i64::MAX),
-        shown: serde_json::to_string(&shown).unwrap_or_default(),
+        shown: serde_json::to_string(shown).unwrap_or_default(),
     }
 }
 
@@ -144,9 +163,9 @@ fn shown(view: &GateView, now: Duration) -> GateShown {
     });
     GateShown {
         service: view.label.service.to_string(),
-        owner: view.label.owner.as_deref().unwrap_or_default().to_owned(),
+        owner: view.label.owner.as_deref().unwrap_or("*").to_owned(),
         key: view.credential.as_ref().map(ToString::to_string),
-        bucket: view.label.bucket.as_deref().map(str::to_owned),
+        bucket: view.label.shown_bucket().map(Cow::into_owned),
         state: view.phase.as_str().to_owned(),
         closed_until: (!view.closed_for.is_zero()).then(|| moment(view.closed_for)),
         reason: view.why.map(|(class, _)| reason(class).to_owned()),
@@ -156,6 +175,9 @@ fn shown(view: &GateView, now: Duration) -> GateShown {
         places: view.places,
         under_way: view.under_way,
         waiting: waiting.collect(),
+        // These are in the store, from where they are shown.
+        pin: None,
+        quotas: Vec::new(),
     }
 }
 
@@ -168,25 +190,12 @@ const fn reason(class: Class) -> &'static str {
 }
 
 fn tell(news: &[News], metrics: &Metrics, audit: &audit::Log) {
-    for News { service, credential, bucket, what } in news {
+    for one in news {
+        let News { service, owner, credential, bucket, what } = one;
         let key = credential.as_ref().map(ToString::to_string).unwrap_or_default();
-        let bucket = bucket.as_deref().unwrap_or_default();
+        let (owner, bucket) = (owner.as_deref().unwrap_or_default(), bucket.as_deref().unwrap_or_default());
         match what {
-            Happened::Closed(class, wait) => {
-                let (reason, seconds) = (reason(*class), wait.as_secs_f32().ceil());
-                metrics.gate_closed(service, reason);
-                if *class == Class::Exhausted || *wait >= LONG {
-                    tracing::warn!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a while");
-                    record(
-                        audit,
-                        "gate.close",
-                        service.as_str(),
-                        &[("key", &key), ("bucket", bucket), ("reason", reason), ("seconds", &seconds.to_string())],
-                    );
-                } else {
-                    tracing::info!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a moment");
-                }
-            }
+            Happened::Closed(class, wait) => tell_closed(one, *class, *wait, metrics, audit),
             Happened::Reopened => tracing::info!(%service, key, bucket, "a service lets requests pass again"),
             Happened::CircuitOpened(open) => {
                 metrics.circuit_opened(service);
@@ -195,8 +204,39 @@ fn tell(news: &[News], metrics: &Metrics, audit: &audit::Log) {
                 record(audit, "circuit.open", service.as_str(), &[("seconds", &seconds.to_string())]);
             }
             Happened::CircuitClosed => tracing::info!(%service, "an upstream answers again"),
+            Happened::QuotaNearlyUsedUp(quota, used) => {
+                metrics.quota_alerted(service, "nearly_used_up");
+                tracing::warn!(%service, owner, %quota, used, "four fifths of a quota are used");
+                let (quota, used) = (quota.to_string(), used.to_string());
+                let details = [("owner", owner), ("quota", &*quota), ("used", &*used)];
+                record(audit, "quota.nearly_used_up", service.as_str(), &details);
+            }
+            Happened::QuotaUsedUp(quota) => {
+                metrics.quota_alerted(service, "used_up");
+                tracing::warn!(%service, owner, %quota, "a quota is used up: nothing more is sent in its period");
+                record(audit, "quota.used_up", service.as_str(), &[("owner", owner), ("quota", &quota.to_string())]);
+            }
+            Happened::FailedOver(to) => {
+                tracing::warn!(%service, key, %to, "the limit of a key is used up: another of its pool is used");
+                record(audit, "pool.failover", service.as_str(), &[("key", &key), ("to", to.as_str())]);
+            }
         }
     }
+}
+
+fn tell_closed(news: &News, class: Class, wait: Duration, metrics: &Metrics, audit: &audit::Log) {
+    let News { service, credential, bucket, .. } = news;
+    let key = credential.as_ref().map(ToString::to_string).unwrap_or_default();
+    let bucket = bucket.as_deref().unwrap_or_default();
+    let (reason, seconds) = (reason(class), wait.as_secs_f32().ceil());
+    metrics.gate_closed(service, reason);
+    if class != Class::Exhausted && wait < LONG {
+        tracing::info!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a moment");
+        return;
+    }
+    tracing::warn!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a while");
+    let details = [("key", &*key), ("bucket", bucket), ("reason", reason), ("seconds", &seconds.to_string())];
+    record(audit, "gate.close", service.as_str(), &details);
 }
 
 fn record(audit: &audit::Log, act: &'static str, service: &str, details: &[(&'static str, &str)]) {

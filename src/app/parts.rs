@@ -74,6 +74,7 @@ impl Parts {
         own: Vec<SocketAddr>,
     ) -> anyhow::Result<(Self, Seen)> {
         let vault = Arc::new(open_vault(config, environment)?);
+        operations::sweep_left(config);
         let audit = audit::Log::open(&operations::audit_folder(config)).context("the audit log cannot be opened")?;
         let (audit, first) = (Arc::new(audit), Arc::new(config.clone()));
         let acts = Acts::sharing(config, Arc::clone(&audit));
@@ -115,6 +116,7 @@ impl Parts {
             retired,
         };
         parts.gates.shares().resume(parts.vault.quota_uses().context("the store cannot be read")?);
+        parts.gates.quotas().resume(parts.vault.owner_quota_uses().context("the store cannot be read")?);
         gates::resume(&parts.gates, &parts.vault).context("the store cannot be read")?;
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))
@@ -202,10 +204,10 @@ impl Parts {
 
     /// Writes into the store what was used of quotas.
     pub(super) fn note_quotas(&self) {
-        let uses = self.gates.shares().collect();
-        if !uses.is_empty()
-            && let Err(error) = self.vault.note_quota_uses(&uses)
-        {
+        let (shares, owners) = (self.gates.shares().collect(), self.gates.quotas().collect());
+        let of_shares = if shares.is_empty() { Ok(()) } else { self.vault.note_quota_uses(&shares) };
+        let of_owners = if owners.is_empty() { Ok(()) } else { self.vault.note_owner_quota_uses(&owners) };
+        if let Err(error) = of_shares.and(of_owners) {
             tracing::warn!(error = %error, "what was used of quotas could not be noted");
         }
     }

@@ -1,11 +1,10 @@
 //! Writing a part of the log for other programs: JSON lines as they are, or one CSV table for requests and acts.
 
 use std::io::Write;
-use std::path::Path;
 
 use super::error::AuditError;
-use super::read::read;
-use super::record::{ActRecord, Filter, NoteRecord, Record, Recorded, RequestRecord};
+use super::read::Reader;
+use super::record::{ActRecord, NoteRecord, Record, Recorded, RequestRecord};
 
 /// The shape of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +21,18 @@ const COLUMNS: &str = "seq,time,kind,request_id,door,client,caller,owner,service
                        host,path,status,code,attempts,bytes_in,bytes_out,wait_us,upstream_us,total_us,outcome,act,actor,\
                        object,object_id,details,reason";
 
-/// Writes everything in `dir` that fits `filter` to `out`, oldest first. Returns how many records it wrote.
+/// Writes the records that `reader` yields to `out`, oldest first, one after the other. Returns how many there were.
 ///
 /// # Errors
 /// When the log cannot be read or `out` cannot be written.
-pub fn export(dir: &Path, filter: Filter, format: Format, out: &mut dyn Write) -> Result<u64, AuditError> {
+pub fn export(reader: Reader, format: Format, out: &mut dyn Write) -> Result<u64, AuditError> {
     let failed = |source| AuditError::Export { source };
     if format == Format::Csv {
         out.write_all(COLUMNS.as_bytes()).and_then(|()| out.write_all(b"\r\n")).map_err(failed)?;
     }
     let mut count = 0;
     let mut line = Vec::new();
-    for record in read(dir, filter)? {
+    for record in reader {
         let record = record?;
         line.clear();
         match format {

@@ -40,7 +40,7 @@ pub use export::{Format, export};
 pub use log::{Bounds, Health, Log, Recorder};
 pub use read::{Follow, Reader, read, tail};
 pub use record::{ActRecord, Filter, NoteRecord, Record, Recorded, RequestRecord};
-pub use verify::{Noted, Problem, Report, verify};
+pub use verify::{Noted, Problem, Report, verify, verify_end};
 
 #[cfg(test)]
 mod tests;

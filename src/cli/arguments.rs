@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    audit, backup, ca, caller, check, completions, demo, env, explain, key, limits, login, man, master, restore, run,
-    serve, service, team, token, up, usage, user,
+    audit, backup, ca, caller, check, completions, demo, doctor, env, explain, key, limits, login, man, master,
+    restore, run, serve, service, team, token, up, usage, user,
 };
 
 const END: &str = "\
@@ -67,6 +67,7 @@ pub(super) enum Command {
     Serve(serve::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
+    Doctor(doctor::Arguments),
     Run(run::Arguments),
     Env(env::Arguments),
     #[command(subcommand)]

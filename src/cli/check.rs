@@ -6,7 +6,7 @@ use crate::app;
 use crate::config::{Config, Environment};
 use crate::domain::SourceKind;
 
-use super::running;
+use super::local;
 use super::session::Session;
 use super::table::show_json;
 
@@ -56,11 +56,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         Err(errors) => return Err(errors.into()),
     };
     if arguments.running {
-        running::ask(&loaded.config)?;
+        local::must_be_ready(&loaded.config)?;
     }
     let (services, credentials) = (loaded.config.services.len(), loaded.config.credentials.len());
     let custom = loaded.config.services.iter().filter(|entry| !entry.service.built_in).count();
-    let warnings = dry(&loaded.config, &session.environment);
+    let warnings = dry(&loaded.config, &session.environment).into_iter().map(|(_, why)| why).collect::<Vec<_>>();
     if arguments.json {
         let report = serde_json::json!({
             "version": 1,
@@ -87,14 +87,15 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     Ok(())
 }
 
-/// The declared keys that yield no value here, each in a sentence; without the path, which stands in the file.
-fn dry(config: &Config, environment: &Environment) -> Vec<String> {
+/// The declared keys that yield no value here, and why in a sentence each; without the path, which stands in the file.
+pub(super) fn dry(config: &Config, environment: &Environment) -> Vec<(String, String)> {
     let look = |declared| app::look_at_declared(declared, environment, &[SourceKind::File, SourceKind::Env]).err();
     let dry = config.credentials.iter().filter_map(look);
     dry.map(|error| {
         let kind = error.kind.describe();
         let why = anyhow::Error::new(error.source);
-        format!("the {kind} of [credential.{}] yields no value here: {why:#}", error.credential)
+        let said = format!("the {kind} of [credential.{}] yields no value here: {why:#}", error.credential);
+        (error.credential.to_string(), said)
     })
     .collect()
 }

@@ -3,8 +3,9 @@
 use clap::{Args, ValueEnum};
 
 use super::ca;
+use super::failure::wrong_use;
 use super::session::Session;
-use super::surroundings::{self, Variable};
+use super::surroundings::{self, Variable, Way};
 use crate::domain::Name;
 
 const EXAMPLES: &str = "\
@@ -12,7 +13,7 @@ Examples:
   eval \"$(sidekey env)\"
   SIDEKEY_TOKEN=… ; eval \"$(sidekey env --as etl)\"
   sidekey env --format systemd >> worker.env.conf
-  sidekey env --format github >> \"$GITHUB_ENV\"";
+  eval \"$(sidekey env --as etl --format github)\"       in a step that has SIDEKEY_TOKEN";
 
 /// Print the variables that send a program through the proxy
 ///
@@ -39,27 +40,43 @@ enum Format {
     Systemd,
     /// A Dockerfile: `ENV NAME="value"`
     Docker,
-    /// A step of GitHub Actions: `NAME=value`
+    /// A step of GitHub Actions: `echo "NAME=value" >> "$GITHUB_ENV"`
     Github,
 }
 
+/// Where the token comes from.
+const TOKEN: &str = "${SIDEKEY_TOKEN}";
+
 impl Format {
-    /// Where the token comes from.
-    const fn token(self) -> &'static str {
-        match self {
-            Self::Sh | Self::Systemd | Self::Docker => "${SIDEKEY_TOKEN}",
-            Self::Github => "${{ secrets.SIDEKEY_TOKEN }}",
-        }
+    /// Whether a variable is of use there: Node does not start where it may not read the file that NODE_OPTIONS names, and what an
+    /// image is made from seldom has it.
+    fn can_have(self, (name, _): &Variable) -> bool {
+        self != Self::Docker || name != "NODE_OPTIONS"
     }
 
-    /// One line. No value has a quote or a backslash in it but what a person put into a path.
+    /// One line. A value has the token's variable, which stays one, and what a person put into a path.
     fn line(self, (name, value): &Variable) -> String {
-        let quoted = || value.replace('\\', "\\\\").replace('"', "\\\"");
+        let escaped = |special: &[char]| {
+            let mut parts = value.split(TOKEN).map(|part| {
+                part.chars().fold(String::new(), |mut out, c| {
+                    if special.contains(&c) {
+                        out.push('\\');
+                    }
+                    out.push(c);
+                    out
+                })
+            });
+            let first = parts.next().unwrap_or_default();
+            parts.fold(first, |out, part| format!("{out}{TOKEN}{part}"))
+        };
         match self {
-            Self::Sh => format!("export {name}=\"{}\"", quoted().replace('`', "\\`")),
-            Self::Systemd => format!("Environment=\"{name}={}\"", quoted()),
-            Self::Docker => format!("ENV {name}=\"{}\"", quoted()),
-            Self::Github => format!("{name}={value}"),
+            Self::Sh => format!("export {name}=\"{}\"", escaped(&['\\', '"', '`', '$'])),
+            // Variables are not expanded there, but `%` begins a specifier (systemd.unit(5)).
+            Self::Systemd => format!("Environment=\"{name}={}\"", escaped(&['\\', '"']).replace('%', "%%")),
+            Self::Docker => format!("ENV {name}=\"{}\"", escaped(&['\\', '"', '$'])),
+            Self::Github => {
+                format!("echo \"{name}={}\" >> \"$GITHUB_ENV\"", escaped(&['\\', '"', '`', '$']))
+            }
         }
     }
 }
@@ -68,13 +85,24 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let opened = ca::opened(session)?;
     let user = match &arguments.caller {
         None => String::new(),
+        Some(name) if arguments.format == Format::Systemd => {
+            return Err(wrong_use(format!(
+                "systemd expands no variables in Environment=, so no token can come from one: write \
+                 `ExecStart=sidekey run --as {name} -- COMMAND`, which has a token of its own for as long as it runs"
+            )));
+        }
         Some(name) => {
             opened.operations.caller(&opened.actor, name)?;
-            format!("{name}:{}@", arguments.format.token())
+            format!("{name}:{TOKEN}@")
         }
     };
-    for variable in surroundings::variables(&opened, &user, session)? {
-        session.screen.say(arguments.format.line(&variable))?;
+    if arguments.format == Format::Docker && arguments.caller.is_some() {
+        session.screen.note("Note: the token will stand in the image, for whoever has it.")?;
+        session.screen.say("ARG SIDEKEY_TOKEN")?;
+    }
+    let variables = surroundings::variables(&opened, &Way { user, mute: None }, session)?;
+    for variable in variables.iter().filter(|variable| arguments.format.can_have(variable)) {
+        session.screen.say(arguments.format.line(variable))?;
     }
     Ok(())
 }

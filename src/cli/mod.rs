@@ -5,12 +5,15 @@
 //! to the standard error; nothing is asked of a person unless a terminal is there to answer.
 
 mod arguments;
+mod around;
 mod failure;
+mod local;
 mod logging;
 
 mod moment;
 mod opened;
 mod refuse;
+mod relay;
 mod session;
 mod surroundings;
 mod table;
@@ -25,6 +28,7 @@ mod caller;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod env;
 mod explain;
 mod key;
@@ -34,7 +38,6 @@ mod man;
 mod master;
 mod restore;
 mod run;
-mod running;
 mod serve;
 mod service;
 mod team;
@@ -82,6 +85,7 @@ fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Demo(args) => demo::run(&args, session),
+        Command::Doctor(args) => doctor::run(&args, session),
         Command::Service(command) => service::run(command, session),
         Command::Key(command) => key::run(command, session),
         Command::Caller(command) => caller::run(command, session),

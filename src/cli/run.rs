@@ -1,13 +1,11 @@
 //! `sidekey run`: a program that calls through the proxy and trusts it, with a token of its own for as long as it runs.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -16,9 +14,11 @@ use tokio::sync::mpsc;
 
 use super::ca;
 use super::failure::{Ended, wrong_use};
+use super::local;
 use super::opened::Opened;
+use super::relay::Relay;
 use super::session::Session;
-use super::surroundings;
+use super::surroundings::{self, Way};
 use crate::config::CallersMode;
 use crate::domain::Name;
 use crate::operations::RUN_LIFE;
@@ -49,10 +49,6 @@ pub(super) struct Arguments {
     command: Vec<OsString>,
 }
 
-/// How long the proxy may take to know a fresh token.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is asked. It looks at the store four times a second, and each asking too early is a refusal in the audit.
-const STEP: Duration = Duration::from_millis(300);
 /// How often the token's time is extended.
 const EXTEND: Duration = Duration::from_secs(RUN_LIFE.unsigned_abs() / 4);
 
@@ -79,14 +75,18 @@ fn within(
     (program, rest): (&OsString, &[OsString]),
     session: &mut Session,
 ) -> anyhow::Result<u8> {
+    let proxy = surroundings::proxy(&opened.config)?;
     let user = caller.map(|(name, token)| format!("{name}:{}@", token.reveal())).unwrap_or_default();
-    let variables = surroundings::variables(opened, &user, session)?;
-    wait_for_proxy(&surroundings::proxy(opened)?, caller.map(|(_, token)| token))?;
+    let relay = caller.map(|(_, token)| Relay::open(proxy, token)).transpose()?.flatten();
+    let way = Way { user, mute: relay.as_ref().map(Relay::address) };
+    let variables = surroundings::variables(opened, &way, session)?;
+    local::wait_until_known(proxy, caller.map(|(_, token)| token))?;
     let mut command = Command::new(program);
     command.args(rest).envs(variables);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = signals()?;
+        relay.map(Relay::attend).transpose()?;
         let child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
@@ -154,35 +154,4 @@ fn signals() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
 fn code(status: ExitStatus) -> u8 {
     let signalled = || status.signal().map(|signal| 128 + signal);
     status.code().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// Waits until the proxy at `address` knows who asks.
-fn wait_for_proxy(address: &str, token: Option<&Token>) -> anyhow::Result<()> {
-    let mut left = PATIENCE;
-    loop {
-        if token.is_some() {
-            std::thread::sleep(STEP);
-        }
-        let known = knows(address, token)
-            .with_context(|| format!("no proxy answers on {address}; start it by `sidekey up`, in another terminal"))?;
-        if known {
-            return Ok(());
-        }
-        anyhow::ensure!(
-            !left.is_zero(),
-            "the proxy on {address} does not know this caller: is it one of another store?"
-        );
-        left = left.saturating_sub(STEP);
-    }
-}
-
-fn knows(address: &str, token: Option<&Token>) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let proof = token.map(|token| format!("Proxy-Authorization: Bearer {}\r\n", token.reveal())).unwrap_or_default();
-    let request = format!("GET /-/whoami HTTP/1.1\r\nHost: {address}\r\n{proof}Connection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(4096).read_to_end(&mut answer)?;
-    Ok(answer.starts_with(b"HTTP/1.1 200 "))
 }

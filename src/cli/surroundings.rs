@@ -1,20 +1,22 @@
 //! The variables with which a program calls through the proxy and trusts its certificate authority, and the files that they
 //! name. Which programs read which is told in docs/ca.md. It changes nothing but these files.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::around;
 use super::ca;
 use super::opened::Opened;
 use super::session::Session;
-use super::ways::proxy_url;
-use crate::config::Environment;
-use crate::operations::KeyFilter;
+use super::ways::proxy_address;
+use crate::config::{Config, Environment};
+use crate::operations::{KeyFilter, KeyView};
 
 /// What takes one file in the place of the system's authorities.
-const BUNDLES: [&str; 10] = [
+const BUNDLES: [&str; 11] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -25,15 +27,18 @@ const BUNDLES: [&str; 10] = [
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "NIX_SSL_CERT_FILE",
     "PERL_LWP_SSL_CA_FILE",
+    "npm_config_cafile",
 ];
 /// What takes one more authority.
 const AUTHORITIES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What goes through the proxy; programs read the one case or the other.
-const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// What is always called without the proxy.
-const LOCAL: &str = "localhost,127.0.0.1,::1";
+const PROXIES: [&str; 8] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "WSS_PROXY", "wss_proxy", "ALL_PROXY", "all_proxy"];
 /// What an SDK that insists on a key is given; the proxy replaces it.
 const DUMMY: &str = "sidekey";
+
+/// What Node loads first.
+const NODE: &str = include_str!("proxied.cjs");
 
 /// The folder, beside the store, of the files.
 const FOLDER: &str = "trust";
@@ -41,67 +46,86 @@ const FOLDER: &str = "trust";
 /// A variable and its value.
 pub(super) type Variable = (String, String);
 
-/// Where the proxy is, as `host:port`.
+/// How programs reach the proxy.
+pub(super) struct Way {
+    /// What stands before the proxy's address in its URL: `NAME:TOKEN@` or nothing.
+    pub(super) user: String,
+    /// Where those go that cannot show a token; when absent, to the proxy itself.
+    pub(super) mute: Option<SocketAddr>,
+}
+
+/// Where this machine reaches the proxy.
 ///
 /// # Errors
 /// When it listens on Unix sockets alone.
-pub(super) fn proxy(opened: &Opened) -> anyhow::Result<String> {
-    let url = proxy_url(&opened.config.listen.proxy).context(
+pub(super) fn proxy(config: &Config) -> anyhow::Result<SocketAddr> {
+    proxy_address(&config.listen.proxy).context(
         "the proxy listens on Unix sockets alone, which proxy variables cannot name; add an address under [listen]",
-    )?;
-    Ok(url.trim_start_matches("http://").to_owned())
+    )
 }
 
-/// Writes the files and gives the variables. `user` is what stands before the proxy's address in its URL: `NAME:TOKEN@` or
-/// nothing.
+/// Writes the files and gives the variables.
 ///
 /// # Errors
 /// When a file cannot be written, or the store cannot be read.
-pub(super) fn variables(opened: &Opened, user: &str, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
-    let proxy = proxy(opened)?;
-    let (trust, direct) = (Trust::write(opened, session)?, direct(&session.environment));
+pub(super) fn variables(opened: &Opened, way: &Way, session: &mut Session) -> anyhow::Result<Vec<Variable>> {
+    let (proxy, user) = (proxy(&opened.config)?, &way.user);
+    let keys = opened.operations.keys(&opened.actor, &KeyFilter::default())?;
+    let direct = around::direct(&session.environment);
+    for (service, host) in around::lost(&opened.config, &keys, &direct) {
+        session.screen.note(format!(
+            "warning: NO_PROXY has {host} called without the proxy, and so without a key of the service `{service}`"
+        ))?;
+    }
+    let trust = Trust::write(opened, session)?;
     let to = |names: &[&str], value: String| -> Vec<Variable> {
         names.iter().map(|name| ((*name).to_owned(), value.clone())).collect()
     };
     let mut all = [
         to(&PROXIES, format!("http://{user}{proxy}")),
-        to(&["NO_PROXY", "no_proxy"], direct),
-        to(&["NODE_USE_ENV_PROXY"], "1".to_owned()),
+        to(&["NO_PROXY", "no_proxy"], direct.clone()),
+        to(&["NODE_USE_ENV_PROXY", "PERL_LWP_ENV_PROXY"], "1".to_owned()),
+        to(&["NODE_OPTIONS"], node_options(&trust.node, &session.environment)),
         to(&BUNDLES, shown(&trust.bundle)),
         to(&AUTHORITIES, shown(&trust.authority)),
     ]
     .concat();
     if let Some(store) = &trust.java {
-        all.push(("JAVA_TOOL_OPTIONS".to_owned(), java_options(&proxy, store, &session.environment)));
+        all.push((
+            "JAVA_TOOL_OPTIONS".to_owned(),
+            java_options(way.mute.unwrap_or(proxy), &around::of_java(&direct), store, &session.environment),
+        ));
     }
-    let named = keys_of_sdks(opened)?;
+    let named = keys_of_sdks(&opened.config, &keys);
     let absent = named.into_iter().filter(|name| session.environment.filled(name).is_none());
     all.extend(absent.map(|name| (name, DUMMY.to_owned())));
     Ok(all)
 }
 
-/// What goes around the proxy: what does already, and this machine.
-fn direct(environment: &Environment) -> String {
-    let present = environment.filled("no_proxy").or(environment.filled("NO_PROXY"));
-    present.map_or_else(|| LOCAL.to_owned(), |present| format!("{present},{LOCAL}"))
-}
-
 /// The variables in which SDKs look for a key, of the services that there is a key for.
-fn keys_of_sdks(opened: &Opened) -> anyhow::Result<Vec<String>> {
-    let keys = opened.operations.keys(&opened.actor, &KeyFilter::default())?;
-    let services = keys.iter().filter_map(|key| opened.config.service(key.service.as_str()));
+fn keys_of_sdks(config: &Config, keys: &[KeyView]) -> Vec<String> {
+    let services = keys.iter().filter_map(|key| config.service(key.service.as_str()));
     let mut names: Vec<String> = services.flat_map(|entry| entry.service.env.iter().map(ToString::to_string)).collect();
     names.sort();
     names.dedup();
-    Ok(names)
+    names
 }
 
-fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String {
-    let (host, port) = proxy.rsplit_once(':').unwrap_or((proxy, "80"));
+fn node_options(first: &Path, environment: &Environment) -> String {
+    let before = environment.filled("NODE_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
+    let path = shown(first);
+    // Node takes words apart at spaces, but for those in double quotes.
+    let is_plain = !path.contains([' ', '"', '\\']);
+    let path = if is_plain { path } else { format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"")) };
+    format!("{before}--require {path}")
+}
+
+fn java_options(proxy: SocketAddr, around: &str, store: &Path, environment: &Environment) -> String {
+    let (host, port) = (proxy.ip(), proxy.port());
     let before = environment.filled("JAVA_TOOL_OPTIONS").map(|options| format!("{options} ")).unwrap_or_default();
     format!(
         "{before}-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port} \
-         -Dhttp.nonProxyHosts=localhost|127.*|[::1] -Djavax.net.ssl.trustStore={} \
+         -Dhttp.nonProxyHosts={around} -Djavax.net.ssl.trustStore={} \
          -Djavax.net.ssl.trustStorePassword=changeit",
         store.display()
     )
@@ -111,6 +135,7 @@ fn java_options(proxy: &str, store: &Path, environment: &Environment) -> String 
 struct Trust {
     authority: PathBuf,
     bundle: PathBuf,
+    node: PathBuf,
     /// Where there is Java.
     java: Option<PathBuf>,
 }
@@ -124,6 +149,8 @@ impl Trust {
         let authorities = ca::trusted(opened)?;
         let own: String = authorities.iter().map(|one| one.certificate.as_str()).collect();
         let (authority, bundle) = (folder.join("sidekey-ca.pem"), folder.join("bundle.pem"));
+        let node = folder.join("proxied.cjs");
+        place(&node, NODE)?;
         place(&authority, &own)?;
         place(&bundle, &ca::bundle(&own, session)?)?;
         let short: Vec<String> = authorities.iter().map(|one| one.fingerprint.chars().take(8).collect()).collect();
@@ -132,7 +159,7 @@ impl Trust {
             let pems: Vec<&str> = authorities.iter().map(|one| one.certificate.as_str()).collect();
             (store.is_file() || java_store(&keytool, &store, &pems).is_ok()).then_some(store)
         });
-        Ok(Self { authority, bundle, java })
+        Ok(Self { authority, bundle, node, java })
     }
 }
 

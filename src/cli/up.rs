@@ -1,9 +1,7 @@
 //! `sidekey up`: the first command on a fresh machine. Serves like `serve`, makes what is missing, and tells a person what to
 //! do next.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::Write as _;
 
 use clap::Args;
 
@@ -14,10 +12,8 @@ use crate::domain::{KeyPlace, Service};
 use super::opened::Opened;
 use super::session::{Screen, Session};
 use super::table::show_facts;
-use super::{logging, login, serve, ways};
+use super::{local, logging, login, serve, ways};
 
-/// How long a proxy that runs already may take to say so.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// The service that the examples call when there is no other.
 const EXAMPLE: &str = "stripe";
 
@@ -137,21 +133,7 @@ fn introduce(config: &Config, screen: &mut Screen) -> anyhow::Result<()> {
 }
 
 /// The address on which a sidekey answers already.
-fn running_already(config: &Config) -> Option<SocketAddr> {
-    let tcp = |address: &ListenAddress| match address {
-        ListenAddress::Tcp(address) if address.port() != 0 => Some(*address),
-        _ => None,
-    };
-    config.listen.proxy.iter().filter_map(tcp).find(|address| answers(*address).unwrap_or(false))
-}
-
-/// Whether what listens there is a sidekey: its live page says `ok` and nothing more.
-fn answers(address: SocketAddr) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let request = format!("GET /-/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.take(4096).read_to_string(&mut answer)?;
-    Ok(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\nok\n"))
+fn running_already(config: &Config) -> Option<&ListenAddress> {
+    let fixed = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp(address) if address.port() != 0);
+    config.listen.proxy.iter().filter(fixed).find(|address| local::is_sidekey(address))
 }

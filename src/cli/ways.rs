@@ -2,10 +2,12 @@
 //! wherever a service is explained.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::config::{Config, ListenAddress};
 use crate::domain::{Host, HostPattern, Name, Part, Placement, Scheme, Service, Template};
+
+use super::local;
 
 /// How many hosts are shown where one line must do.
 const MOST_HOSTS: usize = 4;
@@ -87,20 +89,18 @@ fn filled(template: &Template, service: &Service, variables: &BTreeMap<Name, Str
     template.parts().iter().map(part).collect()
 }
 
-/// `http://127.0.0.1:8080`: how a client on this machine reaches the proxy. None when it listens on Unix sockets alone.
-pub(super) fn proxy_url(listen: &[ListenAddress]) -> Option<String> {
-    let tcp = listen.iter().find_map(|address| match address {
+/// Where this machine reaches the proxy; none when it listens on Unix sockets alone.
+pub(super) fn proxy_address(listen: &[ListenAddress]) -> Option<SocketAddr> {
+    let tcp = |address: &ListenAddress| match address {
         ListenAddress::Tcp(address) => Some(*address),
         ListenAddress::Unix(_) => None,
-    })?;
-    let mut reached = tcp;
-    if tcp.ip().is_unspecified() {
-        reached.set_ip(match tcp.ip() {
-            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
-            IpAddr::V6(_) => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
-        });
-    }
-    Some(format!("http://{reached}"))
+    };
+    listen.iter().find_map(tcp).map(local::reached)
+}
+
+/// `http://127.0.0.1:8080`: how a client on this machine reaches the proxy.
+pub(super) fn proxy_url(listen: &[ListenAddress]) -> Option<String> {
+    proxy_address(listen).map(|address| format!("http://{address}"))
 }
 
 /// The ways to call `service` without its key, as facts to show.

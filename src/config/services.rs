@@ -113,14 +113,13 @@ pub(super) fn credentials(
     for (key, table) in &file.credential {
         let at = KeyPath::root().key("credential").key(key);
         let name = Name::new(key).map_err(|_| faults.quote(at.clone(), "not a name for a credential", key, NAME)).ok();
-        let environment = table.environment.as_deref().and_then(|label| {
-            let wrong = |_| faults.quote(at.key("environment"), "not a label for an environment", label, NAME);
-            Name::new(label).map_err(wrong).ok()
-        });
-        let limit_owner = table.limit_owner.as_deref().and_then(|owner| {
-            let wrong = |_| faults.quote(at.key("limit_owner"), "not a name for a limit owner", owner, NAME);
-            Name::new(owner).map_err(wrong).ok()
-        });
+        let mut label = |key: &str, what: &str, text: &Option<String>| {
+            let text = text.as_deref()?;
+            Name::new(text).map_err(|_| faults.quote(at.key(key), what, text, NAME)).ok()
+        };
+        let environment = label("environment", "not a label for an environment", &table.environment);
+        let limit_owner = label("limit_owner", "not a name for a limit owner", &table.limit_owner);
+        let pool = label("pool", "not a name for a pool", &table.pool);
         let Some(service) = service_of(table, names, &at, context, faults) else { continue };
         // They stand in the order of their names: a search through them all for every credential takes minutes at 100,000.
         let found = services.binary_search_by(|entry| entry.service.name.cmp(&service));
@@ -128,7 +127,7 @@ pub(super) fn credentials(
         let fields = fields(table, &entry.service, &at, context, faults);
         let variables = variables(table, &entry.service, &at, faults);
         if let (Some(name), Some(fields)) = (name, fields) {
-            out.push(DeclaredCredential { name, service, environment, limit_owner, fields, variables });
+            out.push(DeclaredCredential { name, service, environment, limit_owner, pool, fields, variables });
         }
     }
     out

@@ -180,6 +180,8 @@ pub struct DeclaredCredential {
     pub environment: Option<Name>,
     /// Whom the service counts when it is used.
     pub limit_owner: Option<Name>,
+    /// The keys that it stands in for, and they for it.
+    pub pool: Option<Name>,
     /// Every field that the service's placements need, in their order, and where its value comes from.
     pub fields: Vec<(Name, ValueSource)>,
     /// A value for each of the service's tenant variables: the given one or the default.
@@ -205,6 +207,7 @@ impl DeclaredCredential {
             variables: self.variables.clone(),
             expires: None,
             limit_owner: self.limit_owner.clone(),
+            pool: self.pool.clone(),
             version,
             sealed: None,
             source: Source::Declared { dry: None },

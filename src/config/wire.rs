@@ -170,6 +170,9 @@ pub(super) struct CredentialRecord {
     /// Whom the service counts when this key is used: keys with the same name here share what is learnt of its limits.
     /// Default: the key itself.
     pub(super) limit_owner: Option<String>,
+    /// Keys with the same name here stand in for each other: another is used when the limit of the first is used up. Default:
+    /// none.
+    pub(super) pool: Option<String>,
     /// The value is in this environment variable.
     pub(super) env: Option<String>,
     /// The value is in this file, which is read again when it changes. One line end at its end is not part of it.

@@ -51,6 +51,33 @@ pub struct Team {
     pub name: Name,
 }
 
+/// How many turns a caller has in a queue where others have one: 1 to 10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(u8);
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl Weight {
+    /// That of a caller of which nothing is said.
+    pub const ONE: Self = Self(1);
+    /// The most.
+    pub const MOST: u8 = 10;
+
+    /// None when it is not from 1 to 10.
+    pub fn new(turns: u8) -> Option<Self> {
+        (1..=Self::MOST).contains(&turns).then_some(Self(turns))
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
 /// A workflow or runner: who stands behind a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -68,6 +95,8 @@ pub struct Caller {
     pub former: Option<FormerToken>,
     /// Where its connections must come from.
     pub perimeter: Perimeter,
+    /// How many turns it has in a queue where others have one.
+    pub weight: Weight,
 }
 
 /// A token that was rotated and goes on for a while.

@@ -88,10 +88,19 @@ pub struct Credential {
     pub expires: Option<i64>,
     /// Whom the service counts when it is used: keys of one name share what is learnt of a limit. Itself when none.
     pub limit_owner: Option<Name>,
+    /// Keys of one pool stand in for each other: another is used when the limit of the first is used up.
+    pub pool: Option<Name>,
     /// Which version of the value is current, from 1.
     pub version: u32,
     /// The current version's ciphertext; none while a declared source has not yielded a value.
     pub sealed: Option<Arc<Sealed>>,
     /// Where the value comes from.
     pub source: Source,
+}
+
+impl Credential {
+    /// Whom the service counts when it is used: several keys may be of one.
+    pub fn counted_as(&self) -> &str {
+        self.limit_owner.as_ref().map_or(self.id.as_str(), Name::as_str)
+    }
 }

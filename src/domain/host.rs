@@ -16,7 +16,16 @@ pub struct HostError {
     why: &'static str,
 }
 
+/// The name under which the proxy answers itself within a tunnel, over TLS with a certificate of its own authority. No host has
+/// it and no resolver knows it (RFC 6761 §6.4), so who reads a page there called through the proxy and trusts the authority.
+pub const OWN_HOST: &str = "sidekey.invalid";
+
 impl Host {
+    /// Whether it is [`OWN_HOST`].
+    pub fn is_own(&self) -> bool {
+        self.as_str() == OWN_HOST
+    }
+
     /// Normalises case, one trailing dot and the brackets of an IPv6 literal.
     ///
     /// # Errors

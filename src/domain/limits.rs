@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::Rule;
+use super::{Quotas, Rule};
 
 /// `limit = "100/s"`: so many requests in one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub struct Gating {
     pub per_credential: Option<Rate>,
     /// Requests that count for more than one: the first rule that admits a request says for how many.
     pub costs: Vec<(Rule, NonZeroU32)>,
+    /// How much each limit owner may in a day or a month.
+    pub quotas: Quotas,
 }
 
 impl Gating {

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::{CredentialId, Share};
+use super::{CredentialId, ServiceName, Share};
 
-/// So many in one calendar period, in UTC.
+/// So many in one calendar period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// How many.
@@ -18,13 +18,28 @@ pub struct Quota {
     pub per: Period,
 }
 
-/// A calendar period in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A calendar period. Where it begins and ends is a matter of the time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Period {
     /// From midnight to midnight.
     Day,
     /// From the first of a month to the first of the next.
     Month,
+}
+
+/// The quotas of a service, for each limit owner by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// At most one for each kind of period.
+    pub each: Vec<Quota>,
+    /// In whose days and months.
+    pub zone: TimeZone,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { each: Vec::new(), zone: TimeZone::UTC }
+    }
 }
 
 /// What was used of a share's quota.
@@ -40,7 +55,20 @@ pub struct QuotaUse {
     pub used: u32,
 }
 
-const DAY: i64 = 24 * 60 * 60;
+/// What was used of a service's quota by one limit owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerQuotaUse {
+    /// At which service.
+    pub service: ServiceName,
+    /// Which limit owner, by its identifier.
+    pub owner: String,
+    /// In what kind of period.
+    pub per: Period,
+    /// In which of them, by its number.
+    pub period: u32,
+    /// How much.
+    pub used: u32,
+}
 
 impl Period {
     /// The text that the store keeps; never changes.
@@ -57,33 +85,30 @@ impl Period {
     }
 
     /// The number of the period that `unix` (seconds) lies in, counted from 1970; those of days and of months never meet.
-    pub fn number(self, unix: i64) -> u32 {
+    pub fn number(self, unix: i64, zone: &TimeZone) -> u32 {
+        let date = date(unix, zone);
         let number = match self {
-            Self::Day => unix.div_euclid(DAY),
-            Self::Month => {
-                let date = date(unix);
-                i64::from(date.year() - 1970) * 12 + i64::from(date.month() - 1)
-            }
+            Self::Day => date.since(Date::constant(1970, 1, 1)).map_or(0, |span| i64::from(span.get_days())),
+            Self::Month => i64::from(date.year() - 1970) * 12 + i64::from(date.month() - 1),
         };
         u32::try_from(number).unwrap_or(0)
     }
 
-    /// When the period that `unix` lies in is over, in Unix seconds.
-    pub fn end(self, unix: i64) -> i64 {
-        let day_after = (unix.div_euclid(DAY) + 1) * DAY;
-        match self {
-            Self::Day => day_after,
-            Self::Month => {
-                let next = date(unix).first_of_month().checked_add(1.month()).ok();
-                let midnight = next.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
-                midnight.map_or(day_after, |midnight| midnight.timestamp().as_second())
-            }
-        }
+    /// When the period that `unix` lies in is over, in Unix seconds. Where midnight is skipped, the day begins with the first
+    /// moment after it.
+    pub fn end(self, unix: i64, zone: &TimeZone) -> i64 {
+        let date = date(unix, zone);
+        let next = match self {
+            Self::Day => date.checked_add(1.day()),
+            Self::Month => date.first_of_month().checked_add(1.month()),
+        };
+        let midnight = next.and_then(|date| date.to_zoned(zone.clone()));
+        midnight.map_or(i64::MAX, |midnight| midnight.timestamp().as_second())
     }
 }
 
-fn date(unix: i64) -> Date {
-    Timestamp::from_second(unix).unwrap_or_default().to_zoned(TimeZone::UTC).date()
+fn date(unix: i64, zone: &TimeZone) -> Date {
+    zone.to_datetime(Timestamp::from_second(unix).unwrap_or_default()).date()
 }
 
 /// As people write it: `1000/day`.

@@ -65,7 +65,7 @@ impl Breaker {
     }
 
     fn tell(&self, what: Happened) {
-        self.hall.tell(News { service: self.service.clone(), credential: None, bucket: None, what });
+        self.hall.tell(News { service: self.service.clone(), owner: None, credential: None, bucket: None, what });
     }
 }
 

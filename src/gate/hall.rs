@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{Name, ServiceName};
+use crate::domain::{Name, Quota, ServiceName};
 use crate::throttle::Class;
 
 /// So many may wait in this process.
@@ -53,6 +53,8 @@ impl Rejection {
 pub struct News {
     /// Of which service.
     pub service: ServiceName,
+    /// Of which limit owner, by its identifier; none for what is not of one.
+    pub owner: Option<String>,
     /// The credential through which it was found out, when it was one.
     pub credential: Option<Name>,
     /// The bucket; none: all requests of the owner.
@@ -62,7 +64,7 @@ pub struct News {
 }
 
 /// What happened to a gate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Happened {
     /// It closed for so long.
     Closed(Class, Duration),
@@ -72,6 +74,12 @@ pub enum Happened {
     CircuitOpened(Duration),
     /// It closed again.
     CircuitClosed,
+    /// So much of a quota is used, which is four fifths or more.
+    QuotaNearlyUsedUp(Quota, u32),
+    /// A quota is used up.
+    QuotaUsedUp(Quota),
+    /// This key is used in place of another of its pool.
+    FailedOver(Name),
 }
 
 impl Hall {

@@ -1,6 +1,7 @@
 //! One gate: what is configured (a rate by governor, places), what was learnt of the upstream's limit, and the queue in front
 //! of all of it. Open and with nothing to count it costs a few atomic operations; else a short lock that no await crosses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -14,14 +15,16 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Notify, oneshot};
 
-use crate::domain::{CallerId, Limits, Name, Rate, ServiceName};
+use crate::domain::{CallerId, Limits, Name, Rate, ServiceName, write_shape};
 use crate::throttle::places::Places;
-use crate::throttle::state::{Admission, Load, Mode, State, Ticket};
+use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
 
+use super::fine::Fine;
 use super::hall::Hall;
 use super::pass::Pass;
 use super::queue::Queue;
 use super::refused::{LimitOf, Refused};
+use super::waiting::Comer;
 
 /// The clock of all gates: tokio's, so that tests can hold it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +57,19 @@ pub struct Label {
     pub bucket: Option<Box<str>>,
 }
 
+impl Label {
+    /// The bucket as people may see it: of one that is a path, what stays when identifiers are taken out.
+    pub fn shown_bucket(&self) -> Option<Cow<'_, str>> {
+        let bucket = self.bucket.as_deref()?;
+        if !bucket.starts_with('/') {
+            return Some(bucket.into());
+        }
+        let mut shape = Vec::new();
+        write_shape(bucket, &mut shape);
+        Some(String::from_utf8(shape).unwrap_or_default().into())
+    }
+}
+
 /// One gate.
 #[derive(Debug)]
 pub struct Gate {
@@ -68,7 +84,7 @@ pub struct Gate {
     /// Passed, and not over.
     pub(super) under_way: AtomicU32,
     /// Answers that went well and that nobody looked at.
-    pub(super) fine: AtomicU32,
+    pub(super) fine: Fine,
     inner: Mutex<Inner>,
     pub(super) rearm: Notify,
 }
@@ -100,11 +116,23 @@ pub(super) enum MustWait {
     Turn,
 }
 
+/// What a request asks of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Want {
+    /// For how many requests it counts.
+    pub(super) cost: u32,
+    /// For how many tokens it is taken where the upstream counts those.
+    pub(super) tokens: u32,
+    /// Whether it can be sent again.
+    pub(super) is_repeatable: bool,
+}
+
 /// One that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) tell: oneshot::Sender<Result<Pass, Refused>>,
     pub(super) deadline: Instant,
+    pub(super) want: Want,
 }
 
 /// What is to be told when the lock is free again.
@@ -135,7 +163,7 @@ impl Gate {
             quick: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             under_way: AtomicU32::new(0),
-            fine: AtomicU32::new(0),
+            fine: Fine::new(now()),
             inner: Mutex::new(inner),
             rearm: Notify::new(),
         };
@@ -177,7 +205,7 @@ impl Gate {
 
     pub(super) fn load(&self, inner: &Inner, patience: Duration) -> Load {
         let waiting = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
-        Load { unanswered: self.unanswered.load(Ordering::Relaxed), waiting, patience }
+        Load { unanswered: self.unanswered.load(Ordering::Relaxed), waiting, patience, tokens: 0 }
     }
 
     /// Passes without waiting, when nobody else waits and every limit has room.
@@ -187,11 +215,11 @@ impl Gate {
     pub(super) fn try_pass(
         self: &Arc<Self>,
         caller: &CallerId,
-        cost: u32,
+        want: Want,
         patience: Duration,
     ) -> Result<Pass, MustWait> {
         if let Some(ticket) = self.quiet() {
-            self.take_rate(cost).map_err(MustWait::For)?;
+            self.take_rate(want.cost).map_err(MustWait::For)?;
             self.count_in();
             return Ok(Pass::new(Arc::clone(self), ticket, None));
         }
@@ -200,10 +228,10 @@ impl Gate {
             return Err(MustWait::Turn);
         }
         let now = now();
-        let ticket = match self.admit(&mut inner, now, cost, patience) {
+        let ticket = match self.admit(&mut inner, now, want, patience) {
             Admission::Go(ticket) => ticket,
             Admission::At(at) => return Err(MustWait::For(at.saturating_duration_since(now))),
-            Admission::Hold => return Err(MustWait::Turn),
+            Admission::Hold | Admission::HoldUntil(_) => return Err(MustWait::Turn),
         };
         let held = inner.hold(caller);
         self.publish(&inner);
@@ -212,14 +240,14 @@ impl Gate {
     }
 
     /// Whether one more may pass now that may wait for `patience` still; when it may, it is counted.
-    pub(super) fn admit(&self, inner: &mut Inner, now: Instant, cost: u32, patience: Duration) -> Admission {
+    pub(super) fn admit(&self, inner: &mut Inner, now: Instant, want: Want, patience: Duration) -> Admission {
         if inner.places.limit().is_some_and(|limit| self.under_way.load(Ordering::Relaxed) >= limit) {
             return Admission::Hold;
         }
-        let load = self.load(inner, patience);
+        let load = Load { tokens: want.tokens, ..self.load(inner, patience) };
         let admission = inner.state.admit(now, load);
         if let Admission::Go(ticket) = admission {
-            if let Err(wait) = self.take_rate(cost) {
+            if let Err(wait) = self.take_rate(want.cost) {
                 inner.state.refund(now, ticket);
                 return Admission::At(now + wait);
             }
@@ -228,7 +256,7 @@ impl Gate {
         admission
     }
 
-    fn count_in(&self) {
+    pub(super) fn count_in(&self) {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed);
     }
@@ -245,10 +273,12 @@ impl Gate {
 
     /// How long one that comes now would wait, as far as it can be told: until the next may pass, and for those ahead at the
     /// known pace.
-    pub(super) fn predict(&self, inner: &Inner, now: Instant, caller: &CallerId) -> Duration {
-        let ahead = u32::try_from(inner.queue.ahead(caller)).unwrap_or(u32::MAX);
-        let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing());
-        let next = inner.next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+    pub(super) fn predict(&self, inner: &Inner, now: Instant, comer: Comer<'_>) -> Duration {
+        let ahead = u32::try_from(inner.queue.ahead(comer.caller, comer.weight)).unwrap_or(u32::MAX);
+        let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing(now));
+        // A probe under way is answered at any moment, and followed by another only when it is not.
+        let next = inner.next.filter(|_| inner.state.phase() != Phase::Probing);
+        let next = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
         inner.state.closed_for(now).max(next).saturating_add(spacing.saturating_mul(ahead))
     }
 
@@ -262,7 +292,7 @@ impl Gate {
         match (self.limits.rate, self.limits.concurrency) {
             (Some(rate), _) => format!("{}/{}s", rate.count, rate.period.as_secs()),
             (None, Some(places)) => format!("concurrency {places}"),
-            (None, None) => match &self.label.bucket {
+            (None, None) => match self.label.shown_bucket() {
                 Some(bucket) => format!("{} {bucket}", self.label.service),
                 None => self.label.service.to_string(),
             },

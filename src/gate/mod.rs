@@ -3,13 +3,16 @@
 //! may. The gates belong to the process and not to a core. Only this module makes a `Permit`.
 
 mod breaker;
+mod fine;
 mod hall;
 mod levels;
 mod limiter;
 mod owner;
 mod pass;
 mod permit;
+mod pins;
 mod queue;
+mod quota;
 mod refused;
 mod registry;
 mod share;
@@ -21,8 +24,10 @@ pub use hall::{Happened, MOST_WAITERS_OVERALL, News, Rejection};
 pub use levels::Levels;
 pub use limiter::{Gate, Label};
 pub use owner::{Owner, mode_of};
-pub use permit::{Course, Permit, admit};
+pub use permit::{Course, Permit, admit, foretell};
+pub use pins::Pins;
 pub use queue::{MOST_OF_CALLER, MOST_WAITERS};
+pub use quota::{OwnerQuotas, QuotaBook};
 pub use refused::{LimitOf, Refused};
 pub use registry::{Gates, LeftClosed};
 pub use share::{ShareGate, ShareGates};

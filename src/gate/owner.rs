@@ -3,21 +3,27 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::domain::{GateMode, Limits, Name, ServiceName};
-use crate::throttle::state::{Mode, speaks_for_owner};
-use crate::throttle::{Bucket, Budget, Class, Family, Reading};
+use crate::throttle::state::Mode;
+use crate::throttle::{Bucket, Budget, Class, Family, Invalid, Reading, Scope};
 
 use super::hall::Hall;
-use super::limiter::{Gate, Label};
+use super::limiter::{Gate, Label, now};
 use super::pass::Pass;
 use super::refused::LimitOf;
 use super::registry::LeftClosed;
 
-/// So many buckets of one owner have gates; what is beyond shares the owner's.
+/// So many buckets of one owner have gates; what is beyond shares the owner's, until some have nothing to remember.
 const MOST_BUCKETS: usize = 256;
+/// How often it is looked for those at most.
+const LOOKED_OVER: Duration = Duration::from_secs(1);
+/// At a rate that holds for all requests, this part of it may go at once after a pause.
+const BURST: u32 = 10;
 /// Of so many routes it is remembered to which bucket they belong.
 const MOST_ROUTES: usize = 1_024;
 
@@ -33,12 +39,16 @@ pub struct Owner {
     names_buckets: AtomicBool,
     buckets: Mutex<Buckets>,
     budget: Budget,
+    began: Instant,
+    /// What the service counts as invalid, where it shuts out whoever has too many of those.
+    invalid: Option<Invalid>,
 }
 
 #[derive(Debug, Default)]
 struct Buckets {
     gates: HashMap<Bucket, Arc<Gate>>,
     routes: HashMap<u64, Bucket>,
+    looked_over: Option<Instant>,
 }
 
 /// Routes are found again by their hash, so it is the same for all. Whoever makes two of them meet has them share a limit.
@@ -46,8 +56,10 @@ const SEED: foldhash::fast::FixedState = foldhash::fast::FixedState::with_seed(0
 
 impl Owner {
     pub(super) fn new(service: &ServiceName, name: &str, mode: Mode, family: &Family, hall: &Arc<Hall>) -> Self {
-        let places = family.signals().concurrency.filter(|_| mode == Mode::Enforce);
-        let limits = Limits { concurrency: places, ..Limits::default() };
+        let concurrency = family.signals().concurrency.filter(|_| mode == Mode::Enforce);
+        let rate = family.overall().filter(|_| mode == Mode::Enforce);
+        let burst = rate.and_then(|rate| NonZeroU32::new(rate.count.get() / BURST));
+        let limits = Limits { rate, burst, concurrency, ..Limits::default() };
         let all = Arc::new(gate(service, name, None, limits, mode, hall));
         Self {
             service: service.clone(),
@@ -58,6 +70,8 @@ impl Owner {
             names_buckets: AtomicBool::new(false),
             buckets: Mutex::default(),
             budget: Budget::default(),
+            began: now(),
+            invalid: family.counts_invalid().then(Invalid::default),
         }
     }
 
@@ -86,7 +100,7 @@ impl Owner {
     pub(super) fn bucket_of(&self, route: Route) -> Option<Arc<Gate>> {
         let hash = match route {
             Route::Declared(bucket) => return self.gate_of(bucket),
-            Route::Hash(hash) => hash,
+            Route::Learnt { hash, .. } => hash,
             Route::Any => return None,
         };
         if !self.names_buckets.load(Ordering::Relaxed) {
@@ -102,7 +116,7 @@ impl Owner {
         if let Some(known) = buckets.gates.get(&bucket) {
             return Some(Arc::clone(known));
         }
-        if buckets.gates.len() >= MOST_BUCKETS {
+        if buckets.gates.len() >= MOST_BUCKETS && !buckets.make_room() {
             return None;
         }
         let fresh =
@@ -113,10 +127,10 @@ impl Owner {
 
     /// An answer named the bucket of this route.
     fn note_route(&self, bucket: Bucket, route: Route) {
-        let Route::Hash(route) = route else { return };
+        let Route::Learnt { hash, .. } = route else { return };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.routes.len() < MOST_ROUTES || buckets.routes.contains_key(&route) {
-            buckets.routes.insert(route, bucket);
+        if buckets.routes.len() < MOST_ROUTES || buckets.routes.contains_key(&hash) {
+            buckets.routes.insert(hash, bucket);
             self.names_buckets.store(true, Ordering::Relaxed);
         }
     }
@@ -125,9 +139,10 @@ impl Owner {
     /// that an answer came.
     pub(super) fn hear(&self, passed: Passed<'_>, reading: &Reading, credential: &Name) {
         let Passed { all, bucket, route } = passed;
-        let speaks_for_all = speaks_for_owner(reading);
+        self.count_invalid(reading, credential);
+        let speaks_for_all = reading.speaks_for_owner();
         let passive = Reading { current: reading.current, ..Reading::plain(passive(reading.class)) };
-        if let Some(named) = reading.bucket.filter(|_| !speaks_for_all && reading.current) {
+        if let Some(named) = route.bucket_in(reading).filter(|_| !speaks_for_all && reading.current) {
             let own = bucket.as_ref().is_some_and(|pass| pass.gate().label.bucket.as_deref() == Some(named.as_str()));
             if let (true, Some(pass)) = (own, bucket) {
                 pass.answered(reading, credential);
@@ -153,6 +168,16 @@ impl Owner {
         }
     }
 
+    /// Closes it before the service shuts out whoever sent too much that it counts as invalid.
+    fn count_invalid(&self, reading: &Reading, credential: &Name) {
+        let Some(invalid) = self.invalid.as_ref().filter(|_| reading.is_invalid) else { return };
+        if let Some(rest) = invalid.count(now().saturating_duration_since(self.began).as_secs()) {
+            let scope = Scope::Owner;
+            let shut = Reading { wait: Some(rest), scope, trusted: true, ..Reading::plain(Class::Exhausted) };
+            self.all.overhear(&shut, credential);
+        }
+    }
+
     /// Every gate of it.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,8 +197,8 @@ pub(super) struct Passed<'a> {
 pub(super) enum Route {
     /// The record says so.
     Declared(Bucket),
-    /// Answers may say so, by this.
-    Hash(u64),
+    /// Answers may say so, by this; what sets buckets of the same name apart comes with it.
+    Learnt { hash: u64, major: Option<Bucket> },
     /// None: nothing is known of the service.
     Any,
 }
@@ -193,7 +218,31 @@ impl Route {
             let is_word = part.len() < 24 && !part.bytes().any(|byte| byte.is_ascii_digit());
             if is_word { part.hash(&mut hasher) } else { hasher.write_u8(0) }
         }
-        Self::Hash(hasher.finish())
+        let major = family.major(path);
+        major.hash(&mut hasher);
+        Self::Learnt { hash: hasher.finish(), major }
+    }
+
+    /// The bucket for which an answer to a request of this route speaks, when it names one.
+    fn bucket_in(self, reading: &Reading) -> Option<Bucket> {
+        match (self, reading.scope) {
+            (Self::Learnt { hash, .. }, Scope::Route) => Bucket::new(&format!("route-{hash:016x}")),
+            (Self::Learnt { major: Some(major), .. }, _) => reading.bucket?.joined(major.as_str()),
+            _ => reading.bucket,
+        }
+    }
+}
+
+impl Buckets {
+    /// Forgets the gates of buckets that have nothing to remember, with their routes; whether there is room then.
+    fn make_room(&mut self) -> bool {
+        if self.looked_over.is_some_and(|at| now().saturating_duration_since(at) < LOOKED_OVER) {
+            return false;
+        }
+        self.looked_over = Some(now());
+        self.gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.remembers());
+        self.routes.retain(|_, bucket| self.gates.contains_key(bucket));
+        self.gates.len() < MOST_BUCKETS
     }
 }
 
@@ -233,3 +282,6 @@ fn gate(
 pub fn mode_of(configured: Option<GateMode>, family: &Family) -> Mode {
     configured.unwrap_or(if family.is_known() { Mode::Enforce } else { Mode::Observe })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What a request holds of one gate that it passed: freed on drop, and told of the answer before that.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl Pass {
         gate.unanswered.fetch_sub(1, Ordering::Relaxed);
         let says_nothing = reading.dimensions.is_empty() && !closes(reading.class);
         if says_nothing && gate.quiet() == Some(self.ticket) {
-            gate.fine.fetch_add(1, Ordering::Relaxed);
+            gate.fine.count(now());
             return;
         }
         gate.hear(self.ticket, reading, credential);
@@ -101,9 +102,8 @@ impl Gate {
     pub(super) fn hear(self: &Arc<Self>, ticket: Ticket, reading: &Reading, credential: &Name) {
         let now = now();
         let mut inner = self.lock();
-        let unseen = self.fine.swap(0, Ordering::Relaxed);
-        if unseen > 0 {
-            inner.state.count_unseen(now, unseen);
+        for (at, fine) in self.fine.take(now) {
+            inner.state.count_unseen(at, fine);
         }
         self.hear_of_places(&mut inner, reading);
         let (load, chance) = (self.load(&inner, Duration::ZERO), inner.chance());
@@ -139,8 +139,9 @@ impl Gate {
             Change::Reopened => Happened::Reopened,
             Change::Extended => return,
         };
-        let bucket = self.label.bucket.as_deref().map(str::to_owned);
+        let bucket = self.label.shown_bucket().map(Cow::into_owned);
         let (service, credential) = (self.label.service.clone(), inner.credential.clone());
-        self.hall.tell(News { service, credential, bucket, what });
+        let owner = self.label.owner.as_deref().map(str::to_owned);
+        self.hall.tell(News { service, owner, credential, bucket, what });
     }
 }

@@ -2,16 +2,18 @@
 //! Dropping it frees what it holds.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::access::{Candidate, Grant};
 use crate::throttle::{Family, Reading};
 
 use super::levels::Levels;
-use super::limiter::{Gate, now};
+use super::limiter::{Gate, Want, now};
 use super::owner::{Owner, Passed, Route};
 use super::pass::Pass;
+use super::pins::{self, Pins};
 use super::queue::Place;
+use super::quota::OwnerQuotas;
 use super::refused::Refused;
 use super::share::ShareGate;
 use super::waiting::Comer;
@@ -28,6 +30,12 @@ pub struct Course<'a> {
     pub levels: Option<&'a Arc<Levels>>,
     /// Those of the limit owner; none when nothing is learnt.
     pub owner: Option<&'a Arc<Owner>>,
+    /// The limit owner's name.
+    pub owner_name: &'a str,
+    /// What is pinned on the service.
+    pub pins: &'a Pins,
+    /// What the limit owner may in a day or a month.
+    pub quotas: Option<&'a Arc<OwnerQuotas>>,
     /// The service's own.
     pub service: Option<&'a Arc<Gate>>,
     /// How the service's answers are read.
@@ -38,6 +46,10 @@ pub struct Course<'a> {
     pub path: &'a str,
     /// For how many requests it counts.
     pub cost: u32,
+    /// For how many tokens it is taken where the service counts those; 0 when that is unknown.
+    pub tokens: u32,
+    /// Whether it can be sent again.
+    pub is_repeatable: bool,
     /// How long it may wait.
     pub patience: Duration,
     /// Whether it was sent before, so that it goes first among its caller's.
@@ -50,6 +62,7 @@ struct Passes {
     all: Option<Pass>,
     bucket: Option<Pass>,
     service: Option<Pass>,
+    pins: Vec<Pass>,
     others: Vec<Pass>,
 }
 
@@ -109,7 +122,7 @@ impl<C: Candidate> Permit<C> {
 impl Passes {
     fn each(&mut self, act: impl FnMut(&mut Pass)) {
         let own = self.all.iter_mut().chain(&mut self.bucket).chain(&mut self.service);
-        own.chain(&mut self.others).for_each(act);
+        own.chain(&mut self.pins).chain(&mut self.others).for_each(act);
     }
 
     /// Whether every gate would still let it pass.
@@ -125,54 +138,69 @@ impl Passes {
 pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result<Permit<C>, Refused> {
     let owner = course.owner.map(Arc::clone);
     let route = Route::of(course.family, course.method, course.path);
-    if let Some(passes) = course.pass_at_once(&grant, route) {
+    if let Some(passes) = course.pass_at_once(&grant, &route) {
         return Ok(Permit { grant, owner, route, passes, waited: Duration::ZERO });
     }
     // Boxed, so that requests that do not wait do not carry the room for it.
-    let (passes, waited) = Box::pin(course.pass_all(&grant, route)).await?;
+    let (passes, waited) = Box::pin(course.pass_all(&grant, &route)).await?;
     Ok(Permit { grant, owner, route, passes, waited })
+}
+
+/// Why `grant` would not be admitted in time, as far as its key's own limits tell it beforehand: the limit of its owner is used
+/// up, or the wait would outlast the patience. Nothing is used up and nothing counted by asking.
+pub fn foretell<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Option<Refused> {
+    let route = Route::of(course.family, course.method, course.path);
+    let comer = course.comer(grant, now());
+    let used_up = |gate: &Arc<Gate>| gate.exhausted().or_else(|| gate.foreseen(comer));
+    let own = course.levels.and_then(|levels| levels.credential.as_ref());
+    let own = own.map(|of| of.of(grant.candidate().credential().id.as_str()));
+    let quotas = course.quotas.and_then(|quotas| quotas.look(course.cost).err());
+    quotas.or_else(|| course.learnt(&route).iter().chain(&own).find_map(used_up))
 }
 
 impl Course<'_> {
     /// The usual way: nothing but the owner's gate and the service's, and both are open.
-    fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Option<Passes> {
-        if self.share.is_some() || self.levels.is_some() || self.bucket(route).is_some() {
+    fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Option<Passes> {
+        if self.share.is_some() || self.levels.is_some() || self.pins.is_any() || self.bucket(route).is_some() {
             return None;
         }
         let (caller, mut passes) = (&grant.known().caller.id, Passes::default());
         if let Some(owner) = self.owner {
-            passes.all = Some(owner.all.try_pass(caller, self.cost, self.patience).ok()?);
+            passes.all = Some(owner.all.try_pass(caller, self.want(), self.patience).ok()?);
         }
         if let Some(service) = self.service {
-            passes.service = Some(service.try_pass(caller, self.cost, self.patience).ok()?);
+            passes.service = Some(service.try_pass(caller, self.want(), self.patience).ok()?);
         }
+        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost)).ok()?;
         Some(passes)
     }
 
-    fn bucket(&self, route: Route) -> Option<Arc<Gate>> {
-        self.owner?.bucket_of(route)
+    const fn want(&self) -> Want {
+        Want { cost: self.cost, tokens: self.tokens, is_repeatable: self.is_repeatable }
+    }
+
+    fn bucket(&self, route: &Route) -> Option<Arc<Gate>> {
+        self.owner?.bucket_of(*route)
     }
 
     /// One gate after the other, the narrow ones first: who waits for its own limit must not hold a place that others could
     /// use. What closed while it waited elsewhere it passes again.
-    async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: Route) -> Result<(Passes, Duration), Refused> {
+    async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Result<(Passes, Duration), Refused> {
         let (started, levels) = (now(), self.by_who_asks(grant));
-        let comer = Comer {
-            caller: &grant.known().caller.id,
-            cost: self.cost,
-            place: if self.is_resend { Place::First } else { Place::Last },
-            deadline: started + self.patience.min(LONGEST_WAIT),
-        };
+        let comer = self.comer(grant, started);
         if let Some(share) = self.share {
             share.look()?;
         }
-        self.foresee(comer, route)?;
+        self.quotas.map_or(Ok(()), |quotas| quotas.look(self.cost))?;
+        // Refused at once is what one of the gates ahead would hold for too long, before anything is used up at another.
+        self.learnt(route).iter().try_for_each(|gate| gate.foresee(comer))?;
         let mut others = Vec::new();
         for gate in self.share.and_then(|share| share.rate()).into_iter().chain(&levels) {
             others.push(gate.pass(comer).await?);
         }
         let mut passes = self.pass_learnt(comer, route).await?;
         passes.others = others;
+        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost))?;
         if let Some(share) = self.share {
             share.count()?;
         }
@@ -181,32 +209,63 @@ impl Course<'_> {
         Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))
     }
 
-    /// The gates of the owner and of the service.
-    async fn pass_learnt(&self, comer: Comer<'_>, route: Route) -> Result<Passes, Refused> {
+    /// The gates of the owner, what is pinned, and the service's own.
+    async fn pass_learnt(&self, comer: Comer<'_>, route: &Route) -> Result<Passes, Refused> {
         loop {
             let mut passes = Passes::default();
-            if let Some(gate) = self.bucket(route) {
+            let bucket = self.bucket(route);
+            if let Some(gate) = &bucket {
                 passes.bucket = Some(gate.pass(comer).await?);
             }
             if let Some(owner) = self.owner {
                 passes.all = Some(owner.all.pass(comer).await?);
             }
+            for gate in self.pinned(bucket.as_deref()) {
+                let want = Want { cost: pins::COST, ..comer.want };
+                passes.pins.push(gate.pass(Comer { want, ..comer }).await?);
+            }
             if let Some(gate) = self.service {
                 passes.service = Some(gate.pass(comer).await?);
             }
-            if passes.are_good() {
+            // An answer may have named the bucket of its route meanwhile: then it goes through that too.
+            if passes.are_good() && self.is_at_home(&passes, route) {
                 return Ok(passes);
             }
         }
     }
 
-    /// Refuses at once what one of the gates ahead would hold for too long, before anything is used up at another.
-    fn foresee(&self, comer: Comer<'_>, route: Route) -> Result<(), Refused> {
-        if let Some(bucket) = self.bucket(route) {
-            bucket.foresee(comer)?;
+    /// The gates that [`Course::pass_learnt`] passes.
+    fn learnt(&self, route: &Route) -> Vec<Arc<Gate>> {
+        let bucket = self.bucket(route);
+        let mut gates = self.pinned(bucket.as_deref());
+        gates.extend(self.owner.map(|owner| Arc::clone(&owner.all)));
+        gates.extend(self.service.map(Arc::clone));
+        gates.extend(bucket);
+        gates
+    }
+
+    fn pinned(&self, bucket: Option<&Gate>) -> Vec<Arc<Gate>> {
+        if !self.pins.is_any() {
+            return Vec::new();
         }
-        self.owner.map_or(Ok(()), |owner| owner.all.foresee(comer))?;
-        self.service.map_or(Ok(()), |service| service.foresee(comer))
+        self.pins.of(self.owner_name, bucket.and_then(|gate| gate.label.shown_bucket()).as_deref())
+    }
+
+    /// Whether it passed the gate of the bucket to which its route belongs, as far as that is known.
+    fn is_at_home(&self, passes: &Passes, route: &Route) -> bool {
+        let bucket = self.bucket(route);
+        bucket.is_none_or(|bucket| passes.bucket.as_ref().is_some_and(|pass| Arc::ptr_eq(pass.gate(), &bucket)))
+    }
+
+    fn comer<'b, C: Candidate>(&self, grant: &'b Grant<C>, started: Instant) -> Comer<'b> {
+        let caller = &grant.known().caller;
+        Comer {
+            caller: &caller.id,
+            weight: caller.weight,
+            want: self.want(),
+            place: if self.is_resend { Place::First } else { Place::Last },
+            deadline: started + self.patience.min(LONGEST_WAIT),
+        }
     }
 
     fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {

@@ -1,10 +1,10 @@
 //! Who waits in front of one gate, and who is next: callers take turns (deficit round robin, so that a request that costs
-//! more counts for more turns), and the requests of one caller go in their order. What is sent again stands first in its
+//! more counts for more turns, and a caller of more weight has more of them), and the requests of one caller go in their order. What is sent again stands first in its
 //! own caller's line. Holds no time and wakes nobody.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::domain::CallerId;
+use crate::domain::{CallerId, Weight};
 
 /// So many may wait in front of one gate.
 pub const MOST_WAITERS: usize = 1_000;
@@ -17,6 +17,8 @@ pub(super) struct Queue<T> {
     lines: HashMap<CallerId, Line<T>>,
     /// Callers in the order of their turns; each at most once.
     ring: VecDeque<CallerId>,
+    /// The turns of all of them in one round.
+    turns: usize,
     len: usize,
     /// The highest and the lowest number given: none is given twice, so that who was served cannot leave in another's place.
     numbers: (i64, i64),
@@ -27,6 +29,8 @@ struct Line<T> {
     waiting: BTreeMap<i64, Waiter<T>>,
     /// What it may spend in its turn; who comes anew has its turn at once.
     deficit: u32,
+    /// How much it gets for each round.
+    weight: Weight,
 }
 
 #[derive(Debug)]
@@ -61,7 +65,7 @@ pub(super) enum Joined<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { lines: HashMap::new(), ring: VecDeque::new(), len: 0, numbers: (0, 0) }
+        Self { lines: HashMap::new(), ring: VecDeque::new(), turns: 0, len: 0, numbers: (0, 0) }
     }
 }
 
@@ -79,14 +83,21 @@ impl<T> Queue<T> {
         self.lines.iter().map(|(caller, line)| (caller, line.waiting.len())).filter(|(_, waiting)| *waiting > 0)
     }
 
-    /// How many will go before the next request of `caller`, when all take turns.
-    pub(super) fn ahead(&self, caller: &CallerId) -> usize {
+    /// How many will go before the next request of `caller`, when all take their turns.
+    pub(super) fn ahead(&self, caller: &CallerId, weight: Weight) -> usize {
         let own = self.lines.get(caller).map_or(0, |line| line.waiting.len());
-        self.len.min((own + 1).saturating_mul(self.ring.len()))
+        let rounds = (own + 1).div_ceil(usize::from(weight.get()));
+        self.len.min(rounds.saturating_mul(self.turns))
     }
 
     /// Joins. When the queue is full, the last of the caller with most waiters leaves; the new one, when that is its caller.
-    pub(super) fn join(&mut self, caller: &CallerId, cost: u32, place: Place, what: T) -> Joined<T> {
+    pub(super) fn join(
+        &mut self,
+        (caller, weight): (&CallerId, Weight),
+        cost: u32,
+        place: Place,
+        what: T,
+    ) -> Joined<T> {
         let own = self.lines.get(caller).map_or(0, |line| line.waiting.len());
         if own >= MOST_OF_CALLER && self.len >= MOST_WAITERS / 2 {
             return Joined::Full(what);
@@ -99,7 +110,9 @@ impl<T> Queue<T> {
             }
         }
         let is_new = !self.lines.contains_key(caller);
-        let line = self.lines.entry(caller.clone()).or_insert_with(|| Line { waiting: BTreeMap::new(), deficit: 1 });
+        let deficit = u32::from(weight.get());
+        let fresh = || Line { waiting: BTreeMap::new(), deficit, weight };
+        let line = self.lines.entry(caller.clone()).or_insert_with(fresh);
         let number = match place {
             Place::Last => {
                 self.numbers.0 += 1;
@@ -113,6 +126,7 @@ impl<T> Queue<T> {
         line.waiting.insert(number, Waiter { cost: cost.max(1), what });
         if is_new {
             self.ring.push_back(caller.clone());
+            self.turns += usize::from(weight.get());
         }
         self.len += 1;
         Joined::Seated(Seat { caller: caller.clone(), number }, sent_away)
@@ -149,6 +163,7 @@ impl<T> Queue<T> {
                 continue;
             };
             let Some((_, head)) = line.waiting.first_key_value() else {
+                self.turns -= usize::from(line.weight.get());
                 self.lines.remove(caller);
                 self.ring.pop_front();
                 continue;
@@ -159,12 +174,23 @@ impl<T> Queue<T> {
             } else if line.deficit >= cost {
                 return self.head();
             } else {
-                line.deficit += 1;
+                line.deficit += u32::from(line.weight.get());
                 passed_over = 0;
             }
             self.ring.rotate_left(1);
         }
         None
+    }
+
+    /// Brings the first caller whose next request is one that `which` prefers to the front, before its turn; the order of the
+    /// others stays. None when no caller's is.
+    pub(super) fn prefer(&mut self, which: impl Fn(&T) -> bool) -> Option<&T> {
+        let next =
+            |caller: &CallerId| self.lines.get(caller)?.waiting.first_key_value().map(|(_, waiter)| &waiter.what);
+        let at = self.ring.iter().position(|caller| next(caller).is_some_and(&which))?;
+        let caller = self.ring.remove(at)?;
+        self.ring.push_front(caller);
+        self.head().map(|(what, _)| what)
     }
 
     fn head(&self) -> Option<(&T, u32)> {
@@ -200,6 +226,7 @@ impl<T> Queue<T> {
         if self.len == 0 {
             self.lines.clear();
             self.ring.clear();
+            self.turns = 0;
         }
     }
 }
@@ -216,7 +243,7 @@ mod tests {
 
     fn join(queue: &mut Queue<String>, name: &str, cost: u32, place: Place) -> Option<Seat> {
         let count = queue.lines.get(&caller(name)).map_or(0, |line| line.waiting.len());
-        match queue.join(&caller(name), cost, place, format!("{name}{count}")) {
+        match queue.join((&caller(name), Weight::ONE), cost, place, format!("{name}{count}")) {
             Joined::Seated(seat, _) => Some(seat),
             Joined::Full(_) => None,
         }
@@ -268,7 +295,9 @@ mod tests {
             (0..100).for_each(|_| assert!(join(&mut queue, &name, 1, Place::Last).is_some()));
         }
         assert_eq!(queue.len(), MOST_WAITERS);
-        let Joined::Seated(_, Some(sent_away)) = queue.join(&caller("new"), 1, Place::Last, "new0".into()) else {
+        let Joined::Seated(_, Some(sent_away)) =
+            queue.join((&caller("new"), Weight::ONE), 1, Place::Last, "new0".into())
+        else {
             panic!("no room for one who has none")
         };
         assert_eq!(sent_away, "a499");
@@ -298,14 +327,49 @@ mod tests {
         assert_eq!(drained(&mut queue), "a0 a1");
     }
 
+    /// Serves `turns` requests of callers that always wait; how often each was served.
+    fn served(weights: &[u8], turns: usize) -> Vec<usize> {
+        let mut queue = Queue::default();
+        let add = |queue: &mut Queue<usize>, who: usize| {
+            let weight = Weight::new(weights[who]).unwrap();
+            drop(queue.join((&caller(&who.to_string()), weight), 1, Place::Last, who));
+        };
+        for who in 0..weights.len() {
+            (0..20).for_each(|_| add(&mut queue, who));
+        }
+        let mut served = vec![0; weights.len()];
+        for _ in 0..turns {
+            queue.select(|_| true).unwrap();
+            let (_, who) = queue.take().unwrap();
+            served[who] += 1;
+            add(&mut queue, who);
+        }
+        served
+    }
+
+    #[test]
+    fn a_caller_of_weight_four_has_four_turns_where_another_has_one() {
+        assert_eq!(served(&[4, 1], 100), [80, 20]);
+        assert_eq!(served(&[1, 1, 2], 400), [100, 100, 200]);
+    }
+
     proptest! {
+        #[test]
+        fn turns_are_shared_by_weight_whoever_waits(weights in proptest::collection::vec(1_u8..=10, 1..6), rounds in 1_usize..20) {
+            let all: usize = weights.iter().map(|weight| usize::from(*weight)).sum();
+            let served = served(&weights, all * rounds);
+            for (served, weight) in served.into_iter().zip(weights) {
+                prop_assert_eq!(served, usize::from(weight) * rounds);
+            }
+        }
+
         #[test]
         fn nobody_is_lost_or_served_twice_and_leaving_leaves_the_order(steps in proptest::collection::vec((0_u8..4, 0_u8..4, any::<usize>()), 0..300)) {
             let (mut queue, mut seats, mut served) = (Queue::default(), Vec::new(), 0_usize);
             let mut joined = 0;
             for (what, who, which) in steps {
                 match what {
-                    0 | 1 => if let Joined::Seated(seat, _) = queue.join(&caller(&who.to_string()), u32::from(who), if what == 0 { Place::Last } else { Place::First }, joined) {
+                    0 | 1 => if let Joined::Seated(seat, _) = queue.join((&caller(&who.to_string()), Weight::new(who + 1).unwrap()), u32::from(who), if what == 0 { Place::Last } else { Place::First }, joined) {
                         joined += 1;
                         seats.push(seat);
                     },

@@ -15,6 +15,10 @@ pub enum LimitOf {
     Team,
     /// A credential's.
     Credential,
+    /// A limit owner's at a service, in a day or a month.
+    Quota,
+    /// One that an administrator pinned.
+    Pin,
     /// What the upstream allows, as its answers told.
     Upstream,
 }
@@ -28,6 +32,8 @@ impl LimitOf {
             Self::Caller => "caller",
             Self::Team => "team",
             Self::Credential => "credential",
+            Self::Quota => "quota",
+            Self::Pin => "pin",
             Self::Upstream => "upstream",
         }
     }

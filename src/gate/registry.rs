@@ -5,15 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{Gating, Limits, Origin, ServiceName};
+use crate::domain::{Gating, Limits, Name, Origin, Pin, Quotas, ServiceName};
 use crate::throttle::state::Mode;
 use crate::throttle::{Bucket, Family};
 
 use super::breaker::Breaker;
-use super::hall::{Hall, News, Rejection};
+use super::hall::{Hall, Happened, News, Rejection};
 use super::levels::Levels;
 use super::limiter::{Gate, Label};
 use super::owner::Owner;
+use super::pins::{Board, Pins};
+use super::quota::{OwnerQuotas, QuotaBook};
 use super::refused::LimitOf;
 use super::share::ShareGates;
 
@@ -32,6 +34,8 @@ struct Halls {
     owners: Mutex<HashMap<OwnerKey, Arc<Owner>>>,
     breakers: Mutex<HashMap<(ServiceName, Origin), Arc<Breaker>>>,
     shares: ShareGates,
+    quotas: QuotaBook,
+    pins: Board,
     /// Gates that a former process left closed, until their owner is asked for.
     left: Mutex<HashMap<OwnerKey, Vec<LeftClosed>>>,
 }
@@ -50,7 +54,7 @@ pub struct LeftClosed {
 impl Default for Gates {
     fn default() -> Self {
         let hall = Arc::<Hall>::default();
-        let shares = ShareGates::new(&hall);
+        let (shares, quotas) = (ShareGates::new(&hall), QuotaBook::new(&hall));
         Self(Arc::new(Halls {
             hall,
             services: Mutex::default(),
@@ -58,6 +62,8 @@ impl Default for Gates {
             owners: Mutex::default(),
             breakers: Mutex::default(),
             shares,
+            quotas,
+            pins: Board::default(),
             left: Mutex::default(),
         }))
     }
@@ -125,6 +131,33 @@ impl Gates {
         &self.0.shares
     }
 
+    /// The quotas of services.
+    pub fn quotas(&self) -> &QuotaBook {
+        &self.0.quotas
+    }
+
+    /// What `owner` may at `service` in a day or a month; none when there is no quota.
+    pub fn quotas_of(&self, service: &ServiceName, owner: &str, quotas: &Quotas) -> Option<Arc<OwnerQuotas>> {
+        self.0.quotas.of(service, owner, quotas)
+    }
+
+    /// What is pinned on `service`.
+    pub fn pins(&self, service: &ServiceName) -> Arc<Pins> {
+        self.0.pins.of(service)
+    }
+
+    /// Has these limits pinned and no others.
+    pub fn pin(&self, pins: &[Pin]) {
+        self.0.pins.set(pins, &self.0.hall);
+    }
+
+    /// Tells that the key `to` is used in place of `from`, which is of the same pool.
+    pub fn failed_over(&self, service: &ServiceName, from: &Name, to: &Name) {
+        let what = Happened::FailedOver(to.clone());
+        let (service, credential) = (service.clone(), Some(from.clone()));
+        self.0.hall.tell(News { service, owner: None, credential, bucket: None, what });
+    }
+
     /// Sends away everyone who waits, and nobody waits any more: the proxy is being stopped.
     pub fn close(&self) {
         self.0.hall.close();
@@ -141,11 +174,28 @@ impl Gates {
         locked(&self.0.owners).retain(|_, owner| is_used(Arc::strong_count(owner)) || remembers(owner));
         locked(&self.0.levels).values().for_each(|levels| levels.sweep());
         self.0.shares.forget_unused();
+        self.0.quotas.forget_unused();
     }
 
     /// What happened since the last time that this was asked.
     pub fn news(&self) -> Vec<News> {
         self.0.hall.take_news()
+    }
+
+    /// What the budget for sending again of each service has left, of the limit owner of which least is left.
+    pub fn budgets(&self) -> HashMap<ServiceName, u32> {
+        let mut budgets = HashMap::new();
+        for ((service, _), owner) in &*locked(&self.0.owners) {
+            let left = owner.budget().left();
+            let least = budgets.entry(service.clone()).or_insert(left);
+            *least = left.min(*least);
+        }
+        budgets
+    }
+
+    /// How many limits are pinned.
+    pub fn pinned(&self) -> usize {
+        self.0.pins.gates().len()
     }
 
     /// How many wait.
@@ -165,6 +215,7 @@ impl Gates {
         all.extend(locked(&self.0.levels).values().flat_map(|levels| levels.gates()));
         all.extend(locked(&self.0.owners).values().flat_map(|owner| owner.gates()));
         all.extend(self.0.shares.gates());
+        all.extend(self.0.pins.gates());
         all
     }
 }

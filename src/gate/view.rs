@@ -9,6 +9,7 @@ use crate::throttle::Class;
 use crate::throttle::state::{Mode, Phase, State};
 
 use super::limiter::{Gate, Label, now};
+use super::refused::Refused;
 use super::registry::Gates;
 
 /// One gate at one moment.
@@ -76,6 +77,17 @@ impl Gate {
     /// For how long it is closed still.
     pub(super) fn closed_for(&self) -> Duration {
         if self.quiet().is_some() { Duration::ZERO } else { self.lock().state.closed_for(now()) }
+    }
+
+    /// The refusal of a gate that is closed because the limit is used up for long.
+    pub(super) fn exhausted(&self) -> Option<Refused> {
+        if self.quiet().is_some() {
+            return None;
+        }
+        let inner = self.lock();
+        let closed_for = inner.state.closed_for(now());
+        let used_up = inner.state.why().is_some_and(|why| why.class == Class::Exhausted) && !closed_for.is_zero();
+        used_up.then(|| self.refusal(closed_for))
     }
 
     /// Whether it must not be forgotten: it is closed, counts something, or somebody waits.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::domain::CallerId;
-use crate::throttle::state::Admission;
+use crate::domain::{CallerId, Weight};
+use crate::throttle::state::{Admission, Ticket};
 
 use super::hall::Rejection;
-use super::limiter::{Gate, Inner, MustWait, Told, Waiting, now};
+use super::limiter::{Gate, Inner, MustWait, Told, Waiting, Want, now};
 use super::pass::Pass;
 use super::queue::{Joined, Place, Seat};
 use super::refused::Refused;
@@ -19,7 +19,9 @@ use super::refused::Refused;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Comer<'a> {
     pub(super) caller: &'a CallerId,
-    pub(super) cost: u32,
+    /// How many turns its caller has where others have one.
+    pub(super) weight: Weight,
+    pub(super) want: Want,
     pub(super) place: Place,
     /// When it will not wait any more.
     pub(super) deadline: Instant,
@@ -50,7 +52,7 @@ impl Gate {
     /// # Errors
     /// At once when it would wait longer than it may, or when there is no room to wait.
     pub(super) async fn pass(self: &Arc<Self>, comer: Comer<'_>) -> Result<Pass, Refused> {
-        let must_wait = match self.try_pass(comer.caller, comer.cost, comer.deadline.saturating_duration_since(now())) {
+        let must_wait = match self.try_pass(comer.caller, comer.want, comer.deadline.saturating_duration_since(now())) {
             Ok(pass) => return Ok(pass),
             Err(must_wait) => must_wait,
         };
@@ -62,7 +64,7 @@ impl Gate {
             verdict = &mut told => return verdict.unwrap_or(Err(Refused::Closing)),
             () = &mut patience => {}
         }
-        match self.give_up(&waiter.seat, comer.caller) {
+        match self.give_up(&waiter.seat, comer) {
             Some(refused) => Err(refused),
             // Its turn had come in the same moment.
             None => told.await.unwrap_or(Err(Refused::Closing)),
@@ -70,21 +72,28 @@ impl Gate {
     }
 
     /// Leaves the queue because the time is over; none when the turn had come.
-    fn give_up(self: &Arc<Self>, seat: &Seat, caller: &CallerId) -> Option<Refused> {
+    fn give_up(self: &Arc<Self>, seat: &Seat, comer: Comer<'_>) -> Option<Refused> {
         let (now, mut inner) = (now(), self.lock());
-        if !inner.queue.leave(seat) {
+        // The turn may come in this very moment.
+        let told = self.pump(&mut inner);
+        let left = inner.queue.leave(seat);
+        self.publish(&inner);
+        if !left {
+            drop(inner);
+            self.tell(told);
             return None;
         }
-        let wait = self.predict(&inner, now, caller);
+        let wait = self.predict(&inner, now, comer);
         self.hall.rejected(Rejection::Deadline);
         self.pump_and_tell(inner);
+        self.tell(told);
         Some(self.refusal(wait))
     }
 
     fn join(self: &Arc<Self>, comer: Comer<'_>, must_wait: MustWait) -> Result<(Waiter<'_>, Verdict), Refused> {
         let (now, mut inner) = (now(), self.lock());
         let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
-        let wait = self.predict(&inner, now, comer.caller).max(least);
+        let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
             drop(inner);
             self.hall.rejected(Rejection::Deadline);
@@ -98,8 +107,8 @@ impl Gate {
             return Err(Refused::Full);
         }
         let (tell, told) = oneshot::channel();
-        let joined =
-            inner.queue.join(comer.caller, comer.cost, comer.place, Waiting { tell, deadline: comer.deadline });
+        let Comer { caller, weight, want, place, deadline } = comer;
+        let joined = inner.queue.join((caller, weight), want.cost, place, Waiting { tell, deadline, want });
         let (seat, sent_away) = match joined {
             Joined::Seated(seat, sent_away) => (seat, sent_away),
             Joined::Full(_) => {
@@ -121,19 +130,23 @@ impl Gate {
         Ok((Waiter { gate: self, seat }, told))
     }
 
-    /// Whether it is refused at once what would wait too long here.
+    /// Refuses at once what would wait too long here.
     pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
+        self.foreseen(comer).map_or(Ok(()), |refused| {
+            self.hall.rejected(Rejection::Deadline);
+            Err(refused)
+        })
+    }
+
+    /// The refusal of what would wait too long here; none when it would not.
+    pub(super) fn foreseen(&self, comer: Comer<'_>) -> Option<Refused> {
         if self.quiet().is_some() {
-            return Ok(());
+            return None;
         }
         let now = now();
-        let wait = self.predict(&self.lock(), now, comer.caller);
+        let wait = self.predict(&self.lock(), now, comer);
         // Who has no patience is on time where nobody waits, although the clock went on since it came.
-        if !wait.is_zero() && now + wait > comer.deadline {
-            self.hall.rejected(Rejection::Deadline);
-            return Err(self.refusal(wait));
-        }
-        Ok(())
+        (!wait.is_zero() && now + wait > comer.deadline).then(|| self.refusal(wait))
     }
 
     /// Lets pass who may, sends away who would wait too long, and frees the lock before it tells them.
@@ -152,14 +165,14 @@ impl Gate {
         }
         let now = now();
         let next = loop {
-            let Some((cost, deadline)) = select(inner) else { break None };
-            match self.admit(inner, now, cost, deadline.saturating_duration_since(now)) {
+            let Some((want, deadline)) = select(inner, now) else { break None };
+            match self.admit(inner, now, want, deadline.saturating_duration_since(now)) {
                 Admission::Go(ticket) => {
                     let Some((caller, waiting)) = inner.queue.take() else { break None };
                     let held = inner.hold(&caller);
                     told.push((waiting, Ok((ticket, held))));
                 }
-                Admission::At(at) => break Some(at),
+                Admission::At(at) | Admission::HoldUntil(at) => break Some(at),
                 Admission::Hold => break None,
             }
         };
@@ -191,6 +204,17 @@ impl Gate {
         }
     }
 
+    /// Lets everyone pass who waits: there is no such gate any more.
+    pub(super) fn retire(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        let (waiting, ticket) = (inner.queue.take_where(|_| true), Ticket::of_episode(inner.state.episode()));
+        self.pump_and_tell(inner);
+        for one in waiting {
+            self.count_in();
+            let _gone = one.tell.send(Ok(Pass::new(Arc::clone(self), ticket, None)));
+        }
+    }
+
     /// Sends away everyone who waits.
     pub(super) fn close(self: &Arc<Self>) {
         let mut inner = self.lock();
@@ -202,16 +226,21 @@ impl Gate {
     }
 }
 
-/// Brings the next to the front: its cost, and when it will not wait any more. Who has half of the places already waits
-/// while others do.
-fn select(inner: &mut Inner) -> Option<(u32, Instant)> {
+/// Brings the next to the front: what it asks, and when it will not wait any more. Who has half of the places already waits
+/// while others do; and a probe, which may be refused, is one that can be sent again, when there is one.
+fn select(inner: &mut Inner, now: Instant) -> Option<(Want, Instant)> {
+    if inner.state.wants_probe(now)
+        && let Some(waiting) = inner.queue.prefer(|waiting| waiting.want.is_repeatable)
+    {
+        return Some((waiting.want, waiting.deadline));
+    }
     let half = inner.places.limit().filter(|limit| *limit >= 2).map(|limit| limit / 2);
     let held = &inner.held;
     let may = |caller: &CallerId| half.is_none_or(|half| held.get(caller).copied().unwrap_or(0) < half);
-    if let Some((waiting, cost)) = inner.queue.select(may) {
-        return Some((cost, waiting.deadline));
+    if let Some((waiting, _)) = inner.queue.select(may) {
+        return Some((waiting.want, waiting.deadline));
     }
-    inner.queue.select(|_| true).map(|(waiting, cost)| (cost, waiting.deadline))
+    inner.queue.select(|_| true).map(|(waiting, _)| (waiting.want, waiting.deadline))
 }
 
 /// Lets another task keep the time when this one ends with its runtime.
@@ -259,3 +288,6 @@ async fn keep_time(gate: Arc<Gate>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

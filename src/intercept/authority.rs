@@ -15,7 +15,7 @@ use super::{BACKDATED, MintError};
 use crate::crypto::digest::{hex, sha256};
 use crate::crypto::random;
 use crate::crypto::signing::SigningKey;
-use crate::domain::{Host, HostRange};
+use crate::domain::{Host, HostRange, OWN_HOST};
 
 /// How long an authority is valid: whoever installs it does not want to do so every year.
 const LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -189,8 +189,8 @@ pub(super) fn moment(at: i64) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(at).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
-/// What the authority may vouch for. A kind of name of which nothing is permitted is excluded as a whole: else every name of
-/// that kind would be permitted.
+/// What the authority may vouch for: `hosts`, and sidekey's own name, which no host has. Addresses are excluded as a whole
+/// where none is permitted: else every one would be.
 fn constraints(hosts: &[HostRange]) -> Option<NameConstraints> {
     if hosts.is_empty() {
         return None;
@@ -204,11 +204,9 @@ fn constraints(hosts: &[HostRange]) -> Option<NameConstraints> {
         },
         HostRange::Below(rest) => GeneralSubtree::DnsName(rest.as_str().to_owned()),
     };
-    let permitted_subtrees: Vec<_> = hosts.iter().map(subtree).collect();
+    let own = GeneralSubtree::DnsName(OWN_HOST.to_owned());
+    let permitted_subtrees: Vec<_> = hosts.iter().map(subtree).chain([own]).collect();
     let mut excluded_subtrees = Vec::new();
-    if !permitted_subtrees.iter().any(|tree| matches!(tree, GeneralSubtree::DnsName(_))) {
-        excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
-    }
     if !permitted_subtrees.iter().any(|tree| matches!(tree, GeneralSubtree::IpAddress(_))) {
         let whole = |ip: IpAddr| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(ip, 0));
         excluded_subtrees.extend([whole(IpAddr::from([0_u8; 4])), whole(IpAddr::from([0_u8; 16]))]);

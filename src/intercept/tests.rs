@@ -9,7 +9,7 @@ use rustls::{ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, Se
 
 use super::*;
 use crate::crypto::signing::SigningKey;
-use crate::domain::{Clock as _, Host, HostRange, SystemClock};
+use crate::domain::{Clock as _, Host, HostRange, OWN_HOST, SystemClock};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -121,6 +121,9 @@ fn verifiers_hold_an_authority_to_its_hosts() {
     let narrowed = Mint::new().unwrap();
     narrowed.follow(vec![authority(&["api.test"], 0)], vec![HostRange::parse("other.test").unwrap()]);
     assert_eq!(narrowed.admits(&host("api.test"), now()), Some(false), "the configuration narrows it further");
+    let own = host(OWN_HOST);
+    assert_eq!(limited.admits(&own, now()), Some(false), "no service may have it");
+    shake(&client, limited.config(&own, now()).unwrap(), OWN_HOST).unwrap();
     let names_alone = mint(vec![authority(&["api.test"], 0)]);
     let client = self::client(&names_alone.trust(now()));
     shake(&client, names_alone.config(&host("10.0.0.7"), now()).unwrap(), "10.0.0.7").unwrap_err();

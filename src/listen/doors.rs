@@ -64,14 +64,15 @@ pub(super) fn enter(parts: &Parts, here: Here, view: &Snapshot) -> Result<Entere
     }
 }
 
-/// The door within an opened tunnel: where a request goes, and who sends it, was said by the CONNECT.
+/// The door within an opened tunnel: where a request goes, and who sends it, was said by the CONNECT. Where it goes to sidekey
+/// itself, there are its own pages alone.
 pub(super) fn within(parts: &Parts, inside: &Inside) -> Result<Entered, (Door, CallerFault)> {
     let signs = Signs::of(&parts.headers);
     let checked = refuse_trace(parts).and_then(|()| refuse_others(parts, signs, inside));
-    checked.map_err(|fault| (Door::Intercept, fault))?;
-    let Inside { host, port, scheme, proof } = inside;
+    checked.map_err(|fault| (inside.door, fault))?;
+    let Inside { door, host, port, scheme, proof } = inside;
     let target = Target::Hosted { host: host.clone(), port: Some(*port), scheme: *scheme };
-    Ok(Entered { door: Door::Intercept, target, proof: *proof, signs })
+    Ok(Entered { door: *door, target, proof: *proof, signs })
 }
 
 /// A request that names another host than its tunnel would be checked as one thing and meant as another.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod browser;
+mod carry;
 mod connection;
 mod doors;
 mod extended;

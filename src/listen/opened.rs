@@ -18,6 +18,7 @@ use crate::audit::Outcome;
 use crate::domain::{Host, Scheme};
 use crate::intercept::Mint;
 use crate::pipeline::{Handshake, Trail, refuse_unread};
+use crate::upstream::Pieces;
 
 use super::connection::{self, Visit};
 use super::guarded::Phase;
@@ -63,7 +64,7 @@ where
             // The CONNECT is over; what follows are requests of their own.
             trail.shook_hands(if resumed { Handshake::Resumed } else { Handshake::Full });
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            connection::serve_within(stream, is_http2, inside, visit).await;
+            connection::serve_within(Pieces::from(stream), is_http2, inside, visit).await;
         }
         Spoken::Plain(stream) => {
             trail.ended(Outcome::Complete);

@@ -1,4 +1,5 @@
-//! sidekey's own pages on the proxy port, under `/-/`: alive, ready, who am I, what to trust. They carry no request anywhere.
+//! sidekey's own pages on the proxy port, under `/-/`: alive, ready, who am I, what to trust. They are there too within a
+//! tunnel to `sidekey.invalid`. They carry no request anywhere.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

@@ -15,6 +15,7 @@ use crate::pipeline::{Inbound, Passage, ReplyBody, Trail, refuse};
 use crate::upstream::Stream;
 
 use super::connection::{Shared, Visit};
+use super::doors::Door;
 use super::guarded::{self, Guarded, Phase, State};
 use super::rewound::Rewound;
 use super::{opened, own, upgrade};
@@ -37,6 +38,8 @@ enum Way {
 /// Where the requests within an opened tunnel go, and who sends them: the CONNECT said so.
 #[derive(Debug, Clone)]
 pub(super) struct Inside {
+    /// [`Door::Own`] where sidekey itself is the host.
+    pub(super) door: Door,
     pub(super) host: Host,
     pub(super) port: u16,
     pub(super) scheme: Scheme,
@@ -47,10 +50,11 @@ pub(super) struct Inside {
 pub(super) async fn answer(visit: &Arc<Visit>, mut inbound: Box<Inbound>, mut trail: Trail) -> Response<ReplyBody> {
     let Shared { line, mint } = &*visit.shared;
     let admits = |host: &Host| mint.admits(host, own::unix_seconds());
+    let proof = inbound.proof;
+    let opened = |door, host, port| Way::Opened(Inside { door, host, port, scheme: Scheme::Https, proof });
     let way = match line.screen(&inbound, &mut trail, admits) {
-        Ok(Passage::Opened(host, port)) => {
-            Ok(Way::Opened(Inside { host, port, scheme: Scheme::Https, proof: inbound.proof }))
-        }
+        Ok(Passage::Opened(host, port)) => Ok(opened(Door::Intercept, host, port)),
+        Ok(Passage::Own(host)) => Ok(opened(Door::Own, host, 443)),
         Ok(Passage::Blind(reach)) => line.dial_tunnel(&reach).await.map(|stream| Way::Blind(Box::new(stream))),
         Err(fault) => Err(fault),
     };

@@ -1,5 +1,5 @@
 //! Connections that stop being HTTP: blind tunnels, and both ends of a WebSocket or another upgrade. Bytes are passed on as
-//! they come, in bounded buffers, and a side that closes is closed on the other.
+//! they come (`carry`), and a side that closes is closed on the other.
 
 use std::io;
 use std::pin::Pin;
@@ -10,17 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::audit::Outcome;
 use crate::pipeline::{Joined, ReplyBody, Trail};
 use crate::upstream::{Switched, seconds};
 
+use super::carry::carry;
 use super::guarded::State;
 use super::rewound::Rewound;
 
-/// The buffer of each direction of a tunnel, in bytes.
-const BUFFER: usize = 32 * 1024;
 /// How long a tunnel may carry nothing in either direction.
 pub(super) const IDLE: Duration = Duration::from_secs(600);
 
@@ -51,7 +50,7 @@ where
     let limit = u32::try_from(idle.as_secs()).unwrap_or(u32::MAX).max(1);
     let clocks = (client.clock(), upstream.clock());
     let result = tokio::select! {
-        result = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER) => result,
+        result = carry(&mut client, &mut upstream) => result,
         () = silent(clocks, limit) => Err(io::ErrorKind::TimedOut.into()),
     };
     let (up, down) = (client.count, upstream.count);

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::names::{self, Metric};
-use super::service::{BUCKETS, CLASSES, Distribution, Totals};
+use super::service::{BUCKETS, CLASSES, Distribution, Resend, Totals, TurnedDown};
 use super::{Delivery, Handshake, Inner, ServiceMetrics};
 use crate::domain::{Code, EventKind};
 
@@ -153,10 +153,25 @@ impl Inner {
             family.count(&[("service", *name), ("status", "401")], totals.unauthorized)?;
             family.count(&[("service", *name), ("status", "403")], totals.forbidden)?;
         }
+        let mut family = Family::begin(encoder, &names::THROTTLED)?;
+        for (name, totals) in &used {
+            for (status, count) in TurnedDown::STATUSES.iter().zip(totals.throttled) {
+                family.count(&[("service", *name), ("status", *status)], count)?;
+            }
+        }
+        let mut family = Family::begin(encoder, &names::RESEND_RESULTS)?;
+        for (name, totals) in &used {
+            for (why, results) in Resend::ALL.iter().zip(totals.resent) {
+                for (result, count) in Resend::RESULTS.iter().zip(results) {
+                    let labels = [("service", *name), ("class", why.as_str()), ("result", *result)];
+                    family.count(&labels, count)?;
+                }
+            }
+        }
         let counters: [Counted; 5] = [
-            (&names::THROTTLED, |totals| totals.throttled),
             (&names::RESENDS, |totals| totals.resends),
             (&names::FALLBACKS, |totals| totals.fallbacks),
+            (&names::FAILOVERS, |totals| totals.failovers),
             (&names::REQUEST_BYTES, |totals| totals.bytes_in),
             (&names::RESPONSE_BYTES, |totals| totals.bytes_out),
         ];
@@ -190,9 +205,21 @@ impl Inner {
         for ((service, reason), count) in &counted.closures {
             family.count(&[("service", service.as_str()), ("reason", *reason)], *count)?;
         }
-        let mut family = Family::begin(encoder, &names::LIMIT_LEFT)?;
-        for (service, left) in &counted.levels.left {
-            family.level(&[("service", service.as_str())], left)?;
+        let ratios = [
+            (&names::LIMIT_LEFT, &counted.levels.left),
+            (&names::QUOTA_LEFT, &counted.levels.quotas),
+            (&names::BUDGET_LEFT, &counted.levels.budgets),
+        ];
+        for (metric, levels) in ratios {
+            let mut family = Family::begin(encoder, metric)?;
+            for (service, left) in levels {
+                family.level(&[("service", service.as_str())], left)?;
+            }
+        }
+        Family::begin(encoder, &names::GATE_PINS)?.sole_level(&counted.levels.pins)?;
+        let mut family = Family::begin(encoder, &names::QUOTA_ALERTS)?;
+        for ((service, what), count) in &counted.quotas {
+            family.count(&[("service", service.as_str()), ("what", *what)], *count)?;
         }
         Family::begin(encoder, &names::GATE_WAITING)?.sole_level(&counted.levels.waiting)?;
         let mut family = Family::begin(encoder, &names::GATE_REJECTIONS)?;

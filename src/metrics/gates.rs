@@ -12,6 +12,12 @@ pub struct GateLevels {
     pub closed: BTreeMap<Name, u64>,
     /// What the limit of each service has left of which least is left, from 0 to 1.
     pub left: BTreeMap<Name, f64>,
+    /// What the quotas of each service have left of which least is left, from 0 to 1.
+    pub quotas: BTreeMap<Name, f64>,
+    /// What the budget for sending again of each service has left of which least is left.
+    pub budgets: BTreeMap<Name, f64>,
+    /// How many limits are pinned.
+    pub pins: u64,
     /// How many requests wait.
     pub waiting: u64,
     /// How many were sent away, by why.
@@ -27,6 +33,7 @@ pub(super) struct Counted {
     pub(super) levels: GateLevels,
     pub(super) closures: BTreeMap<(Name, &'static str), u64>,
     pub(super) circuits: BTreeMap<Name, u64>,
+    pub(super) quotas: BTreeMap<(Name, &'static str), u64>,
 }
 
 impl GateCounts {

@@ -22,7 +22,7 @@ use cores::Gauge;
 pub use exposition::Format;
 pub use gates::GateLevels;
 pub use handshake::Handshake;
-pub use service::{AnsweredBy, Distribution, Observation, ServiceMetrics, Totals};
+pub use service::{AnsweredBy, Distribution, Observation, Resend, ServiceMetrics, Totals, TurnedDown};
 
 use crate::domain::{Code, EventKind, Name};
 use cores::PerCore;
@@ -198,6 +198,11 @@ impl Metrics {
     /// The circuit in front of an upstream of `service` opened.
     pub fn circuit_opened(&self, service: &Name) {
         *self.inner.gates.lock().circuits.entry(service.clone()).or_default() += 1;
+    }
+
+    /// Four fifths or all of a quota of `service` was used.
+    pub fn quota_alerted(&self, service: &Name, what: &'static str) {
+        *self.inner.gates.lock().quotas.entry((service.clone(), what)).or_default() += 1;
     }
 
     /// What the gates look like; set before [`Metrics::encode`].

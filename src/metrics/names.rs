@@ -33,10 +33,14 @@ pub const REQUESTS: Metric =
 /// By `service` and `status` (`401`, `403`).
 pub const AUTH_FAILURES: Metric =
     counter("sidekey_upstream_auth_failures", "Answers by which the upstream did not accept the credential");
-/// By `service`.
-pub const THROTTLED: Metric = counter("sidekey_upstream_throttled", "Answers 429 by the upstream");
+/// By `service` and `status` (`429`, `403`, `other`).
+pub const THROTTLED: Metric =
+    counter("sidekey_upstream_throttled", "Answers by which the upstream turned a request down for a limit");
 /// By `service`.
 pub const RESENDS: Metric = counter("sidekey_resends", "Attempts after the first");
+/// By `service`, `class` (`throttled`, `overloaded`, `transient`) and `result` (`ok`, `failed`).
+pub const RESEND_RESULTS: Metric =
+    counter("sidekey_resend_results", "Attempts that were made again, by why and by what became of them");
 /// By `service`.
 pub const REQUEST_BYTES: Metric = counter("sidekey_request_bytes", "Bytes of request bodies");
 /// By `service`.
@@ -55,6 +59,17 @@ pub const GATES_CLOSED: Metric = gauge("sidekey_gates_closed", "Gates that are c
 pub const GATE_CLOSURES: Metric = counter("sidekey_gate_closures", "Times that a gate closed, by why");
 /// By `service`: of the limit of which least is left.
 pub const LIMIT_LEFT: Metric = gauge("sidekey_limit_left_ratio", "What an upstream's limit has left, from 0 to 1");
+/// By `service`: of the limit owner of which least is left.
+pub const QUOTA_LEFT: Metric =
+    gauge("sidekey_quota_left_ratio", "What a quota of the day or month has left, from 0 to 1");
+/// By `service` and `what` (`nearly_used_up`, `used_up`).
+pub const QUOTA_ALERTS: Metric =
+    counter("sidekey_quota_alerts", "Times that four fifths or all of a quota of the day or month was used");
+/// By `service`: of the limit owner of which least is left.
+pub const BUDGET_LEFT: Metric =
+    gauge("sidekey_resend_budget_tokens", "What the budget for sending again has left, of 500");
+/// Over all services.
+pub const GATE_PINS: Metric = gauge("sidekey_gate_pins", "Limits that are pinned");
 /// Over all gates.
 pub const GATE_WAITING: Metric = gauge("sidekey_gate_waiting_requests", "Requests that wait for their turn");
 /// By `reason` (`deadline`, `queue_full`, `process_full`).
@@ -79,6 +94,11 @@ pub const UPSTREAM_CONNECTIONS: Metric =
 pub const FALLBACKS: Metric = counter(
     "sidekey_key_fallbacks",
     "Requests that the former version of a key carried, because the upstream refused the new one",
+);
+/// By `service`.
+pub const FAILOVERS: Metric = counter(
+    "sidekey_pool_failovers",
+    "Requests for which a key stood in for another of its pool, because the limit of that was used up",
 );
 /// By `state`.
 pub const KEYS_IN_STATE: Metric = gauge("sidekey_keys_in_state", "Stored credentials by what they need");
@@ -113,12 +133,14 @@ pub const BUILD: Metric = gauge("sidekey_build_info", "Which version this is");
 pub const START_TIME: Metric = gauge("sidekey_start_time_seconds", "When this process started, since the Unix epoch");
 
 /// All of them, for tests and documentation.
-pub const ALL: [Metric; 34] = [
+pub const ALL: [Metric; 40] = [
     REQUESTS,
     AUTH_FAILURES,
     THROTTLED,
     RESENDS,
+    RESEND_RESULTS,
     FALLBACKS,
+    FAILOVERS,
     REQUEST_BYTES,
     RESPONSE_BYTES,
     REQUEST_SECONDS,
@@ -127,6 +149,10 @@ pub const ALL: [Metric; 34] = [
     GATES_CLOSED,
     GATE_CLOSURES,
     LIMIT_LEFT,
+    QUOTA_LEFT,
+    QUOTA_ALERTS,
+    BUDGET_LEFT,
+    GATE_PINS,
     GATE_WAITING,
     GATE_REJECTIONS,
     CIRCUITS_OPENED,

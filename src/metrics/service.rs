@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::cores::PerCore;
 use crate::domain::Name;
 
@@ -19,10 +21,39 @@ pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"
 /// Who made the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnsweredBy {
-    /// The upstream: its 401, 403 and 429 tell something about the credential and the limit.
+    /// The upstream: its 401 and 403 tell something about the credential.
     Upstream,
     /// Sidekey, by a refusal.
     Sidekey,
+}
+
+/// How often an upstream turned attempts of one request down for a limit, by the status of its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TurnedDown([u32; Self::STATUSES.len()]);
+
+impl TurnedDown {
+    /// The statuses that are told apart; any other is the last of these.
+    pub const STATUSES: [&'static str; 3] = ["429", "403", "other"];
+
+    const fn place(status: StatusCode) -> usize {
+        match status.as_u16() {
+            429 => 0,
+            403 => 1,
+            _ => 2,
+        }
+    }
+
+    /// One more with this status.
+    pub fn count(&mut self, status: StatusCode) {
+        if let Some(count) = self.0.get_mut(Self::place(status)) {
+            *count += 1;
+        }
+    }
+
+    /// How many had this status.
+    pub fn of(&self, status: StatusCode) -> u32 {
+        self.0.get(Self::place(status)).copied().unwrap_or_default()
+    }
 }
 
 /// One request that was for a known service, when it is over.
@@ -34,6 +65,8 @@ pub struct Observation {
     pub answered_by: AnsweredBy,
     /// How often it was sent again.
     pub resends: u32,
+    /// How often the upstream turned it down for a limit.
+    pub turned_down: TurnedDown,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -54,6 +87,37 @@ pub struct ServiceMetrics {
     blocks: OnceLock<PerCore<Block>>,
     /// Rare, so all cores share it.
     fallbacks: AtomicU64,
+    /// As rare.
+    failovers: AtomicU64,
+    /// As rare, by why it was sent again and whether that went well.
+    resent: [[AtomicU64; Resend::RESULTS.len()]; Resend::ALL.len()],
+}
+
+/// Why a request was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// It was turned down for a limit.
+    Throttled,
+    /// The upstream was overloaded.
+    Overloaded,
+    /// A gateway failed, or the connection.
+    Transient,
+}
+
+impl Resend {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Throttled, Self::Overloaded, Self::Transient];
+    /// What may become of it, as it stands in metrics.
+    pub const RESULTS: [&'static str; 2] = ["ok", "failed"];
+
+    /// As it stands in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Overloaded => "overloaded",
+            Self::Transient => "transient",
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +125,7 @@ struct Block {
     classes: [AtomicU64; CLASSES.len()],
     unauthorized: AtomicU64,
     forbidden: AtomicU64,
-    throttled: AtomicU64,
+    throttled: [AtomicU64; TurnedDown::STATUSES.len()],
     resends: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -85,12 +149,16 @@ pub struct Totals {
     pub unauthorized: u64,
     /// Answers 403 by the upstream.
     pub forbidden: u64,
-    /// Answers 429 by the upstream.
-    pub throttled: u64,
+    /// Answers by which the upstream turned an attempt down for a limit, by status.
+    pub throttled: [u64; TurnedDown::STATUSES.len()],
     /// Attempts after the first.
     pub resends: u64,
     /// Requests that the former version of a key carried.
     pub fallbacks: u64,
+    /// Requests for which a key stood in for another of its pool.
+    pub failovers: u64,
+    /// Attempts that were made again, by why and by what became of them.
+    pub resent: [[u64; Resend::RESULTS.len()]; Resend::ALL.len()],
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of response bodies.
@@ -121,7 +189,14 @@ impl Distribution {
 
 impl ServiceMetrics {
     pub(super) fn new(name: Name, cores: usize) -> Self {
-        Self { name, cores, blocks: OnceLock::new(), fallbacks: AtomicU64::new(0) }
+        Self {
+            name,
+            cores,
+            blocks: OnceLock::new(),
+            fallbacks: AtomicU64::new(0),
+            failovers: AtomicU64::new(0),
+            resent: Default::default(),
+        }
     }
 
     /// The service's name.
@@ -140,8 +215,10 @@ impl ServiceMetrics {
         match (seen.answered_by, seen.status) {
             (AnsweredBy::Upstream, 401) => add(&block.unauthorized, 1),
             (AnsweredBy::Upstream, 403) => add(&block.forbidden, 1),
-            (AnsweredBy::Upstream, 429) => add(&block.throttled, 1),
             _ => {}
+        }
+        if seen.turned_down != TurnedDown::default() {
+            block.throttled.iter().zip(seen.turned_down.0).for_each(|(count, more)| add(count, u64::from(more)));
         }
         add(&block.resends, u64::from(seen.resends));
         add(&block.bytes_in, seen.bytes_in);
@@ -162,14 +239,29 @@ impl ServiceMetrics {
         self.fallbacks.fetch_add(1, Relaxed);
     }
 
+    /// Counts an attempt that was made again, and whether it went well.
+    pub fn resent(&self, why: Resend, went_well: bool) {
+        let results = self.resent.get(why as usize);
+        if let Some(count) = results.and_then(|results| results.get(usize::from(!went_well))) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts a request for which a key stood in for another of its pool.
+    pub fn failed_over(&self) {
+        self.failovers.fetch_add(1, Relaxed);
+    }
+
     /// What was counted so far; none when nothing was.
     pub fn totals(&self) -> Option<Totals> {
-        let mut totals = Totals { fallbacks: self.fallbacks.load(Relaxed), ..Totals::default() };
+        let (fallbacks, failovers) = (self.fallbacks.load(Relaxed), self.failovers.load(Relaxed));
+        let mut totals = Totals { fallbacks, failovers, ..Totals::default() };
+        totals.resent.iter_mut().zip(&self.resent).for_each(|(to, from)| sum(to, from));
         for block in self.blocks.get()?.iter() {
             sum(&mut totals.classes, &block.classes);
             totals.unauthorized += block.unauthorized.load(Relaxed);
             totals.forbidden += block.forbidden.load(Relaxed);
-            totals.throttled += block.throttled.load(Relaxed);
+            sum(&mut totals.throttled, &block.throttled);
             totals.resends += block.resends.load(Relaxed);
             totals.bytes_in += block.bytes_in.load(Relaxed);
             totals.bytes_out += block.bytes_out.load(Relaxed);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::{AnsweredBy, Delivery, Format, Metrics, Observation, ServiceMetrics, names, position};
+use super::{AnsweredBy, Delivery, Format, Metrics, Observation, ServiceMetrics, TurnedDown, names, position};
 use crate::domain::{Code, EventKind, Name};
 
 fn name(text: &str) -> Name {
@@ -21,7 +22,12 @@ fn metrics() -> Metrics {
 }
 
 fn seen(status: u16, total_ms: u64) -> Observation {
+    let mut turned_down = TurnedDown::default();
+    if status == 429 {
+        turned_down.count(StatusCode::TOO_MANY_REQUESTS);
+    }
     Observation {
+        turned_down,
         status,
         answered_by: AnsweredBy::Upstream,
         resends: 0,
@@ -86,12 +92,13 @@ fn requests_are_counted_by_service_and_class_over_all_cores() {
 fn only_the_upstreams_own_refusals_count_as_failed_authentication() {
     let metrics = metrics();
     let stripe = metrics.service(&name("stripe"));
+    let turned_down = TurnedDown::default();
     for status in [401, 401, 403, 429] {
         stripe.observe(0, &seen(status, 1));
-        stripe.observe(0, &Observation { answered_by: AnsweredBy::Sidekey, ..seen(status, 1) });
+        stripe.observe(0, &Observation { answered_by: AnsweredBy::Sidekey, turned_down, ..seen(status, 1) });
     }
     let totals = stripe.totals().unwrap();
-    assert_eq!((totals.unauthorized, totals.forbidden, totals.throttled), (2, 1, 1));
+    assert_eq!((totals.unauthorized, totals.forbidden, totals.throttled), (2, 1, [1, 0, 0]));
     assert_eq!(totals.classes, [0, 0, 0, 0, 8, 0]);
 }
 

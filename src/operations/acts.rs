@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use crate::audit::{self, Act, Filter, Log, Place, Record};
+use crate::audit::{self, Act, Filter, Log, Place, Reader, Record, Report};
 use crate::config::Config;
 use crate::store::{Deed, LogEnd, Receipt, Sqlite, Store, Unrecorded};
 use crate::vault::Vault;
@@ -69,6 +69,34 @@ impl Operations {
         let (mut records, _) = audit::tail(folder, most, filter)?;
         records.reverse();
         Ok(records)
+    }
+
+    /// Whether the audit log holds, from its first entry to its last, and goes through `anchor`. Reads all of it, a line at a
+    /// time.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the log cannot be read.
+    pub fn verify_audit(&self, actor: &Actor, anchor: Option<&str>) -> Result<Report, OperationError> {
+        actor.must_administer()?;
+        self.complete_log();
+        Ok(audit::verify(self.acts.folder(), anchor)?)
+    }
+
+    /// The entries of the audit log that fit, the oldest first, to be read one after the other.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the log cannot be read.
+    pub fn read_audit(&self, actor: &Actor, filter: Filter) -> Result<Reader, OperationError> {
+        actor.must_administer()?;
+        self.complete_log();
+        Ok(audit::read(self.acts.folder(), filter)?)
+    }
+
+    /// Records what is left to record, before somebody reads.
+    fn complete_log(&self) {
+        if let Err(error) = self.record_left() {
+            tracing::warn!(%error, "what was done last is missing in the audit log");
+        }
     }
 
     /// Opens the log for an act of `actor`. To be called before something is changed.

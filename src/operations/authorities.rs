@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::crypto::digest::hex;
 use crate::domain::HostRange;
@@ -17,7 +18,7 @@ use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
 /// What an authority does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorityState {
     /// Another took its place; it is about to be destroyed.
@@ -40,7 +41,7 @@ impl AuthorityState {
 }
 
 /// An authority as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuthorityView {
     /// Its name in certificates.
     pub name: String,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Environment, Name, Perimeter};
+use crate::domain::{Environment, Name, Perimeter, Weight};
 use crate::store::{CallerEdit, ListedCaller};
 use crate::vault::{Token, Vault};
 
@@ -27,6 +27,8 @@ pub struct NewCaller {
     pub environment: Option<Environment>,
     /// Where its connections must come from.
     pub perimeter: Perimeter,
+    /// How many turns it has in a queue where others have one.
+    pub weight: Weight,
 }
 
 /// A caller as lists show it.
@@ -48,6 +50,8 @@ pub struct CallerView {
     pub from: Vec<String>,
     /// The users of the machine that its connections by a Unix socket must come from.
     pub peer_uids: Vec<u32>,
+    /// How many turns it has where requests wait and others have one: 1 to 10.
+    pub weight: u8,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was last seen; noted with a delay.
@@ -75,10 +79,16 @@ impl CallerView {
             former_token_until: caller.former.map(|former| former.until).filter(|until| *until > now).map(moment),
             from: caller.perimeter.networks.iter().map(ToString::to_string).collect(),
             peer_uids: caller.perimeter.uids.clone(),
+            weight: caller.weight.get(),
             created_at: moment(listed.created_at),
             last_used_at: listed.last_used_at.map(moment),
         }
     }
+}
+
+/// Turns are taken from others, so who gets more of them is an administrator's business.
+fn may_weigh(actor: &Actor, weight: Option<Weight>) -> Result<(), OperationError> {
+    weight.map_or(Ok(()), |_| actor.must_administer())
 }
 
 impl Operations {
@@ -88,12 +98,15 @@ impl Operations {
     /// When the name is taken, the owner unknown or somebody else's than a member's own, or it cannot be kept or recorded.
     pub fn add_caller(&self, actor: &Actor, new: &NewCaller) -> Result<TokenShown, OperationError> {
         let pen = self.pen(actor)?;
+        may_weigh(actor, Some(new.weight).filter(|weight| *weight != Weight::ONE))?;
         let owner = self.owner_for(actor, new.owner.as_ref())?;
-        let NewCaller { name, environment, perimeter, .. } = new.clone();
+        let NewCaller { name, environment, perimeter, weight, .. } = new.clone();
         let in_words = perimeter.to_string();
         let mut details = vec![("owner", owner.name.as_str())];
         details.extend((!in_words.is_empty()).then_some(("perimeter", in_words.as_str())));
-        let add = |vault: &Vault| vault.add_caller(&name, &owner.id, environment, perimeter);
+        let turns = weight.get().to_string();
+        details.extend((weight != Weight::ONE).then_some(("weight", turns.as_str())));
+        let add = |vault: &Vault| vault.add_caller(&name, &owner.id, environment, perimeter, weight);
         let (_, token, _) = pen.act("caller.add", &details, add)?;
         Ok(TokenShown { caller: self.caller(actor, &name)?, token })
     }
@@ -149,17 +162,19 @@ impl Operations {
         Ok(self.vault.end_run(&token.digest())?)
     }
 
-    /// Changes a caller's environment or perimeter; its token stays.
+    /// Changes a caller's environment, perimeter or weight; its token stays.
     ///
     /// # Errors
     /// When there is no such caller, or the change cannot be kept or recorded.
     pub fn edit_caller(&self, actor: &Actor, name: &Name, edit: &CallerEdit) -> Result<CallerView, OperationError> {
         let pen = self.pen(actor)?;
+        may_weigh(actor, edit.weight)?;
         let listed = self.find_caller(actor, name)?;
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         let environment = edit.environment.as_ref().map(|env| env.as_ref().map(Name::to_string).unwrap_or_default());
         let perimeter = edit.perimeter.as_ref().map(ToString::to_string);
-        let changes = [("environment", environment), ("perimeter", perimeter)];
+        let weight = edit.weight.map(|weight| weight.get().to_string());
+        let changes = [("environment", environment), ("perimeter", perimeter), ("weight", weight)];
         let changes: Vec<_> = changes.into_iter().filter_map(|(what, text)| Some((what, or_none(text?)))).collect();
         let details: Vec<_> = changes.iter().map(|(what, text)| (*what, text.as_str())).collect();
         pen.act("caller.edit", &details, |vault| vault.edit_caller(&listed.caller.id, edit))?;

@@ -3,6 +3,7 @@
 use crate::audit::AuditError;
 use crate::domain::Name;
 use crate::inject::PlanError;
+use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::StoreError;
 use crate::usage::ledger::LedgerError;
@@ -178,7 +179,9 @@ fn code_of_backup(error: &BackupError) -> ErrorCode {
     match error {
         BackupError::File { .. } => ErrorCode::Unavailable,
         BackupError::KeyElsewhere(_) | BackupError::Damaged { .. } => ErrorCode::Invalid,
-        BackupError::Exists(_) | BackupError::LivingStore(_) | BackupError::InUse(_) => ErrorCode::Conflict,
+        BackupError::Exists(_) | BackupError::LivingStore(_) | BackupError::InUse(_) | BackupError::OtherMaster(_) => {
+            ErrorCode::Conflict
+        }
     }
 }
 
@@ -191,7 +194,9 @@ fn code_of_vault(error: &VaultError) -> ErrorCode {
         | VaultError::SlotInUse { .. }
         | VaultError::TooManySlots
         | VaultError::SlotsOutOfReach(_) => ErrorCode::Conflict,
-        VaultError::NoFields(_) | VaultError::Seal { source: SealError::Unfit(..), .. } => ErrorCode::Invalid,
+        VaultError::NoFields(_)
+        | VaultError::Key(KeyError::ShortPassphrase { .. })
+        | VaultError::Seal { source: SealError::Unfit(..), .. } => ErrorCode::Invalid,
         _ => ErrorCode::Internal,
     }
 }

@@ -1,18 +1,22 @@
-//! The gates of the running proxy, as it noted them last, and having it forget what it learnt. The proxy is another process
-//! than the command that asks, so both go by way of the store.
+//! The gates of the running proxy, as it noted them last, with what is pinned on them and used of quotas; and having it forget
+//! what it learnt. The proxy is another process than the command that asks, so all of it goes by way of the store.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{CallerId, GateReset, ServiceName};
+use crate::domain::{CallerId, GateReset, OwnerQuotaUse, PinnedTo, ServiceName};
 
 use super::names::Names;
+use super::pins::PinShown;
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
 /// A proxy that noted nothing for so long, in seconds, is not running.
 const SILENT: i64 = 30;
+
+/// How all limit owners of a service together are shown.
+const EVERY_OWNER: &str = "*";
 
 /// The gates of the running proxy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -30,7 +34,7 @@ pub struct GatesShown {
 pub struct GateShown {
     /// The service.
     pub service: String,
-    /// Whom the service counts: the limit owner of the key.
+    /// Whom the service counts: the limit owner of the key; `*` for all of them together.
     pub owner: String,
     /// The key through which it was found out.
     pub key: Option<String>,
@@ -54,6 +58,25 @@ pub struct GateShown {
     pub under_way: u32,
     /// Who waits.
     pub waiting: Vec<GateWaiters>,
+    /// The limit that an administrator pinned here.
+    #[serde(default)]
+    pub pin: Option<PinShown>,
+    /// What the owner used of the service's quotas.
+    #[serde(default)]
+    pub quotas: Vec<QuotaShown>,
+}
+
+/// What was used of a quota of the day or the month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotaShown {
+    /// The quota, such as `10000/day`.
+    pub quota: String,
+    /// How much was used in this period; noted every five seconds.
+    pub used: u32,
+    /// How much is left.
+    pub left: u32,
+    /// When the next period begins.
+    pub reset_at: Timestamp,
 }
 
 /// A limit that answers told of.
@@ -79,6 +102,46 @@ pub struct GateWaiters {
 }
 
 impl GateShown {
+    /// A gate of which a running proxy noted nothing.
+    fn quiet(service: &ServiceName, owner: Option<&str>, bucket: Option<&str>) -> Self {
+        Self {
+            service: service.to_string(),
+            owner: owner.unwrap_or(EVERY_OWNER).to_owned(),
+            key: None,
+            bucket: bucket.map(str::to_owned),
+            state: "open".to_owned(),
+            closed_until: None,
+            reason: None,
+            closures: 0,
+            limits: Vec::new(),
+            pace_per_s: None,
+            places: None,
+            under_way: 0,
+            waiting: Vec::new(),
+            pin: None,
+            quotas: Vec::new(),
+        }
+    }
+
+    /// That gate among `gates`, which is added when it is not there.
+    fn among<'a>(
+        gates: &'a mut Vec<Self>,
+        service: &ServiceName,
+        owner: Option<&str>,
+        bucket: Option<&str>,
+    ) -> Option<&'a mut Self> {
+        let is_it = |gate: &Self| {
+            gate.service == service.as_str()
+                && gate.owner == owner.unwrap_or(EVERY_OWNER)
+                && gate.bucket.as_deref() == bucket
+        };
+        let at = gates.iter().position(is_it).unwrap_or(gates.len());
+        if at == gates.len() {
+            gates.push(Self::quiet(service, owner, bucket));
+        }
+        gates.get_mut(at)
+    }
+
     /// How many wait.
     pub fn waiters(&self) -> u64 {
         self.waiting.iter().map(|one| one.waiting).sum()
@@ -102,9 +165,37 @@ impl Operations {
         let (noted, gates) = self.vault.noted_gates()?;
         let names = self.names()?;
         let shown = gates.iter().filter_map(|gate| serde_json::from_str::<GateShown>(&gate.shown).ok());
-        let gates = shown.map(|gate| gate.named(&names)).collect();
+        let mut gates: Vec<_> = shown.map(|gate| gate.named(&names)).collect();
+        for pin in self.vault.pins()? {
+            let PinnedTo { service, owner, bucket } = &pin.to;
+            if let Some(gate) = GateShown::among(&mut gates, service, owner.as_deref(), bucket.as_deref()) {
+                gate.pin = Some(PinShown::of(&pin));
+            }
+        }
+        for used in self.vault.owner_quota_uses()? {
+            let Some(shown) = self.quota_shown(&used) else { continue };
+            if let Some(gate) = GateShown::among(&mut gates, &used.service, Some(&used.owner), None) {
+                gate.quotas.push(shown);
+            }
+        }
+        gates.sort_by(|a, b| (&a.service, &a.owner, &a.bucket).cmp(&(&b.service, &b.owner, &b.bucket)));
         let running = noted.is_some_and(|at| self.now() - at <= SILENT);
         Ok(GatesShown { noted_at: noted.map(moment), running, gates })
+    }
+
+    /// What is used of a quota in its present period; none when the service has no such quota any more.
+    fn quota_shown(&self, used: &OwnerQuotaUse) -> Option<QuotaShown> {
+        let (config, now) = (self.config.load(), self.now());
+        let quotas = &config.service(used.service.as_str())?.service.gating.quotas;
+        let quota = quotas.each.iter().find(|quota| quota.per == used.per)?;
+        let is_current = used.period == used.per.number(now, &quotas.zone);
+        let count = if is_current { used.used } else { 0 };
+        Some(QuotaShown {
+            quota: quota.to_string(),
+            used: count,
+            left: quota.count.get().saturating_sub(count),
+            reset_at: moment(used.per.end(now, &quotas.zone)),
+        })
     }
 
     /// Has the running proxy forget within a second what it learnt of the limits of `service`, for one limit owner or for

@@ -3,12 +3,16 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::domain::{KeyPlace, Name};
 use crate::keys::MasterKeySource;
 use crate::vault::{ListedSlot, MasterRotation, OutOfReach, Vault};
 
 use super::{Actor, OperationError, Operations};
+
+/// The longest name of a variable, in bytes.
+const LONGEST_VARIABLE: usize = 128;
 
 /// Looks where a key is kept, as far as this machine can; else says why not.
 pub type Look = dyn Fn(&KeyPlace) -> Result<MasterKeySource, String> + Send + Sync;
@@ -84,7 +88,8 @@ impl Operations {
         self.remove_slot(actor, &self.place_here(look)?, name)
     }
 
-    fn place_here(&self, look: &Look) -> Result<MasterKeySource, OperationError> {
+    /// The place that `[master_key]` names, with what is there.
+    pub(super) fn place_here(&self, look: &Look) -> Result<MasterKeySource, OperationError> {
         look(&self.config.load().master_key).map_err(OperationError::Invalid)
     }
 
@@ -121,6 +126,29 @@ impl Operations {
         let details = [("source", source.place().kind().as_str())];
         let receipt = pen.act("master.slot_add", &details, |vault| vault.add_slot(present, name, source))?;
         Ok(receipt.name)
+    }
+
+    /// Makes a slot for the passphrase `value`, which is kept in the environment variable `variable` of whoever is to open the
+    /// store by it. The place that `[master_key]` names opens the store already.
+    ///
+    /// # Errors
+    /// As [`Self::add_slot`], and when `variable` is no name that a variable can have.
+    pub fn add_passphrase_slot(
+        &self,
+        actor: &Actor,
+        look: &Look,
+        name: Option<Name>,
+        variable: String,
+        value: Zeroizing<String>,
+    ) -> Result<String, OperationError> {
+        actor.must_administer()?;
+        let fits = |(at, c): (usize, char)| c == '_' || c.is_ascii_alphabetic() || (at > 0 && c.is_ascii_digit());
+        if variable.is_empty() || variable.len() > LONGEST_VARIABLE || !variable.chars().enumerate().all(fits) {
+            let text = "`variable` is the name of an environment variable: 1 to 128 letters, digits and `_`, not a digit first";
+            return Err(OperationError::Invalid(text.to_owned()));
+        }
+        let source = MasterKeySource::Passphrase { name: variable, value };
+        self.add_slot(actor, &self.place_here(look)?, name, &source)
     }
 
     /// Ends a slot. `present` is the place that opens the store here.

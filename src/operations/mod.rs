@@ -17,6 +17,7 @@ mod master;
 mod names;
 mod party;
 mod passes;
+mod pins;
 mod services;
 mod teams;
 mod usage;
@@ -36,18 +37,23 @@ pub use crate::vault::SESSION_LIFE;
 pub use actor::{Actor, system_user};
 pub use acts::{Acts, audit_folder, record_left};
 pub use authorities::{AuthorityState, AuthorityView, Overlap};
-pub use backup::{BackupError, BackupView, MasterKeyIn, Present, Restored, finish_restore, restore};
+pub use backup::{
+    BackupError, BackupFile, BackupView, MasterKeyIn, Present, Received, Restored, finish_restore, is_restore_pending,
+    restore, sweep_left,
+};
 pub use callers::{CallerView, NewCaller, RUN_LIFE, TokenShown};
 pub use error::{ErrorCode, OperationError};
 pub use keys::{
-    KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry, NewKey,
-    Probe, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable, known_variables,
+    Asked, KeyDetail, KeyDraft, KeyEdit, KeyFilter, KeyRef, KeyState, KeyUse, KeyView, LONGEST_OVERLAP, LastTry,
+    NewKey, Probe, Reached, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable,
+    known_variables,
 };
-pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown};
+pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown, QuotaShown};
 pub use master::{Look, MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};
 pub use passes::{PassShown, PassView};
+pub use pins::{PinOrder, PinShown, PinTarget};
 pub use services::{
     ConcernedKey, Consent, FORGED, KeptRecord, ServiceChange, ServiceDetail, ServiceView, VariableView,
 };

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::audit::{self, Filter, Recorded};
 use crate::config::Environment;
-use crate::domain::{Bounds, Fields, Name, Perimeter, Role, Secret, SystemClock, User};
+use crate::domain::{Bounds, Fields, Name, Perimeter, Role, Secret, SystemClock, User, Weight};
 use crate::keys::MasterKeySource;
 use crate::store::Sqlite;
 
@@ -83,7 +83,7 @@ impl House {
 }
 
 fn new_caller(name: Name, owner: Option<Name>) -> NewCaller {
-    NewCaller { name, owner, environment: None, perimeter: Perimeter::default() }
+    NewCaller { name, owner, environment: None, perimeter: Perimeter::default(), weight: Weight::ONE }
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, OperationError>) -> ErrorCode {
@@ -245,7 +245,8 @@ fn a_caller_gets_a_perimeter_and_its_former_token_an_end() {
     assert!((3590..=3600).contains(&left), "{left}");
     let nothing = operations.rotate_caller(&ada, &name("etl"), Some(std::time::Duration::ZERO)).unwrap().caller;
     assert_eq!(nothing.former_token_until, None);
-    let edit = CallerEdit { environment: Some(Some(name("prod"))), perimeter: Some(Perimeter::default()) };
+    let edit =
+        CallerEdit { environment: Some(Some(name("prod"))), perimeter: Some(Perimeter::default()), weight: None };
     let edited = operations.edit_caller(&ada, &name("etl"), &edit).unwrap();
     assert_eq!((edited.environment, edited.from.len(), edited.peer_uids.len()), (Some(name("prod")), 0, 0));
     let bob = Actor::Member(house.user("bob"));

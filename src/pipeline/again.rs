@@ -9,6 +9,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::crypto::random;
 use crate::gate::Permit;
+use crate::metrics::Resend;
 use crate::throttle::{self, Asked, Cause, Class, Cost, LARGEST_BODY, Reading, Repeats, is_vetoed, may_resend};
 use crate::upstream::{Failed, Outgoing, UpstreamBody};
 
@@ -36,6 +37,8 @@ pub(super) struct Attempts {
     looks: bool,
     /// What the last of them took of the budget.
     taken: Option<Cost>,
+    /// Why it was made, until it is known what became of it.
+    why: Option<Resend>,
 }
 
 /// What follows an answer.
@@ -85,7 +88,16 @@ impl Attempts {
         let keeps =
             most > 1 && may_resend(&Asked { throttle_safe: true, ..asked }, Cause::Answered(Class::Throttled), false);
         let looks = entry.family.has_body_rules();
-        Self { most, made: 0, asked, keep: keeps.then_some(retry.max_body), spare: false, looks, taken: None }
+        Self {
+            most,
+            made: 0,
+            asked,
+            keep: keeps.then_some(retry.max_body),
+            spare: false,
+            looks,
+            taken: None,
+            why: None,
+        }
     }
 
     pub(super) fn head(&self) -> KeepHead {
@@ -104,11 +116,20 @@ impl Attempts {
 
     /// An answer came: where it is no failure, the budget gets its due.
     pub(super) fn answered(&mut self, held: &Held, class: Class) {
-        if matches!(class, Class::Fine | Class::Auth) {
+        let went_well = matches!(class, Class::Fine | Class::Auth);
+        self.ended(held, went_well);
+        if went_well {
             match self.taken.take() {
                 Some(cost) => held.budget().refund(cost),
                 None => held.budget().succeeded(),
             }
+        }
+    }
+
+    /// It is known what became of the last attempt.
+    fn ended(&mut self, held: &Held, went_well: bool) {
+        if let Some(why) = self.why.take() {
+            held.entry.metrics.resent(why, went_well);
         }
     }
 
@@ -121,6 +142,11 @@ impl Attempts {
     /// Takes what the next attempt costs from the budget; whether that had it.
     fn pay(&mut self, permit: &Permit<Held>, class: Class, now: u64) -> bool {
         self.taken = permit.grant().candidate().budget().take(class, now);
+        self.why = self.taken.is_some().then_some(match class {
+            Class::Overloaded => Resend::Overloaded,
+            Class::Transient => Resend::Transient,
+            _ => Resend::Throttled,
+        });
         self.taken.is_some()
     }
 }
@@ -174,6 +200,7 @@ impl Line {
         inbound: &mut Inbound,
         attempts: &mut Attempts,
     ) -> Result<Remains, ProxyError> {
+        attempts.ended(permit.grant().candidate(), false);
         let cause = match &failed.request {
             Some(_) if failed.error.is_passing() => Some(Cause::Unsent),
             None if failed.error.is_unprocessed() => Some(Cause::Unsent),
@@ -201,7 +228,10 @@ impl Line {
     /// The pause after which to ask the gates again; none when the answer is to be given.
     fn weigh(&self, heard: &Heard, inbound: &Inbound, attempts: &mut Attempts, spent: Duration) -> Option<Duration> {
         let Heard { answer, reading, permit } = heard;
-        if !attempts.may(Cause::Answered(reading.class), is_vetoed(answer.headers())) {
+        let elsewhere = may_go_elsewhere(permit, reading);
+        // What is used up for this key alone was turned down, as far as another of its pool is concerned.
+        let class = if elsewhere { Class::Throttled } else { reading.class };
+        if !attempts.may(Cause::Answered(class), is_vetoed(answer.headers())) {
             return None;
         }
         // On a shared connection what is left of the upload cannot be called back.
@@ -215,9 +245,19 @@ impl Line {
         // A gate that is closed for the hint holds the request, and spreads those that wait; it has no need of a pause.
         let pause = if shut > hint { Duration::ZERO } else { attempts.pause(reading.class, reading.wait) };
         let patience = heed::patience(permit.grant(), inbound).saturating_sub(spent);
-        let may = ready && shut.max(pause) <= patience && attempts.pay(permit, reading.class, self.now());
+        let outlasts = shut.max(pause) > patience || reading.class == Class::Exhausted;
+        let pause = if outlasts && elsewhere { Duration::ZERO } else { pause };
+        let may = ready && (!outlasts || elsewhere) && attempts.pay(permit, class, self.now());
         may.then_some(pause)
     }
+}
+
+/// Whether a limit was met that another key of the pool does not have.
+pub(super) fn may_go_elsewhere(permit: &Permit<Held>, reading: &Reading) -> bool {
+    let held = permit.grant().candidate();
+    matches!(reading.class, Class::Throttled | Class::Exhausted)
+        && permit.learns()
+        && permit.grant().others().any(|other| other.limit_owner() != held.limit_owner())
 }
 
 /// An answer with its body in hand, so that its connection is free while another attempt waits.

@@ -2,7 +2,7 @@
 //! value is sent once more with the one before. It costs nothing where there is no overlap, and it decides nothing about who
 //! may call what: the request is the same, and so are its grant, its permit and its host.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::{Response, StatusCode};
@@ -37,8 +37,8 @@ impl Former {
         let store::Former { credential, until } = former;
         let (entry, outlet) = (Arc::clone(entry), Arc::clone(outlet));
         let (opener, bounded) = (KeptOpener::default(), Box::default());
-        let owner = OnceLock::new();
-        let held = Arc::new(Held { credential, entry, outlet, opener, bounded, owner, former: None });
+        let (counted, failed_over) = (OnceLock::new(), AtomicI64::new(0));
+        let held = Arc::new(Held { credential, entry, outlet, opener, bounded, counted, failed_over, former: None });
         Self { held, until, told: AtomicBool::new(false) }
     }
 

@@ -1,12 +1,14 @@
 //! What the gates learn from an exchange, and what the client is told of them beside the upstream's own answer.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response};
 
 use crate::domain::{Clock, SystemClock};
-use crate::gate::{self, Attempt, Course, Permit};
+use crate::gate::{self, Attempt, Course, Permit, Refused, ShareGate};
 use crate::throttle::{Class, LARGEST_BODY, Reading, Sample};
 use crate::upstream::{ExchangeError, UpstreamBody};
 
@@ -23,6 +25,9 @@ pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-tim
 
 /// How long a body that is to be looked at may take; what takes longer is passed on unread.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What takes less than this was no wait.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 /// Whether a request was sent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,9 @@ impl Line {
     ) -> Result<Permit<Held>, ProxyError> {
         let mut patience = patience(&grant, inbound).saturating_sub(spent);
         loop {
+            if grant.others().len() > 0 {
+                return Box::pin(self.admit_of_pool(grant, inbound, sending, patience)).await;
+            }
             let permit = pass(grant, inbound, sending, patience).await?;
             if permit.waited().is_zero() {
                 return Ok(permit);
@@ -56,6 +64,72 @@ impl Line {
             patience = patience.saturating_sub(permit.waited());
             grant = fresh;
         }
+    }
+
+    /// The same for a key of a pool: the first of them, unless it would not be admitted in time and another is. What is found out
+    /// while it waits may turn it to another still.
+    async fn admit_of_pool(
+        &self,
+        mut grant: Grant<Held>,
+        inbound: &Inbound,
+        sending: Sending,
+        mut patience: Duration,
+    ) -> Result<Permit<Held>, ProxyError> {
+        let mut turns = grant.others().len();
+        loop {
+            let turned = self.turned(grant, inbound, patience)?;
+            let (key, began) = (turned.candidate().credential.id.clone(), self.clock.now());
+            let passed = pass(turned, inbound, sending, patience).await;
+            let waited = self.clock.now().saturating_duration_since(began);
+            patience = patience.saturating_sub(waited);
+            match passed {
+                Ok(permit) if permit.waited().is_zero() => return Ok(permit),
+                Ok(permit) => {
+                    let fresh = self.grant_anew(inbound)?.of(&key);
+                    if fresh.candidate().limit_owner() == permit.grant().candidate().limit_owner() {
+                        return Ok(permit.renewed(fresh));
+                    }
+                    grant = fresh;
+                }
+                // Its gate closed for longer while it waited there: another key may do now.
+                Err(ProxyError::Gate(Refused::Limit { .. })) if turns > 0 && waited > LEAST_WAIT => {
+                    turns -= 1;
+                    grant = self.grant_anew(inbound)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The grant for the first key of its pool that would be admitted in time; when none would, for the one that is the first to
+    /// be worth another try. Keys of one limit owner do not stand in for each other: the service counts them as one.
+    fn turned(&self, mut grant: Grant<Held>, inbound: &Inbound, patience: Duration) -> Result<Grant<Held>, ProxyError> {
+        let Some(shut) = foretold(&grant, inbound, patience)? else { return Ok(grant) };
+        let (mut tried, mut best) = (vec![Arc::clone(grant.candidate())], (shut, None));
+        let now = i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX);
+        let question = inbound.question(now);
+        let others = grant.others().len();
+        for other in 0..others {
+            grant.turn_to(other);
+            let held = Arc::clone(grant.candidate());
+            let stands_in = tried.iter().all(|other| other.limit_owner() != held.limit_owner())
+                && judge::check_rules(&mut grant, &question).is_ok();
+            let shut = if stands_in { Some(foretold(&grant, inbound, patience)?) } else { None };
+            match shut {
+                Some(None) => {
+                    tried.first().into_iter().for_each(|first| first.stood_in(&held, now));
+                    return Ok(grant);
+                }
+                Some(Some(wait)) if wait < best.0 => best = (wait, Some(other)),
+                _ => {}
+            }
+            tried.push(held);
+            grant.turn_to(other);
+        }
+        if let Some(other) = best.1 {
+            grant.turn_to(other);
+        }
+        Ok(grant)
     }
 }
 
@@ -71,28 +145,56 @@ async fn pass(
     sending: Sending,
     patience: Duration,
 ) -> Result<Permit<Held>, ProxyError> {
-    let held = std::sync::Arc::clone(grant.candidate());
-    let entry = &held.entry;
+    let held = Arc::clone(grant.candidate());
     let share = grant.bounded().and_then(|bounded| bounded.gate.clone());
-    let method = inbound.parts.method.as_str();
-    let path = if entry.looks_at_paths {
-        judge::ruled_path(&held, &inbound.target, inbound.parts.uri.path())?
+    let path = gated_path(&held, inbound)?;
+    let course = course(&held, share.as_ref(), inbound, &path, patience);
+    Ok(gate::admit(&Course { is_resend: sending == Sending::Again, ..course }, grant).await?)
+}
+
+/// After which time it is worth a try to be admitted with the key of `grant`, when it would not be in time.
+fn foretold(grant: &Grant<Held>, inbound: &Inbound, patience: Duration) -> Result<Option<Duration>, ProxyError> {
+    let held = grant.candidate();
+    let path = gated_path(held, inbound)?;
+    let refused = gate::foretell(&course(held, None, inbound, &path, patience), grant);
+    Ok(refused.map(|refused| ProxyError::from(refused).retry_after().unwrap_or_default()))
+}
+
+/// The path that gates look at.
+fn gated_path<'a>(held: &'a Held, inbound: &'a Inbound) -> Result<Cow<'a, str>, ProxyError> {
+    if held.entry.looks_at_paths {
+        judge::ruled_path(held, &inbound.target, inbound.parts.uri.path())
     } else {
-        inbound.path().into()
-    };
-    let course = Course {
-        share: share.as_ref(),
+        Ok(inbound.path().into())
+    }
+}
+
+fn course<'a>(
+    held: &'a Held,
+    share: Option<&'a Arc<ShareGate>>,
+    inbound: &'a Inbound,
+    path: &'a str,
+    patience: Duration,
+) -> Course<'a> {
+    let entry = &held.entry;
+    let method = inbound.parts.method.as_str();
+    Course {
+        share,
         levels: entry.levels.as_ref(),
         owner: held.owner(),
+        owner_name: held.limit_owner(),
+        pins: &entry.pins,
+        quotas: held.quotas(),
         service: entry.gate.as_ref(),
         family: &entry.family,
         method,
-        path: &path,
-        cost: entry.service.gating.cost(method, &path),
+        path,
+        cost: entry.service.gating.cost(method, path),
+        tokens: if entry.family.counts_tokens() { inbound.tokens() } else { 0 },
+        is_repeatable: inbound.is_repeatable(entry.service.retry.max_body),
         patience,
-        is_resend: sending == Sending::Again,
-    };
-    Ok(gate::admit(&course, grant).await?)
+        is_resend: false,
+    }
 }
 
 /// Whether a rule of the service asks for the body of this answer.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use crate::access::Proof;
 use crate::domain;
@@ -111,6 +113,10 @@ impl Upload {
     }
 }
 
+/// How many bytes of JSON are taken for one token, as OpenAI's limiter takes them
+/// (platform.openai.com/docs/guides/rate-limits).
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// Whether a body can be had from its first byte on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeatable {
@@ -174,6 +180,26 @@ impl Inbound {
     /// How long the caller will wait for a rate limit: `Prefer: wait=N` (RFC 7240 §4.3).
     pub fn patience(&self) -> Option<Duration> {
         if self.signs.has(Signs::PREFER) { patience(&self.parts.headers) } else { None }
+    }
+
+    /// For how many tokens it is taken by its length, which is known before its body is read; 0 where that is not JSON, or of
+    /// unknown length.
+    pub(super) fn tokens(&self) -> u32 {
+        let Upload::Fresh(body) = &self.body else { return 0 };
+        let kind = self.parts.headers.get(CONTENT_TYPE);
+        let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let length = body.size_hint().exact().filter(|_| is_json).unwrap_or(0);
+        u32::try_from(length / BYTES_PER_TOKEN).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it can be sent again after a refusal, of bodies up to `most` bytes.
+    pub(super) fn is_repeatable(&self, most: u64) -> bool {
+        let is_whole = match &self.body {
+            Upload::Fresh(body) => body.size_hint().upper().is_some_and(|upper| upper <= most),
+            Upload::Kept(replay) => replay.is_whole(),
+            Upload::Gone => false,
+        };
+        is_whole && self.client() == Client::Leaves && self.parts.extensions.get::<OnUpgrade>().is_none()
     }
 
     /// Takes the head out; a copy stays for another attempt when there may be one. The copy has no extensions: the spelling

@@ -136,7 +136,8 @@ impl Line {
 
     /// The same admission for what this caller may use now.
     fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
-        Ok(permit.renewed(self.grant_anew(inbound)?))
+        let fresh = self.grant_anew(inbound)?.of(&permit.grant().candidate().credential.id);
+        Ok(permit.renewed(fresh))
     }
 
     /// What this caller may use now, for a request that was looked at before.
@@ -198,8 +199,15 @@ impl Line {
             return Err(no_service(&inbound.target).into());
         };
         let is_claimed = view.routes.claims(host, *port);
-        if is_claimed && admits(host).ok_or(OurFault::Authority)? {
-            return Ok(Passage::Opened(host.clone(), port.unwrap_or(443)));
+        let is_own = !is_claimed && host.is_own() && *port == Some(443);
+        if is_claimed || is_own {
+            let is_admitted = admits(host).ok_or(OurFault::Authority)?;
+            if is_own {
+                return Ok(Passage::Own(host.clone()));
+            }
+            if is_admitted {
+                return Ok(Passage::Opened(host.clone(), port.unwrap_or(443)));
+            }
         }
         if view.unmatched == Unmatched::Deny {
             let sealed = || CallerFault::NotOpened(host.to_string());
@@ -224,6 +232,8 @@ impl Line {
 pub enum Passage {
     /// Its host and port belong to a service: it is opened.
     Opened(Host, u16),
+    /// It leads to sidekey's own pages ([`OWN_HOST`](crate::domain::OWN_HOST)).
+    Own(Host),
     /// It carries bytes unseen.
     Blind(Reach),
 }

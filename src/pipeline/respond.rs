@@ -135,30 +135,7 @@ fn detail(error: &ProxyError) -> String {
 
 fn gate_detail(refused: &Refused) -> String {
     match refused {
-        Refused::Limit { policy, wait, of } => {
-            let seconds = wait.as_secs_f32().ceil();
-            let (whose, remedy) = match of {
-                LimitOf::Share => (
-                    "of the share through which this caller uses the key",
-                    "or ask the key's owner for more (`sidekey key share`)",
-                ),
-                LimitOf::Service => (
-                    "of this service",
-                    "send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml)",
-                ),
-                LimitOf::Caller => ("of this caller", "or have the service's `rate.per_caller` raised"),
-                LimitOf::Team => ("of this caller's team", "or have the service's `rate.per_team` raised"),
-                LimitOf::Credential => ("of this key", "or have the service's `rate.per_credential` raised"),
-                LimitOf::Upstream => {
-                    return format!(
-                        "The service `{policy}` lets nothing pass for {seconds} s, which is longer than this request may wait: it said so in an answer. Try again after that time, or send `Prefer: wait=SECONDS` with more patience (`rate.max_wait` in proxy.toml bounds it)."
-                    );
-                }
-            };
-            format!(
-                "The limit {policy} {whose} would make this request wait {seconds} s, longer than it may. Try again after that time, {remedy}."
-            )
-        }
+        Refused::Limit { policy, wait, of } => limit_detail(policy, wait.as_secs_f32().ceil(), *of),
         Refused::Full => {
             "Too many requests wait for this service already. Try again in a moment, or send fewer at once.".into()
         }
@@ -168,6 +145,36 @@ fn gate_detail(refused: &Refused) -> String {
         ),
         Refused::Closing => "sidekey is being stopped. Try again in a moment.".into(),
     }
+}
+
+fn limit_detail(policy: &str, seconds: f32, of: LimitOf) -> String {
+    let (whose, remedy) = match of {
+        LimitOf::Share => (
+            "of the share through which this caller uses the key",
+            "or ask the key's owner for more (`sidekey key share`)",
+        ),
+        LimitOf::Service => (
+            "of this service",
+            "send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml)",
+        ),
+        LimitOf::Caller => ("of this caller", "or have the service's `rate.per_caller` raised"),
+        LimitOf::Team => ("of this caller's team", "or have the service's `rate.per_team` raised"),
+        LimitOf::Credential => ("of this key", "or have the service's `rate.per_credential` raised"),
+        LimitOf::Pin => ("that is pinned on this service", "or have it taken back (`sidekey limits unpin`)"),
+        LimitOf::Quota => {
+            return format!(
+                "The quota {policy} of the account at this service is used up; it begins anew in {seconds} s. Try again after that time, or have the service's `rate.quota` raised."
+            );
+        }
+        LimitOf::Upstream => {
+            return format!(
+                "The service `{policy}` lets nothing pass for {seconds} s, which is longer than this request may wait: it said so in an answer. Try again after that time, or send `Prefer: wait=SECONDS` with more patience (`rate.max_wait` in proxy.toml bounds it)."
+            );
+        }
+    };
+    format!(
+        "The limit {policy} {whose} would make this request wait {seconds} s, longer than it may. Try again after that time, {remedy}."
+    )
 }
 
 fn caller_detail(fault: &CallerFault) -> String {

@@ -12,7 +12,7 @@ use crate::domain::Fields;
 use crate::gate::{Attempt, Breaker, Permit};
 use crate::inject::{self, Outbound};
 use crate::route::Target;
-use crate::throttle::Reading;
+use crate::throttle::{Class, Reading};
 use crate::upstream::{Destination, Outgoing, UpstreamBody};
 
 use super::again::{Attempts, Follow, Heard, Remains};
@@ -21,7 +21,7 @@ use super::inbound::{Inbound, KeepHead};
 use super::outlet::Outlet;
 use super::snapshot::Held;
 use super::trail::Trail;
-use super::{Line, fallback, heed, judge};
+use super::{Line, again, fallback, heed, judge};
 
 /// An answer's head with its body to come, for which admission it was had if that is still held, and the client's side of a
 /// switch of protocols.
@@ -80,7 +80,7 @@ impl Line {
             Ok(answer) => {
                 let (answer, reading) = self.hear(answer, behind, &mut permit, inbound, attempts, trail).await;
                 attempts.answered(permit.grant().candidate(), reading.class);
-                if !reading.class.is_passing() {
+                if !reading.class.is_passing() && !again::may_go_elsewhere(&permit, &reading) {
                     return Ok(Follow::Answer(answer, Some(permit)));
                 }
                 Box::pin(self.follow(Heard { answer, reading, permit }, inbound, attempts, trail)).await
@@ -109,6 +109,9 @@ impl Line {
             answer = Box::pin(heed::looked_into(answer)).await;
         }
         let reading = heed::answered(permit, behind, &answer);
+        if matches!(reading.class, Class::Throttled | Class::Exhausted) {
+            trail.turned_down(answer.status());
+        }
         if attempts.spare && answer.status() == StatusCode::UNAUTHORIZED {
             answer = Box::pin(self.fall_back(answer, permit, inbound, trail)).await;
         }

@@ -2,13 +2,14 @@
 //! swapped in whole; a request holds one snapshot from its first step to its last.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::access::{Callers, Candidate, Credentials};
 use crate::domain::{
     Bounds, Credential, CredentialId, Host, HostPattern, Name, Origin, Service, ServiceName, Share, Shared,
 };
-use crate::gate::{Breaker, Gate, Gates, Levels, Owner, ShareGate, mode_of};
+use crate::gate::{Breaker, Gate, Gates, Levels, Owner, OwnerQuotas, Pins, ShareGate, mode_of};
 use crate::metrics::{Metrics, ServiceMetrics};
 use crate::route::{Routes, RoutesBuilder};
 use crate::store;
@@ -29,6 +30,8 @@ pub struct Entry {
     pub gate: Option<Arc<Gate>>,
     /// Its limits by who asks; none when it has none.
     pub levels: Option<Arc<Levels>>,
+    /// What is pinned on it.
+    pub pins: Arc<Pins>,
     /// How its answers are read.
     pub family: Family,
     /// How much it may be burdened with sending again, when its limit owners are not told apart.
@@ -75,10 +78,21 @@ pub struct Held {
     pub opener: KeptOpener,
     /// What its shares may be used for, in their order; empty when none is bounded.
     pub(super) bounded: Box<[Option<Arc<Bounded>>]>,
-    /// The gates of its limit owner, once they were needed.
-    pub(super) owner: OnceLock<Option<Arc<Owner>>>,
+    /// What its limit owner is held to, once that was needed.
+    pub(super) counted: OnceLock<Counted>,
+    /// When it was told last that another of its pool is used in its place, in Unix seconds.
+    pub(super) failed_over: AtomicI64,
     /// What it was before its last rotation, when that may help out.
     pub former: Option<Box<Former>>,
+}
+
+/// What a limit owner is held to at a service.
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// Its gates; none when nothing is learnt.
+    gates: Option<Arc<Owner>>,
+    /// Its quotas; none when it has none.
+    quotas: Option<Arc<OwnerQuotas>>,
 }
 
 impl Keyed for Held {
@@ -111,14 +125,37 @@ impl Candidate for Held {
 impl Held {
     /// Whom the upstream counts when this key is used: several keys may be of one.
     pub fn limit_owner(&self) -> &str {
-        self.credential.limit_owner.as_ref().map_or(self.credential.id.as_str(), Name::as_str)
+        self.credential.counted_as()
+    }
+
+    fn counted(&self) -> &Counted {
+        let (entry, owner) = (&self.entry, self.limit_owner());
+        let (service, quotas) = (&entry.service.name, &entry.service.gating.quotas);
+        self.counted.get_or_init(|| Counted {
+            gates: entry.gates.owner(service, owner, entry.mode, &entry.family),
+            quotas: entry.gates.quotas_of(service, owner, quotas),
+        })
     }
 
     /// The gates of its limit owner; none when nothing is learnt.
     pub fn owner(&self) -> Option<&Arc<Owner>> {
-        let entry = &self.entry;
-        let found = || entry.gates.owner(&entry.service.name, self.limit_owner(), entry.mode, &entry.family);
-        self.owner.get_or_init(found).as_ref()
+        self.counted().gates.as_ref()
+    }
+
+    /// What its limit owner may in a day or a month; none when there is no quota.
+    pub fn quotas(&self) -> Option<&Arc<OwnerQuotas>> {
+        self.counted().quotas.as_ref()
+    }
+
+    /// Another of its pool, `by`, is used in its place: counted, and told once a minute. `now` is in Unix seconds.
+    pub(super) fn stood_in(&self, by: &Self, now: i64) {
+        self.entry.metrics.failed_over();
+        let told = self.failed_over.load(Ordering::Relaxed);
+        if now - told >= 60
+            && self.failed_over.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.entry.gates.failed_over(&self.entry.service.name, &self.credential.name, &by.credential.name);
+        }
     }
 
     /// How much its limit owner may be burdened with sending again.
@@ -134,6 +171,7 @@ impl Entry {
         Self {
             gate: gates.of(name, service.limits, gating.dearest()),
             levels: gates.levels(name, gating),
+            pins: gates.pins(name),
             mode: mode_of(gating.mode, &family),
             looks_at_paths: !gating.costs.is_empty() || !service.signals.buckets.is_empty() || service.signals.by_path,
             budget: Budget::default(),
@@ -309,8 +347,17 @@ impl Holding {
                     let bounded = bounded(&credential, gates);
                     let former = formers.remove(&credential.id);
                     let former = former.map(|former| Box::new(Former::new(former, &entry, &outlet)));
-                    let owner = OnceLock::new();
-                    self.held.push(Arc::new(Held { credential, entry, outlet, opener, bounded, owner, former }));
+                    let (counted, failed_over) = (OnceLock::new(), AtomicI64::new(0));
+                    self.held.push(Arc::new(Held {
+                        credential,
+                        entry,
+                        outlet,
+                        opener,
+                        bounded,
+                        counted,
+                        failed_over,
+                        former,
+                    }));
                 }
                 Err(why) => self.unusable.push(Unusable { credential: credential.name, why: why.to_string() }),
             }

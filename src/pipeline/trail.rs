@@ -15,7 +15,7 @@ use crate::audit::{self, Outcome, Recorder};
 use crate::domain::{Clock, Code, Host, RequestId, SystemClock};
 use crate::gate::Permit;
 use crate::inject::mask_token;
-use crate::metrics::{AnsweredBy, Handshake, Metrics, Observation};
+use crate::metrics::{AnsweredBy, Handshake, Metrics, Observation, TurnedDown};
 use crate::route::{Door, Target};
 use crate::upstream::{Outgoing, seconds};
 
@@ -96,6 +96,7 @@ struct Record {
     code: Option<Code>,
     reason: Option<&'static str>,
     attempts: u32,
+    turned_down: TurnedDown,
     uploaded: Option<Arc<AtomicU64>>,
     downloaded: u64,
     started: Instant,
@@ -132,6 +133,7 @@ impl Trail {
             code: None,
             reason: None,
             attempts: 0,
+            turned_down: TurnedDown::default(),
             uploaded: None,
             downloaded: 0,
             started: clock.now(),
@@ -200,6 +202,11 @@ impl Trail {
             let waited = !self.0.waited.is_zero();
             self.0.sent = Some(if waited { SystemClock.now() } else { self.0.started });
         }
+    }
+
+    /// The upstream turned it down for a limit.
+    pub(super) fn turned_down(&mut self, status: StatusCode) {
+        self.0.turned_down.count(status);
     }
 
     /// It is sent once more, with other credentials.
@@ -308,6 +315,7 @@ impl Record {
                 status: self.status,
                 answered_by: if self.code.is_some() { AnsweredBy::Sidekey } else { AnsweredBy::Upstream },
                 resends: self.attempts.saturating_sub(1),
+                turned_down: self.turned_down,
                 bytes_in: uploaded,
                 bytes_out: self.downloaded,
                 wait: self.waited,

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::{GateMode, Gating, Limits, Rate, Rule};
+use jiff::tz::TimeZone;
+
+use crate::domain::{GateMode, Gating, Limits, Quota, Quotas, Rate, Rule};
 
 use super::error::{Faults, KeyPath};
 use super::units;
@@ -46,7 +48,37 @@ pub(super) fn gating(record: &ServiceRecord, faults: &mut Faults) -> Gating {
         per_team: rate(record.per_team.as_deref(), at.key("per_team"), faults),
         per_credential: rate(record.per_credential.as_deref(), at.key("per_credential"), faults),
         costs: costs(record, &at.key("costs"), faults),
+        quotas: Quotas { each: quotas(record, &at.key("quota"), faults), zone: zone(record, &at, faults) },
     }
+}
+
+fn quotas(record: &RateRecord, at: &KeyPath, faults: &mut Faults) -> Vec<Quota> {
+    let mut quotas: Vec<Quota> = Vec::new();
+    let fix = "write `10000/day`, `200000/month` or both";
+    for text in record.quota.iter().flatten() {
+        match units::quota(text) {
+            Ok(quota) if quotas.iter().any(|other| other.per == quota.per) => {
+                faults.quote(at.clone(), "a second one for the same period", text, "keep the lower of the two");
+            }
+            Ok(quota) => quotas.push(quota),
+            Err(error) => faults.quote(at.clone(), error.to_string(), text, fix),
+        }
+    }
+    quotas
+}
+
+fn zone(record: &RateRecord, at: &KeyPath, faults: &mut Faults) -> TimeZone {
+    let Some(text) = record.quota_timezone.as_deref() else { return TimeZone::UTC };
+    let at = at.key("quota_timezone");
+    if record.quota.is_none() {
+        let fix = "add `quota`, such as `quota = [\"10000/day\"]`, or remove `quota_timezone`";
+        faults.add(at.clone(), "a time zone without a quota means nothing", fix);
+    }
+    TimeZone::get(text).unwrap_or_else(|_| {
+        let fix = "use a name of the IANA database, such as `Europe/Berlin`, `America/New_York` or `UTC`";
+        faults.quote(at, "no such time zone", text, fix);
+        TimeZone::UTC
+    })
 }
 
 fn mode(record: &RateRecord, at: &KeyPath, faults: &mut Faults) -> Option<GateMode> {

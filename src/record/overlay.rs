@@ -23,7 +23,19 @@ macro_rules! per_key {
     };
 }
 
-per_key!(RateRecord { limit, burst, concurrency, max_wait, mode, per_caller, per_team, per_credential, costs });
+per_key!(RateRecord {
+    limit,
+    burst,
+    concurrency,
+    max_wait,
+    mode,
+    per_caller,
+    per_team,
+    per_credential,
+    quota,
+    quota_timezone,
+    costs
+});
 per_key!(RetryRecord { attempts, max_body, throttle_safe, idempotency_header, generate_idempotency_key });
 per_key!(TimeoutsRecord { connect, first_byte, idle });
 per_key!(UpstreamRecord { ca, connect_to, http2, allow_private });

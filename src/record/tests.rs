@@ -221,6 +221,11 @@ fn values_out_of_bounds_are_refused_by_their_key() {
         ("rate = { burst = 5 }", "rate.burst"),
         ("rate = { concurrency = 0 }", "rate.concurrency"),
         ("rate = { max_wait = \"3m\" }", "rate.max_wait"),
+        ("rate = { quota = [\"10/h\"] }", "rate.quota"),
+        ("rate = { quota = [\"0/day\"] }", "rate.quota"),
+        ("rate = { quota = [\"10/day\", \"20/d\"] }", "rate.quota"),
+        ("rate = { quota = [\"10/day\"], quota_timezone = \"Mars/Olympus\" }", "rate.quota_timezone"),
+        ("rate = { quota_timezone = \"UTC\" }", "rate.quota_timezone"),
         ("retry = { attempts = 0 }", "retry.attempts"),
         ("retry = { attempts = 9 }", "retry.attempts"),
         ("retry = { max_body = \"17MiB\" }", "retry.max_body"),
@@ -532,4 +537,14 @@ fn what_limits_cannot_mean_is_told_with_its_place() {
     ] {
         assert_eq!(places_of(limits), places, "{limits}");
     }
+}
+
+#[test]
+fn quotas_are_compiled_with_their_time_zone() {
+    let text = "base_url = \"https://api.example.com\"\nauth = { location = \"bearer\" }\n\
+        rate = { quota = [\"10000/day\", \"200000/month\"], quota_timezone = \"Europe/Berlin\" }";
+    let service = compile(&Name::new("billing").unwrap(), &record(text)).unwrap();
+    let quotas = service.gating.quotas;
+    assert_eq!(quotas.each.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10000/day", "200000/month"]);
+    assert_eq!(quotas.zone.iana_name(), Some("Europe/Berlin"));
 }

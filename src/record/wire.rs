@@ -140,6 +140,12 @@ pub struct RateRecord {
     /// For how much each credential is used: as `limit`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
     pub per_credential: Option<String>,
+    /// How much each limit owner may in a calendar period: `COUNT/day` and `COUNT/month`, at most one of each. For keys of one
+    /// limit owner together; kept over restarts.
+    #[schemars(inner(regex(pattern = r"^[0-9]+ ?/ ?(d|day|month)$|\$\{")))]
+    pub quota: Option<Vec<String>>,
+    /// In which time zone these days and months begin, as in the IANA database: `Europe/Berlin`. Default: `UTC`.
+    pub quota_timezone: Option<String>,
     /// Requests that count for more than one, by rules as in `allow`: 1 to 100.
     pub costs: Option<BTreeMap<String, u32>>,
 }

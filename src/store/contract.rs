@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    Allowed, Bounds, FormerToken, GateReset, Name, NotedGate, Perimeter, Period, Quota, Rate, Rule, SlotKind, Source,
+    Allowed, Bounds, FormerToken, GateReset, Name, NotedGate, OwnerQuotaUse, Perimeter, Period, Pin, PinnedTo, Quota,
+    Rate, Rule, SlotKind, Source, Weight,
 };
 
 pub(super) fn name(text: &str) -> Name {
@@ -22,6 +23,7 @@ pub(super) fn sealed(master: u32, fill: u8) -> Sealed {
 pub(super) fn credential(id: &str, called: &str, owner: &str) -> Credential {
     Credential {
         limit_owner: None,
+        pool: None,
         id: CredentialId::new(id),
         name: name(called),
         owner: UserId::new(owner),
@@ -54,6 +56,7 @@ fn caller(id: &str, called: &str, owner: &str, token: u8) -> Caller {
         token_digest: Some([token; 32]),
         former: None,
         perimeter: Perimeter::parse("10.0.0.0/8 uid:7").unwrap(),
+        weight: Weight::new(3).unwrap(),
     }
 }
 
@@ -396,10 +399,13 @@ pub(super) fn a_caller_gets_another_environment_and_perimeter(store: &dyn Store)
     };
     assert_eq!(edit(CallerEdit::default()), given);
     let (environment, perimeter) = (Some(name("prod")), Perimeter::parse("2001:db8::/32").unwrap());
-    let both = CallerEdit { environment: Some(environment.clone()), perimeter: Some(perimeter.clone()) };
+    let both = CallerEdit { environment: Some(environment.clone()), perimeter: Some(perimeter.clone()), weight: None };
     assert_eq!(edit(both), Caller { environment, perimeter, ..given.clone() });
-    let none = CallerEdit { environment: Some(None), perimeter: Some(Perimeter::default()) };
-    assert_eq!(edit(none), Caller { environment: None, perimeter: Perimeter::default(), ..given.clone() });
+    let none = CallerEdit { environment: Some(None), perimeter: Some(Perimeter::default()), weight: Some(Weight::ONE) };
+    assert_eq!(
+        edit(none),
+        Caller { environment: None, perimeter: Perimeter::default(), weight: Weight::ONE, ..given.clone() }
+    );
 }
 
 pub(super) fn users_and_teams_come_and_go(store: &dyn Store) {
@@ -803,6 +809,59 @@ pub(super) fn a_limit_owner_is_kept_and_taken_away(store: &dyn Store) {
     assert_eq!(kept(), None);
 }
 
+pub(super) fn a_pool_is_kept_and_a_running_proxy_follows_it(store: &dyn Store) {
+    adopt(store);
+    let batch = Some(name("batch"));
+    store.add_credential(&Credential { pool: batch.clone(), ..credential("c1", "main", LOCAL) }, None, 1).unwrap();
+    let kept = || store.inventory().unwrap().credentials[0].pool.clone();
+    assert_eq!(kept(), batch);
+    let counter = store.change_counter().unwrap();
+    store.edit_credential(&id("c1"), &CredentialEdit { pool: Some(None), ..Default::default() }, 2).unwrap();
+    assert_eq!(kept(), None);
+    assert!(store.changes_since(counter).unwrap().touched.contains(&id("c1")));
+}
+
+pub(super) fn limits_are_pinned_in_place_of_those_before_and_taken_back(store: &dyn Store) {
+    let to = |owner: Option<&str>, bucket: Option<&str>| PinnedTo {
+        service: name("stripe"),
+        owner: owner.map(str::to_owned),
+        bucket: bucket.map(str::to_owned),
+    };
+    let rate = Rate { count: 100.try_into().unwrap(), period: Duration::from_secs(60) };
+    let whole = Pin { to: to(None, None), rate: Some(rate), concurrency: 5.try_into().ok(), until: None };
+    let narrow =
+        Pin { to: to(Some("acme"), Some("search")), rate: None, concurrency: 1.try_into().ok(), until: Some(50) };
+    assert!(store.pins().unwrap().is_empty());
+    let receipt = store.pin(&whole, 10).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str(), receipt.at), (Act::GatePinned, "stripe", 10));
+    store.pin(&narrow, 11).unwrap();
+    assert_eq!(store.pins().unwrap(), [whole.clone(), narrow.clone()]);
+    let again = Pin { concurrency: None, ..whole };
+    store.pin(&again, 50).unwrap();
+    assert_eq!(store.pins().unwrap(), [again], "one for each, and what is over goes");
+    assert_eq!(store.unpin(&to(None, None), 51).unwrap().act, Act::GateUnpinned);
+    let nothing = store.unpin(&to(None, None), 52).unwrap_err();
+    assert!(matches!(nothing, StoreError::Unknown { what: "pinned limit", .. }));
+    assert!(store.pins().unwrap().is_empty());
+}
+
+pub(super) fn what_limit_owners_used_of_quotas_is_kept(store: &dyn Store) {
+    let of = |owner: &str, per, period, used| OwnerQuotaUse {
+        service: name("stripe"),
+        owner: owner.to_owned(),
+        per,
+        period,
+        used,
+    };
+    let counter = store.change_counter().unwrap();
+    let both = [of("acme", Period::Day, 20_000, 7), of("acme", Period::Month, 680, 9)];
+    store.note_owner_quota_uses(&both).unwrap();
+    assert_eq!(store.owner_quota_uses().unwrap(), both);
+    store.note_owner_quota_uses(&[of("acme", Period::Day, 20_001, 1)]).unwrap();
+    assert_eq!(store.owner_quota_uses().unwrap(), [of("acme", Period::Day, 20_001, 1), both[1].clone()]);
+    assert_eq!(store.change_counter().unwrap(), counter, "not a change that others follow");
+}
+
 pub(super) fn an_act_is_written_down_with_its_change_and_with_no_other(store: &dyn Store) {
     adopt(store);
     let deed = |id: &str, act| Deed {
@@ -1016,4 +1075,59 @@ pub(super) fn slots_change_all_at_once_and_only_from_what_was_read(store: &dyn S
     assert_eq!(store.master().unwrap(), Some(master(1, 1, &["paper"])));
     assert_eq!(store.change_counter().unwrap(), counter, "nothing that proxies follow");
     store.check_integrity().unwrap();
+}
+
+pub(super) fn another_stores_contents_take_the_place_of_these_at_once(store: &dyn Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let deed = |id: &str, act, offset| Deed {
+        id: id.to_owned(),
+        time: Duration::from_micros(1),
+        actor: "ann".into(),
+        act,
+        details: Vec::new(),
+        log_end: LogEnd { segment: 1, offset },
+    };
+    adopt(store);
+    store.add_user(&user("u2", "ada"), 1).unwrap();
+    store.acting(deed("early", "key.add", 7)).add_credential(&credential("c1", "main", "u2"), None, 1).unwrap();
+    store.share(&id("c1"), &Share::User(UserId::new("u2")).into(), 1).unwrap();
+    let before = store.inventory().unwrap();
+    store.copy_to(&at("copy.db")).unwrap();
+    store.forget_recorded(&["early".into()]).unwrap();
+
+    store.rotate_credential(&id("c1"), 2, &sealed(1, 2), Some(99), 2).unwrap();
+    store.acting(deed("late", "key.add", 20)).add_credential(&credential("c2", "more", LOCAL), None, 2).unwrap();
+    store.add_caller(&caller("k1", "etl", "u2", 1), 2).unwrap();
+    store.add_authority(&authority(1, 10, 1), None).unwrap();
+    store.note_gates(&[], 77).unwrap();
+    let replaced = store.inventory().unwrap();
+    let takeover = Takeover { from: at("copy.db"), former: at("former.db"), called: "monday".into() };
+    let receipt = store.acting(deed("restore", "backup.restore", 30)).take_over(&takeover, 9).unwrap();
+    assert_eq!((receipt.act, receipt.name.as_str()), (Act::Restored, "monday"));
+
+    let after = store.inventory().unwrap();
+    assert!(after.change_counter > replaced.change_counter, "whoever follows looks");
+    let since = store.changes_since(replaced.change_counter).unwrap();
+    let touched: BTreeSet<_> = since.touched.iter().map(CredentialId::as_str).collect();
+    assert_eq!(touched, BTreeSet::from(["c1", "c2"]), "what is gone is touched too");
+    assert_eq!(format!("{:?}", since.inventory.credentials), format!("{:?}", before.credentials));
+    let counted = |inventory: Inventory| Inventory { change_counter: 0, ..inventory };
+    assert_eq!(format!("{:?}", counted(after)), format!("{:?}", counted(before)));
+    assert_eq!(store.noted_gates().unwrap().0, Some(77), "what the running proxy notes stays");
+    let left = store.unrecorded().unwrap();
+    let acts: Vec<_> = left.iter().map(|act| (act.id.as_str(), act.log_end.offset)).collect();
+    // The copy cannot know that its act was recorded; the log does, and is asked from the same place.
+    assert_eq!(acts, [("late", 20), ("early", 7), ("restore", 30)]);
+    store.check_integrity().unwrap();
+
+    // And back again, from what was kept.
+    let takeover = Takeover { from: at("former.db"), former: at("again.db"), called: "former".into() };
+    store.take_over(&takeover, 10).unwrap();
+    let again = store.inventory().unwrap();
+    assert_eq!(format!("{:?}", counted(again)), format!("{:?}", counted(replaced)));
+    let missing = Takeover { from: at("none.db"), former: at("nowhere.db"), called: String::new() };
+    assert!(store.take_over(&missing, 11).is_err());
+    assert_eq!(store.inventory().unwrap().credentials.len(), 2, "what failed changed nothing");
+    store.take_over(&Takeover { former: at("third.db"), from: at("copy.db"), called: String::new() }, 12).unwrap();
 }

@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::{
-    Caller, CallerId, Credential, CredentialId, GateReset, NotedGate, QuotaUse, Role, Sealed, ServiceName, Share,
-    Shared, Team, TeamId, User, UserId,
+    Caller, CallerId, Credential, CredentialId, GateReset, NotedGate, OwnerQuotaUse, Pin, PinnedTo, QuotaUse, Role,
+    Sealed, ServiceName, Share, Shared, Team, TeamId, User, UserId,
 };
 
 pub use authorities::StoredAuthority;
@@ -31,7 +31,7 @@ pub use page::{CredentialPage, Named, Owned, Viewer};
 pub use passes::{Pass, PassKind, RunToken};
 pub use rows::{
     Act, CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, Former, Inheritance, Inventory,
-    ListedCaller, ListedCredential, ListedTeam, ListedUser, Receipt, Verified, VersionRow,
+    ListedCaller, ListedCredential, ListedTeam, ListedUser, Receipt, Takeover, Verified, VersionRow,
 };
 pub use sealed::{LabelledValue, MasterRecord, SealedContents, SealedVersion, Slot};
 pub use services::{InUse, StoredService};
@@ -56,6 +56,21 @@ pub trait Learnt {
 
     /// Takes away what is ordered. Not a change that others follow.
     fn take_gate_resets(&self) -> Result<Vec<GateReset>, StoreError>;
+
+    /// Pins a limit, in place of what was pinned there. Forgets pins that are over.
+    fn pin(&self, pin: &Pin, at: i64) -> Result<Receipt, StoreError>;
+
+    /// Takes a pinned limit back. Fails with [`StoreError::Unknown`].
+    fn unpin(&self, to: &PinnedTo, at: i64) -> Result<Receipt, StoreError>;
+
+    /// What is pinned, by service, owner and bucket; some of it may be over.
+    fn pins(&self) -> Result<Vec<Pin>, StoreError>;
+
+    /// Notes what limit owners used of the quotas of services. Not a change that others follow.
+    fn note_owner_quota_uses(&self, uses: &[OwnerQuotaUse]) -> Result<(), StoreError>;
+
+    /// What limit owners used of the quotas of services.
+    fn owner_quota_uses(&self) -> Result<Vec<OwnerQuotaUse>, StoreError>;
 }
 
 /// A store. Several processes may use the same one at once.
@@ -106,6 +121,13 @@ pub trait Store: Learnt + Send + Sync + Debug {
     /// Writes a copy of everything, as it is at one moment, into the empty file `path`, while others go on. When this returns,
     /// the copy is whole and on disk.
     fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
+
+    /// Puts what another store holds in the place of what this one holds, for everybody who uses it, and at once. The former
+    /// contents are kept in a file, as they were at that moment. What belongs to the processes that use the store stays: acts
+    /// that the audit log may not have yet (those of the other store join them), the change counter, which rises above both,
+    /// and noted gates. The master key is the other store's, under a number that none of this store had, unless it is the same
+    /// key.
+    fn take_over(&self, takeover: &Takeover, at: i64) -> Result<Receipt, StoreError>;
 
     /// Keeps bytes sealed under a label, in place of what was there.
     fn keep_labelled(&self, value: &LabelledValue) -> Result<(), StoreError>;

@@ -1,8 +1,11 @@
 //! What goes in and out of a store, beyond the nouns themselves. Plain values: no SQL, no plaintext of any secret.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
-use crate::domain::{Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId};
+use crate::domain::{
+    Caller, Credential, CredentialId, Environment, Name, Perimeter, ServiceName, Team, User, UserId, Weight,
+};
 
 use super::{RunToken, SealedVersion, StoredAuthority, StoredService};
 
@@ -73,6 +76,8 @@ pub enum Act {
     SlotRemoved,
     /// Everything was copied into a backup.
     BackedUp,
+    /// Everything was replaced by what a backup holds.
+    Restored,
     /// A certificate authority was made.
     AuthorityAdded,
     /// A certificate authority signs earlier than it was to.
@@ -81,6 +86,10 @@ pub enum Act {
     AuthorityRetired,
     /// What was learnt of limits is to be forgotten.
     GateReset,
+    /// A limit was pinned.
+    GatePinned,
+    /// A pinned limit was taken back.
+    GateUnpinned,
 }
 
 impl Act {
@@ -119,12 +128,26 @@ impl Act {
             Self::SlotAdded => "slot.added",
             Self::SlotRemoved => "slot.removed",
             Self::BackedUp => "backup.made",
+            Self::Restored => "backup.restored",
             Self::AuthorityAdded => "authority.added",
             Self::AuthorityHastened => "authority.hastened",
             Self::AuthorityRetired => "authority.retired",
             Self::GateReset => "gate.reset",
+            Self::GatePinned => "gate.pinned",
+            Self::GateUnpinned => "gate.unpinned",
         }
     }
+}
+
+/// Another store's contents in the place of this one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// The file that [`super::Store::copy_to`] made, of the newest shape, sound and used by nobody.
+    pub from: PathBuf,
+    /// The file that the former contents are copied into; nothing has this name.
+    pub former: PathBuf,
+    /// What the audit calls it.
+    pub called: String,
 }
 
 /// Proof that a change is on disk, with what the audit needs to say about it.
@@ -231,6 +254,8 @@ pub struct CredentialEdit {
     pub verify_every: Option<Option<i64>>,
     /// Whom the service counts when it is used; `Some(None)` is itself.
     pub limit_owner: Option<Option<Name>>,
+    /// The keys that it stands in for, and they for it; `Some(None)` are none.
+    pub pool: Option<Option<Name>>,
 }
 
 /// A credential as lists show it.
@@ -321,6 +346,8 @@ pub struct CallerEdit {
     pub environment: Option<Option<Environment>>,
     /// Where its connections must come from.
     pub perimeter: Option<Perimeter>,
+    /// How many turns it has in a queue where others have one.
+    pub weight: Option<Weight>,
 }
 
 /// A caller as lists show it.

@@ -41,6 +41,9 @@ contract_for_sqlite!(
     what_was_used_of_a_quota_is_kept_as_long_as_its_share,
     gates_are_noted_in_place_of_those_before_and_resets_are_taken_once,
     a_limit_owner_is_kept_and_taken_away,
+    a_pool_is_kept_and_a_running_proxy_follows_it,
+    limits_are_pinned_in_place_of_those_before_and_taken_back,
+    what_limit_owners_used_of_quotas_is_kept,
     callers_come_and_go_with_their_tokens,
     a_former_token_is_kept_for_its_overlap_and_only_one,
     the_token_of_a_run_goes_with_its_time_its_end_or_its_caller,
@@ -61,6 +64,7 @@ contract_for_sqlite!(
     pages_together_are_the_whole_list,
     the_first_master_key_stays_until_everything_is_under_the_next,
     slots_change_all_at_once_and_only_from_what_was_read,
+    another_stores_contents_take_the_place_of_these_at_once,
 );
 
 fn mode(path: &Path) -> u32 {
@@ -238,6 +242,60 @@ fn a_damaged_store_is_reported_not_trusted() {
     fs::write(&path, bytes).unwrap();
     let outcome = Sqlite::open(&path).and_then(|store| store.check_integrity());
     assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{outcome:?}");
+}
+
+#[test]
+fn contents_under_another_master_key_come_with_it_under_a_number_of_its_own() {
+    let (_one, path) = place();
+    let (_two, elsewhere) = place();
+    let (store, other) = (Sqlite::open(&path).unwrap(), Sqlite::open(&elsewhere).unwrap());
+    adopt(&store);
+    let record = MasterRecord { check: [9; 32], ..store.master().unwrap().unwrap() };
+    other.adopt_master(&record, 1).unwrap();
+    other.add_credential(&credential("c1", "main", LOCAL), None, 1).unwrap();
+    other.keep_labelled(&LabelledValue { label: "ca".into(), master: 1, sealed: vec![7] }).unwrap();
+    let (from, former) = (path.with_file_name("copy.db"), path.with_file_name("former.db"));
+    other.copy_to(&from).unwrap();
+    store.take_over(&Takeover { from: from.clone(), former, called: String::new() }, 2).unwrap();
+    let number = |store: &Sqlite| store.master().unwrap().unwrap().id;
+    assert_eq!((number(&store), number(&other)), (2, 1));
+    assert_eq!(store.master().unwrap().unwrap(), MasterRecord { id: 2, ..record });
+    let contents = store.sealed_contents().unwrap();
+    assert_eq!((contents.versions[0].sealed.master, contents.labelled[0].master), (2, 2));
+    store.check_integrity().unwrap();
+    // The same contents again bring the key that is there.
+    let former = path.with_file_name("again.db");
+    store.take_over(&Takeover { from, former: former.clone(), called: String::new() }, 3).unwrap();
+    assert_eq!(number(&store), 2);
+    assert_eq!(mode(&former), 0o600);
+}
+
+#[test]
+fn a_store_without_room_for_other_contents_keeps_its_own() {
+    let (_folder, path) = place();
+    let store = Sqlite::open(&path).unwrap();
+    adopt(&store);
+    for i in 0..50 {
+        let id = format!("c{i}");
+        store.add_credential(&credential(&id, &id, LOCAL), None, 1).unwrap();
+    }
+    let (from, former) = (path.with_file_name("copy.db"), path.with_file_name("former.db"));
+    store.copy_to(&from).unwrap();
+    for i in 0..50 {
+        store.delete_credential(&CredentialId::new(&format!("c{i}")), 2).unwrap();
+    }
+    store.purge(3, 3).unwrap();
+    store.limit_pages(60);
+    let takeover = Takeover { from, former, called: String::new() };
+    let refused = store.take_over(&takeover, 4).map(drop);
+    store.limit_pages(1_000_000);
+    if let Err(error) = &refused {
+        assert!(matches!(error, StoreError::Full(_)), "{error}");
+        assert!(store.inventory().unwrap().credentials.is_empty());
+        fs::remove_file(&takeover.former).unwrap();
+        store.take_over(&takeover, 5).unwrap();
+    }
+    assert_eq!(store.inventory().unwrap().credentials.len(), 50);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::domain::{HeaderFamily, ResetUnit, RouteBucket, Signals, Verdict};
+use crate::domain::{HeaderFamily, Rate, ResetUnit, RouteBucket, Signals, Verdict};
 
 use super::body::{self, Said};
+use super::grpc;
 use super::reading::{Bucket, Class, Dimension, Reading, Scope, Unit, Word};
 use super::scan::{self, Look, Spotted, Told};
 use super::when::{self, Clocks};
@@ -44,6 +45,10 @@ fn longest(dimensions: &[Dimension], turned_down: bool) -> Option<Dimension> {
     let silent = |dimension: &&Dimension| turned_down && dimension.remaining.is_none() && dimension.reset.is_some();
     let unsaid = || of_time().filter(silent).max_by_key(|dimension| dimension.reset);
     used_up.or_else(unsaid).copied()
+}
+
+fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
+    headers.get(name).and_then(scan::text).is_some_and(|text| text.eq_ignore_ascii_case(value))
 }
 
 /// Hints in an answer when to come back.
@@ -82,6 +87,32 @@ impl Family {
         }
     }
 
+    /// What of a path sets requests of one bucket apart: Discord counts each channel, guild and webhook by itself
+    /// (discord.com/developers/docs/topics/rate-limits).
+    pub fn major(&self, path: &str) -> Option<Bucket> {
+        if self.signals.family != Some(HeaderFamily::Discord) {
+            return None;
+        }
+        let mut parts = path.split('/').skip_while(|part| !["channels", "guilds", "webhooks"].contains(part));
+        parts.nth(1).and_then(Word::new)
+    }
+
+    /// Whether the service counts, against whoever sends it, what it refuses ([`super::Invalid`]).
+    pub fn counts_invalid(&self) -> bool {
+        self.signals.family == Some(HeaderFamily::Discord)
+    }
+
+    /// The rate that holds for all requests of an owner together, whatever their bucket is, where it is one by the second and
+    /// the service's headers do not tell of it.
+    pub fn overall(&self) -> Option<Rate> {
+        self.signals.rate.filter(|_| self.signals.family == Some(HeaderFamily::Discord))
+    }
+
+    /// Whether the service counts tokens.
+    pub fn counts_tokens(&self) -> bool {
+        matches!(self.signals.family, Some(HeaderFamily::OpenAi | HeaderFamily::Anthropic))
+    }
+
     /// Whether any rule looks at bodies.
     pub fn has_body_rules(&self) -> bool {
         !self.signals.bodies.is_empty()
@@ -100,7 +131,8 @@ impl Family {
     /// Reads one answer.
     pub fn read(&self, sample: &Sample<'_>) -> Reading {
         let spotted = Spotted::of(sample.headers);
-        let tells = spotted.limits || spotted.hint || sample.body.is_some() || !self.signals.own.is_empty();
+        let tells =
+            spotted.limits || spotted.grpc || spotted.hint || sample.body.is_some() || !self.signals.own.is_empty();
         let mut reading = if tells || !(sample.status.is_success() && self.signals.statuses.is_empty()) {
             self.read_in_full(sample, spotted)
         } else {
@@ -113,7 +145,9 @@ impl Family {
     #[inline(never)]
     fn read_in_full(&self, sample: &Sample<'_>, spotted: Spotted) -> Reading {
         let clocks = Clocks::new(sample.now, sample.headers);
-        let hints = if spotted.hint { Hints::of(sample.headers, &clocks) } else { Hints::default() };
+        let grpc = if spotted.grpc { grpc::status(sample.headers) } else { None };
+        let mut hints = if spotted.hint { Hints::of(sample.headers, &clocks) } else { Hints::default() };
+        hints.after = hints.after.or(grpc.and_then(|grpc| grpc.wait));
         let told = if spotted.limits || !self.signals.own.is_empty() {
             self.look().read(sample.headers, &clocks)
         } else {
@@ -121,12 +155,16 @@ impl Family {
         };
         let Signals { bodies, family, .. } = &self.signals;
         let said = sample.body.and_then(|body| body::read(bodies, *family, sample.status, sample.headers, body));
-        let class = self.class(sample.status, &hints, &told, said);
+        let declared = said.map(|said| said.verdict).or_else(|| self.declared(sample.status)).map(Class::from);
+        let class = declared.unwrap_or_else(|| class(sample.status, &hints, &told, grpc));
         let mut reading = Reading::plain(class);
         reading.dimensions = told.dimensions;
         reading.bucket = told.bucket;
         self.weigh(&mut reading, &hints, said, told.rejected);
-        reading.scope = self.scope(&reading, told.scope);
+        reading.scope = self.scope(&reading, told.scope, sample.headers);
+        reading.is_invalid = self.counts_invalid()
+            && matches!(sample.status.as_u16(), 401 | 403 | 429)
+            && reading.scope != Scope::Shared;
         reading.concurrency = self.is_concurrency(&reading, sample.headers, &hints);
         reading.settle();
         reading
@@ -137,22 +175,8 @@ impl Family {
         Look { family: *family, reset: *reset, own, leak: *leak }
     }
 
-    fn class(&self, status: StatusCode, hints: &Hints, told: &Told, said: Option<Said>) -> Class {
-        let declared = self.signals.statuses.iter().find(|(code, _)| *code == status.as_u16());
-        if let Some(verdict) = said.map(|said| said.verdict).or(declared.map(|(_, verdict)| *verdict)) {
-            return Class::from(verdict);
-        }
-        let reset = |dimension: &Dimension| dimension.is_exhausted() && dimension.reset.is_some();
-        match status.as_u16() {
-            429 => Class::Throttled,
-            _ if hints.pushback.is_some() => Class::Overloaded,
-            403 if hints.after.is_some() || told.dimensions.iter().any(reset) => Class::Throttled,
-            401 | 403 => Class::Auth,
-            503 if hints.after.is_some() => Class::Overloaded,
-            529 => Class::Overloaded,
-            502..=504 => Class::Transient,
-            _ => Class::Fine,
-        }
+    fn declared(&self, status: StatusCode) -> Option<Verdict> {
+        self.signals.statuses.iter().find(|(code, _)| *code == status.as_u16()).map(|(_, verdict)| *verdict)
     }
 
     /// How long to wait: what the answer says for all its limits, else the longest of those that are used up, else what is
@@ -170,7 +194,10 @@ impl Family {
         reading.wait = match reading.class {
             Class::Fine => reset,
             Class::Throttled | Class::Exhausted => {
-                let told = hints.after.or(said.and_then(|said| said.wait).max(reset));
+                let told = hints
+                    .after
+                    .max(hints.pushback.filter(|wait| !wait.is_zero()))
+                    .or(said.and_then(|said| said.wait).max(reset));
                 told.or(said.and_then(|said| said.fallback)).or(self.signals.default_wait)
             }
             Class::Overloaded | Class::Transient => hints.pushback.max(hints.after).filter(|wait| !wait.is_zero()),
@@ -192,7 +219,7 @@ impl Family {
         }
     }
 
-    fn scope(&self, reading: &Reading, told: Option<Scope>) -> Scope {
+    fn scope(&self, reading: &Reading, told: Option<Scope>, headers: &HeaderMap) -> Scope {
         // GitHub's secondary limits know no bucket, and leave the primary ones as they are.
         let secondary = self.signals.family == Some(HeaderFamily::GitHub)
             && reading.class == Class::Throttled
@@ -200,6 +227,10 @@ impl Family {
         match told {
             _ if reading.class == Class::Overloaded || secondary => Scope::Owner,
             Some(scope) => scope,
+            // Jira's bursts are counted by method and endpoint (developer.atlassian.com/cloud/jira/platform/rate-limiting).
+            None if reading.class != Class::Fine && says(headers, "ratelimit-reason", "jira-burst-based") => {
+                Scope::Route
+            }
             None => Scope::Bucket,
         }
     }
@@ -219,6 +250,22 @@ impl Family {
                 used_up.peek().is_some() && used_up.all(|dimension| dimension.unit == Unit::Concurrency)
             }
         }
+    }
+}
+
+/// The class of an answer of which nothing else is declared. What gRPC says in a head that HTTP calls fine stands for it.
+fn class(status: StatusCode, hints: &Hints, told: &Told, grpc: Option<grpc::Status>) -> Class {
+    let reset = |dimension: &Dimension| dimension.is_exhausted() && dimension.reset.is_some();
+    match (status.as_u16(), grpc.map(|grpc| grpc.class)) {
+        (429, _) | (200, Some(Class::Throttled)) => Class::Throttled,
+        _ if hints.pushback.is_some() => Class::Overloaded,
+        (200, Some(class)) => class,
+        (403, _) if hints.after.is_some() || told.dimensions.iter().any(reset) => Class::Throttled,
+        (401 | 403, _) => Class::Auth,
+        (503, _) if hints.after.is_some() => Class::Overloaded,
+        (529, _) => Class::Overloaded,
+        (502..=504, _) => Class::Transient,
+        _ => Class::Fine,
     }
 }
 

@@ -5,6 +5,8 @@ mod body;
 mod budget;
 pub mod circuit;
 mod family;
+mod grpc;
+mod invalid;
 pub mod places;
 mod reading;
 mod resend;
@@ -16,6 +18,7 @@ mod when;
 pub use body::LARGEST_BODY;
 pub use budget::{Budget, Cost, pause};
 pub use family::{Family, Sample};
+pub use invalid::Invalid;
 pub use reading::{Bucket, Class, Dimension, DimensionName, Dimensions, Reading, Scope, Unit, Word};
 pub use resend::{Asked, Cause, Client, Repeats, is_vetoed, may_resend};
 

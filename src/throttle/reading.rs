@@ -15,6 +15,7 @@ const MOST_DIMENSIONS: usize = 16;
 
 /// What one answer says of the limit it met.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Reading {
     /// What kind of answer it is.
     pub class: Class,
@@ -32,6 +33,8 @@ pub struct Reading {
     pub concurrency: bool,
     /// Whether the catalogue vouches for the headers the wait came from.
     pub trusted: bool,
+    /// Whether the service counts the request against its owner as an invalid one, whatever it was for.
+    pub is_invalid: bool,
     /// False when the answer came from a cache: what it says is as old as it is, and no gate learns from it.
     pub current: bool,
 }
@@ -67,6 +70,8 @@ pub enum Scope {
     Owner,
     /// For the bucket of the request: the one the answer names, else the one its route belongs to, else all.
     Bucket,
+    /// For requests of the same method and path alone, identifiers in the path aside.
+    Route,
     /// For something that others use too, so that the owner is not to blame: closes the bucket.
     Shared,
 }
@@ -165,7 +170,7 @@ impl std::ops::Deref for Dimensions {
     }
 }
 
-/// A short name from the wire: at most 47 bytes of visible ASCII.
+/// A short name from the wire: at most 63 bytes of visible ASCII.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Word {
     length: u8,
@@ -179,7 +184,7 @@ pub type DimensionName = Word;
 pub type Bucket = Word;
 
 impl Word {
-    const MOST: usize = 47;
+    const MOST: usize = 63;
 
     /// `text` as a name; none when it is empty, too long to be told from others, or not visible ASCII.
     pub fn new(text: &str) -> Option<Self> {
@@ -190,7 +195,7 @@ impl Word {
     }
 
     /// This and `text`, with a `-` between them; none when that is too long or `text` is no name.
-    pub(super) fn joined(self, text: &str) -> Option<Self> {
+    pub fn joined(self, text: &str) -> Option<Self> {
         let other = Self::new(text)?;
         if self.length == 0 {
             return Some(other);
@@ -238,6 +243,7 @@ impl Reading {
             scope: Scope::Bucket,
             concurrency: false,
             trusted: false,
+            is_invalid: false,
             current: true,
         }
     }
@@ -247,6 +253,11 @@ impl Reading {
         let mut reading = Self::plain(class);
         dimensions.into_iter().for_each(|dimension| reading.dimensions.push(dimension));
         reading
+    }
+
+    /// Whether it closes the gate of the whole owner, and not that of the bucket alone.
+    pub fn speaks_for_owner(&self) -> bool {
+        self.scope == Scope::Owner || self.class == Class::Overloaded
     }
 
     /// The longest that a gate closes for this answer before a request tries again.

@@ -12,16 +12,22 @@ use super::structured;
 use super::when::{self, Clocks};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A full bucket of Shopify is empty after this, on every plan: 40 at 2 a second, 80 at 4, 400 at 20, 800 at 40
+/// (shopify.dev/docs/api/usage/limits).
+const SHOPIFYS: Duration = Duration::from_secs(20);
 /// The name of a limit that has none.
 const UNNAMED: &str = "requests";
 
 /// Signs that an answer may tell of limits: one look over the names instead of a search for each.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a sign of its own")]
 pub(super) struct Spotted {
     /// Some header of limits.
     pub(super) limits: bool,
     /// A hint when to come back.
     pub(super) hint: bool,
+    /// A status of gRPC.
+    pub(super) grpc: bool,
     /// An `Age` above 0: the answer is from a cache.
     pub(super) aged: bool,
 }
@@ -41,6 +47,7 @@ impl Spotted {
                 Some(b'a') if name.starts_with("anthropic-ratelimit-") => out.limits = true,
                 Some(b's') if name == "stripe-rate-limited-reason" => out.limits = true,
                 Some(b'g') if name == "grpc-retry-pushback-ms" => out.hint = true,
+                Some(b'g') if name == "grpc-status" => out.grpc = true,
                 _ => {}
             }
         }
@@ -206,6 +213,7 @@ impl Look<'_> {
         let (used, size) = text(headers.get("x-shopify-shop-api-call-limit")?)?.split_once('/')?;
         let (used, size) = (count(used)?, count(size)?);
         let window = self.leak.map(|leak| leak.period.mul_f64(ratio(size, u64::from(leak.count.get()))));
+        let window = Some(window.unwrap_or(SHOPIFYS));
         let remaining = Some(size.saturating_sub(used));
         Some(Dimension { limit: Some(size), remaining, window, leaky: true, ..Dimension::new(UNNAMED) })
     }

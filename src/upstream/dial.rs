@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::error::{DialError, Stage};
 use super::guard::{AddressRefused, Guard, Permission};
 use super::parent::{self, Hop, Parent, ParentError};
+use super::pieces::Pieces;
 use super::stream::{Stream, Tcp};
 use super::tls::{TlsConfigs, TlsFault, TlsSetupError, server_name};
 use crate::domain::{ConnectTo, Host, Http2, Origin, Scheme, UpstreamOptions};
@@ -173,7 +174,7 @@ impl Dialer {
         let addresses = self.resolve(&destination, patience).await?;
         let judged = addresses.into_iter().map(|address| self.guard.check(address, permission).map(|()| address));
         let (tcp, peer) = connect_any(&admitted(judged, patience)?, patience).await?;
-        let wrap = |stream| Stream::Tls(Box::new(stream));
+        let wrap = |stream| Stream::Tls(Box::new(Pieces::from(stream)));
         finish(tcp, reach, patience, Stream::Tcp, wrap).await.map(|ready| ready.at(peer))
     }
 
@@ -192,12 +193,12 @@ impl Dialer {
         let judged = addresses.into_iter().map(|address| self.guard.check_loop(address).map(|()| address));
         let (tcp, peer) = connect_any(&admitted(judged, patience)?, patience).await?;
         if hop.origin.scheme == Scheme::Http {
-            let wrap = |stream| Stream::Tls(Box::new(stream));
+            let wrap = |stream| Stream::Tls(Box::new(Pieces::from(stream)));
             return beyond(tcp, hop, reach, patience, Stream::Tcp, wrap).await.map(|ready| ready.at(peer));
         }
         let (tls, _) = handshake(tcp, &hop.origin.host, parent.tls(), Http2::Never, patience).await?;
-        let plain = |stream| Stream::Tls(Box::new(stream));
-        let wrap = |stream| Stream::Nested(Box::new(stream));
+        let plain = |stream| Stream::Tls(Box::new(Pieces::from(stream)));
+        let wrap = |stream| Stream::Nested(Box::new(Pieces::from(stream)));
         beyond(tls, hop, reach, patience, plain, wrap).await.map(|ready| ready.at(peer))
     }
 

@@ -146,6 +146,13 @@ fn hop_of(uri: &Uri, authorization: Option<&HeaderValue>) -> Option<Hop> {
     Some(Hop { origin: Origin { scheme, host, port: uri.port_u16().unwrap_or(scheme.default_port()) }, authorization })
 }
 
+/// Whether a program that heeds `NO_PROXY` calls `origin` directly when that is `no`.
+pub fn goes_around(no: &str, origin: &Origin) -> bool {
+    let matcher = Matcher::builder().all("http://proxy.invalid").no(go_around(no)).build();
+    let url = format!("{}://{}/", origin.scheme.as_str(), origin.authority());
+    url.parse().is_ok_and(|url| matcher.intercept(&url).is_none())
+}
+
 /// `NO_PROXY` in the one spelling that the matcher knows: `*.suffix`, which people also write, is `.suffix`.
 fn go_around(text: &str) -> String {
     let entries = text.split(',').map(str::trim);

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::pieces::Pieces;
+
 /// Up to so many bytes, pieces are copied together and written as one.
 pub const SMALL: usize = 1024;
 
@@ -77,9 +79,9 @@ pub enum Stream {
     /// Plain.
     Tcp(Tcp),
     /// TLS. Boxed: its state is some kilobytes.
-    Tls(Box<TlsStream<Tcp>>),
+    Tls(Box<Pieces<TlsStream<Tcp>>>),
     /// TLS through a parent proxy that itself speaks TLS.
-    Nested(Box<TlsStream<TlsStream<Tcp>>>),
+    Nested(Box<Pieces<TlsStream<TlsStream<Tcp>>>>),
 }
 
 macro_rules! each {
@@ -97,8 +99,8 @@ impl Stream {
     pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Tcp(stream) => &stream.0,
-            Self::Tls(stream) => &stream.get_ref().0.0,
-            Self::Nested(stream) => &stream.get_ref().0.get_ref().0.0,
+            Self::Tls(stream) => &stream.get_ref().get_ref().0.0,
+            Self::Nested(stream) => &stream.get_ref().get_ref().0.get_ref().0.0,
         }
     }
 }

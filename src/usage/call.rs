@@ -27,6 +27,8 @@ pub struct Call<'a> {
     pub code: Option<Code>,
     /// How often it was sent, or was to be.
     pub attempts: u32,
+    /// How often the upstream answered 429, to an attempt that was made again or to the last one.
+    pub turned_down: u32,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.

@@ -19,7 +19,7 @@ pub struct Counts {
     pub unauthorized: u64,
     /// Of these, 403.
     pub forbidden: u64,
-    /// Of these, 429.
+    /// Answers 429 of the upstream, those after which it was sent again with them.
     pub throttled: u64,
     /// Calls that sidekey refused and did not send.
     pub refused: u64,
@@ -74,6 +74,7 @@ impl Counts {
             }
             Some(_) => self.failed += 1,
         }
+        self.throttled += u64::from(call.turned_down);
         if !call.wait.is_zero() {
             self.waits += 1;
             self.wait_us = self.wait_us.saturating_add(micros(call.wait));
@@ -91,7 +92,6 @@ impl Counts {
         match call.status {
             401 => self.unauthorized += 1,
             403 => self.forbidden += 1,
-            429 => self.throttled += 1,
             // How long a tunnel stood says nothing of the service, and neither does a client that left.
             0 | 101 => return,
             _ if *call.method == Method::CONNECT => return,

@@ -11,7 +11,6 @@ mod handover;
 mod hash;
 mod latency;
 pub mod ledger;
-mod shape;
 mod tally;
 
 pub use call::Call;

@@ -11,8 +11,7 @@ use std::time::Duration;
 use super::call::{Call, METHODS, method};
 use super::counts::Counts;
 use super::hash::{self, Same};
-use super::shape;
-use crate::domain::{CallerId, CredentialId, Name, ServiceName};
+use crate::domain::{CallerId, CredentialId, Name, ServiceName, write_shape};
 
 /// How many pairs of key and caller a table holds.
 pub(super) const MOST_PAIRS: usize = 16_384;
@@ -155,7 +154,7 @@ impl Tally {
         let method = method(call.method);
         // Written at the end of the shapes, where it stays when it is new.
         let from = self.shapes.len();
-        shape::write(call.path, &mut self.shapes);
+        write_shape(call.path, &mut self.shapes);
         let shape = self.shapes.get(from..).unwrap_or_default();
         let mut at = hash::all(hash::mix(of_pair, u64::from(method)), shape);
         while let Some(number) = self.endpoints_by_hash.get(&at).copied() {

@@ -44,6 +44,7 @@ fn good<'a>(credential: &'a (CredentialId, Name), caller: &'a (CallerId, Name), 
         status: 200,
         code: None,
         attempts: 1,
+        turned_down: 0,
         bytes_in: 10,
         bytes_out: 100,
         wait: Duration::ZERO,
@@ -77,10 +78,11 @@ fn calls_are_counted_by_what_became_of_them() {
     on_a_core(&tallies, || {
         count(&call);
         for status in [401, 403, 429, 503, 101, 0] {
-            count(&Call { status, ..call });
+            count(&Call { status, turned_down: u32::from(status == 429), ..call });
         }
         count(&Call { status: 429, code: Some(Code::RateLimited), attempts: 0, ..call });
         count(&Call { status: 502, code: Some(Code::UpstreamUnreachable), attempts: 3, ..call });
+        count(&Call { attempts: 3, turned_down: 2, ..call });
         count(&Call { wait: Duration::from_millis(3), method: &Method::POST, ..call });
         count(&Call { method: &Method::CONNECT, took: Duration::from_secs(3600), ..call });
     });
@@ -88,16 +90,16 @@ fn calls_are_counted_by_what_became_of_them() {
     assert_eq!(who.credential.unwrap().1, name("main"));
     assert_eq!(who.caller.unwrap().0, CallerId::new("id-of-etl"));
     assert_eq!((minute, last), (i64::try_from(MINUTE).unwrap(), i64::try_from(MINUTE + 7).unwrap()));
-    assert_eq!(counts.answered, [1, 1, 3, 0, 3, 1]);
-    assert_eq!((counts.unauthorized, counts.forbidden, counts.throttled), (1, 1, 1));
+    assert_eq!(counts.answered, [1, 1, 4, 0, 3, 1]);
+    assert_eq!((counts.unauthorized, counts.forbidden, counts.throttled), (1, 1, 3));
     assert_eq!((counts.refused, counts.limited, counts.failed, counts.strangers), (1, 1, 1, 0));
-    assert_eq!((counts.calls(), counts.sent(), counts.errors(), counts.auth_failures()), (11, 10, 2, 2));
-    assert_eq!((counts.waits, counts.wait_us, counts.bytes_in, counts.bytes_out), (1, 3000, 110, 1100));
-    assert_eq!(counts.latency.count(), 6, "what sidekey answered, tunnels and clients that left have no latency");
+    assert_eq!((counts.calls(), counts.sent(), counts.errors(), counts.auth_failures()), (12, 11, 2, 2));
+    assert_eq!((counts.waits, counts.wait_us, counts.bytes_in, counts.bytes_out), (1, 3000, 120, 1200));
+    assert_eq!(counts.latency.count(), 7, "what sidekey answered, tunnels and clients that left have no latency");
     let shape = "/v1/charges/{…}".to_owned();
     assert_eq!(
         endpoints,
-        HashMap::from([(("GET", shape.clone()), 8), (("POST", shape.clone()), 1), (("CONNECT", shape), 1)])
+        HashMap::from([(("GET", shape.clone()), 9), (("POST", shape.clone()), 1), (("CONNECT", shape), 1)])
     );
     assert_eq!(others, 0);
 }

@@ -1,6 +1,6 @@
 //! Callers: giving out identifiers and tokens. The store keeps only a token's digest.
 
-use crate::domain::{Caller, CallerId, Environment, Name, Perimeter, UserId};
+use crate::domain::{Caller, CallerId, Environment, Name, Perimeter, UserId, Weight};
 use crate::store::{CallerEdit, ListedCaller, Receipt, RunToken, StoreError};
 
 use super::{Token, Vault, VaultError};
@@ -16,6 +16,7 @@ impl Vault {
         owner: &UserId,
         environment: Option<Environment>,
         perimeter: Perimeter,
+        weight: Weight,
     ) -> Result<(Caller, Token, Receipt), VaultError> {
         let token = Token::fresh().map_err(VaultError::Crypto)?;
         let caller = Caller {
@@ -26,6 +27,7 @@ impl Vault {
             token_digest: Some(token.digest()),
             former: None,
             perimeter,
+            weight,
         };
         let receipt = self.store.add_caller(&caller, self.now())?;
         Ok((caller, token, receipt))

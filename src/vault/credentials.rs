@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    Credential, CredentialId, Environment, Fields, GateReset, Name, NotedGate, QuotaUse, Sealed, ServiceName, Share,
-    Shared, Source, UserId,
+    Credential, CredentialId, Environment, Fields, Name, Sealed, ServiceName, Share, Shared, Source, UserId,
 };
 use crate::seal::{self, SealContext};
 use crate::store::{CredentialEdit, CredentialFilter, CredentialHistory, ListedCredential, Receipt, StoreError};
@@ -33,6 +32,8 @@ pub struct NewCredential {
     pub expires: Option<i64>,
     /// Whom the service counts when it is used; itself when none.
     pub limit_owner: Option<Name>,
+    /// The keys that it stands in for, and they for it.
+    pub pool: Option<Name>,
     /// With whom it is shared from the start.
     pub shares: Vec<Shared>,
     /// After how many seconds a value is to be replaced.
@@ -56,6 +57,7 @@ impl Vault {
             variables: new.variables,
             expires: new.expires,
             limit_owner: new.limit_owner,
+            pool: new.pool,
             version: 1,
             sealed: None,
             source: Source::Store,
@@ -160,54 +162,6 @@ impl Vault {
     /// When there is none such, or the store fails.
     pub fn unshare(&self, id: &CredentialId, with: &Share) -> Result<Receipt, VaultError> {
         Ok(self.store.unshare(id, with, self.now())?)
-    }
-
-    /// Notes what was used of the quotas of shares.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn note_quota_uses(&self, uses: &[QuotaUse]) -> Result<(), VaultError> {
-        Ok(self.store.note_quota_uses(uses)?)
-    }
-
-    /// Notes the gates of the running proxy, in place of those noted before.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn note_gates(&self, gates: &[NotedGate]) -> Result<(), VaultError> {
-        Ok(self.store.note_gates(gates, self.now())?)
-    }
-
-    /// The gates as they were noted last, and when (Unix seconds).
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn noted_gates(&self) -> Result<(Option<i64>, Vec<NotedGate>), VaultError> {
-        Ok(self.store.noted_gates()?)
-    }
-
-    /// Has the running proxy forget gates.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn order_gate_reset(&self, reset: &GateReset) -> Result<Receipt, VaultError> {
-        Ok(self.store.order_gate_reset(reset, self.now())?)
-    }
-
-    /// Takes away what is ordered.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn take_gate_resets(&self) -> Result<Vec<GateReset>, VaultError> {
-        Ok(self.store.take_gate_resets()?)
-    }
-
-    /// What was used of the quotas of all shares.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn quota_uses(&self) -> Result<Vec<QuotaUse>, VaultError> {
-        Ok(self.store.quota_uses()?)
     }
 
     /// The credentials that `filter` lets through, by name.

@@ -10,7 +10,7 @@ use super::tests::{name, value};
 use super::*;
 use crate::domain::{
     Caller, CallerId, CredentialId, Perimeter, Role, ServiceName, Share, Shared, Source, SystemClock, Team, TeamId,
-    User, UserId,
+    User, UserId, Weight,
 };
 use crate::store::{Filling, Sqlite};
 
@@ -59,6 +59,7 @@ fn a_store_for_scale() {
             token_digest: Some(Token::fresh().unwrap().digest()),
             former: None,
             perimeter: Perimeter::default(),
+            weight: Weight::ONE,
         })
         .collect();
     let credential = |i: usize| {
@@ -71,6 +72,7 @@ fn a_store_for_scale() {
         };
         let mut credential = Credential {
             limit_owner: None,
+            pool: None,
             id: CredentialId::new(&vault.fresh_id().unwrap()),
             name: name(&format!("{service}-{i:06}")),
             owner: of(i * 31),

@@ -9,6 +9,7 @@ mod callers;
 mod credentials;
 pub mod declared;
 mod error;
+mod limits;
 mod master;
 mod passes;
 mod people;

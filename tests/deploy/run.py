@@ -8,8 +8,10 @@ watched. The Kubernetes manifest is held against the API's schema, the Dockerfil
 
 import contextlib
 import http.client
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -270,6 +272,13 @@ def the_manifest_fits_the_schema_of_kubernetes():
     assert not mounts & {"keys", "state"}, "the worker sees no key"
 
 
+def the_example_for_compose_fits_its_specification():
+    import compose_spec
+
+    parsed = compose_spec.PyCompose.from_yaml((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    parsed.validate()
+
+
 def the_example_for_compose_gives_the_worker_nothing():
     import yaml
 
@@ -296,6 +305,60 @@ def the_image_is_not_root_and_brings_what_it_names():
     assert entry == ['["/usr/local/bin/sidekey", "--config", "/etc/sidekey/proxy.toml"]'], entry
 
 
+def the_image_is_made_as_it_should_be():
+    code, said = run(str(Path(sys.executable).parent / "hadolint"), str(DEPLOY / "Dockerfile"))
+    assert code == 0 and not said, said
+
+
+def copied_into_the_image():
+    """What the Dockerfile copies out of the project, by its path there."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    copies = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line]
+    return [source for sources in copies for source in sources]
+
+
+def the_image_copies_all_that_it_is_built_from():
+    with tempfile.TemporaryDirectory() as path:
+        for source in copied_into_the_image():
+            target = Path(path) / source
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, target)
+            else:
+                shutil.copy(ROOT / source, target)
+        # Reads the manifest with its targets and the lock, as the build begins with.
+        code, said = run("cargo", "metadata", "--locked", "--no-deps", "--format-version=1", "--quiet",
+                         f"--manifest-path={path}/Cargo.toml")
+        assert code == 0, said
+        for file in (Path(path) / "src").rglob("*.rs"):
+            if "tests" in file.relative_to(path).as_posix():
+                continue
+            for name in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', file.read_text(encoding="utf-8")):
+                assert (file.parent / name).exists(), f"{file.relative_to(path)} includes {name}, which is not copied"
+
+
+def commands_in(name):
+    """The command lines of sidekey in a file: lists that begin with its path, and the image's entry point with its command."""
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    lists = [json.loads(found) for found in re.findall(r'\["[^\]\n]*"\]', text)]
+    lists = [words[1:] if words[0] == "CMD" else words for words in lists]
+    entry = next((words for words in lists if words[0].endswith("/sidekey") and words[-1].endswith(".toml")), None)
+    for words in lists:
+        if words[0].endswith("/sidekey") and words is not entry:
+            yield words[1:]
+        elif entry and words[0] in ("serve", "up"):
+            yield entry[1:] + words
+
+
+def every_command_in_the_files_exists():
+    found = [(name, words) for name in ("Dockerfile", "compose.yaml", "kubernetes.yaml") for words in commands_in(name)]
+    unit = (DEPLOY / "sidekey.service").read_text(encoding="utf-8")
+    found += [("sidekey.service", line.split()[1:]) for line in re.findall(r"^Exec\w+=(\S*sidekey .*)$", unit, re.MULTILINE)]
+    assert {name for name, _ in found} >= {"Dockerfile", "compose.yaml", "sidekey.service"}, found
+    for name, words in found:
+        code, said = run(BINARY, *words, "--help")
+        assert code == 0 and "Usage: sidekey" in said, f"{name}: {words}: {said}"
+
+
 TESTS = [
     the_units_are_good_to_systemd,
     the_service_is_exposed_to_little,
@@ -306,8 +369,12 @@ TESTS = [
     a_probe_tells_whether_it_is_ready,
     the_configurations_in_the_examples_are_good,
     the_manifest_fits_the_schema_of_kubernetes,
+    the_example_for_compose_fits_its_specification,
     the_example_for_compose_gives_the_worker_nothing,
     the_image_is_not_root_and_brings_what_it_names,
+    the_image_is_made_as_it_should_be,
+    the_image_copies_all_that_it_is_built_from,
+    every_command_in_the_files_exists,
 ]
 
 

@@ -143,6 +143,28 @@ fn a_backup_that_was_changed_or_cut_off_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_a_killed_backup_left_is_removed_and_what_is_in_use_stays() {
+    let (world, _upstream) = billing();
+    let folder = |number: u8| {
+        let path = world.path(&format!("data/.sidekey-00000000000000{number:02x}.tmp"));
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let (left, used, empty, other) = (folder(1), folder(2), folder(3), world.path("data/.sidekey-mine.tmp"));
+    fs::create_dir(&other).unwrap();
+    for path in [&left, &used, &other] {
+        fs::write(path.join("sidekey.db"), "half").unwrap();
+    }
+    let lock = fs::File::open(&used).unwrap();
+    lock.try_lock().unwrap();
+    sidekey(&world, "backup data/one.tar");
+    assert_eq!([&left, &used, &empty, &other].map(|path| path.exists()), [false, true, true, true]);
+    drop(lock);
+    let _world = world.serve();
+    assert!(!used.exists(), "the start of a proxy removes it too");
+}
+
+#[test]
 fn no_file_is_left_when_there_is_no_room_for_the_backup() {
     let (world, _upstream) = billing();
     let before = left_in(world.dir());

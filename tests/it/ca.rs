@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, skip};
 
 fn certificates(pem: &str) -> usize {
     pem.matches("-----BEGIN CERTIFICATE-----").count()
@@ -144,5 +145,88 @@ fn an_authority_is_limited_to_the_hosts_that_are_listed() {
         let refused = world.sidekey(["check"]).run();
         assert_eq!(refused.code, Some(2), "{bad}");
         assert!(refused.stderr.contains("proxy.toml:6:"), "{}", refused.stderr);
+    }
+}
+
+/// Whether a program is there, and its standard output.
+fn told(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What the doctor says of a place where authorities are trusted.
+fn trusts(world: &World, place: &str, java_home: &str) -> bool {
+    let run = world.sidekey(["doctor", "--json", "--only", &format!("system_trust:{place}")]);
+    let text = run.env("JAVA_HOME", java_home).run().succeeds();
+    text.contains("it trusts the authority")
+}
+
+#[test]
+fn nss_trusts_what_is_installed_there_and_no_more_when_it_is_taken_away() {
+    let world = World::new();
+    let database = format!("sql:{}", world.path(".pki/nssdb").display());
+    fs::create_dir_all(world.path(".pki/nssdb")).unwrap();
+    if told("certutil", &["-N", "-d", &database, "--empty-password"]).is_none() {
+        return skip("NSS's certutil is not installed");
+    }
+    world.sidekey(["ca", "show"]).run().succeeds();
+    assert!(!trusts(&world, "nss", ""));
+    world.sidekey(["ca", "install", "--to", "nss"]).run().succeeds();
+    let name = show(&world)[0]["name"].as_str().unwrap().to_owned();
+    let listed = told("certutil", &["-L", "-d", &database]).unwrap();
+    assert!(listed.contains(&name) && listed.contains("C,,"), "{listed}");
+    let valid = told("certutil", &["-V", "-d", &database, "-n", &name, "-u", "L"]).unwrap();
+    assert!(valid.contains("certificate is valid"), "{valid}");
+    assert!(trusts(&world, "nss", ""));
+    world.sidekey(["ca", "rotate", "--now"]).run().succeeds();
+    assert!(!trusts(&world, "nss", ""), "it trusts a former one alone");
+    world.sidekey(["ca", "install", "--to", "nss"]).run().succeeds();
+    assert!(trusts(&world, "nss", ""));
+    world.sidekey(["ca", "uninstall", "--from", "nss"]).run().succeeds();
+    assert!(!told("certutil", &["-L", "-d", &database]).unwrap().contains("sidekey"), "the former too");
+}
+
+#[test]
+fn java_trusts_what_is_installed_there_and_no_more_when_it_is_taken_away() {
+    let find = "readlink -f \"$(command -v keytool)\"";
+    let Some(keytool) = told("sh", &["-c", find]).filter(|path| path.trim_end().ends_with("/bin/keytool")) else {
+        return skip("Java's keytool is not installed");
+    };
+    let world = World::new();
+    // A Java of its own, so that the machine's is left alone.
+    let home = world.path("java").display().to_string();
+    let copy = "from=${1%/bin/keytool}; cp -al \"$from\" \"$2\" 2>/dev/null || cp -a \"$from\" \"$2\"
+        store=$2/lib/security/cacerts; cat \"$from/lib/security/cacerts\" > \"$2/store\"; rm -f \"$store\"; mv \"$2/store\" \"$store\"";
+    told("sh", &["-euc", copy, "sh", keytool.trim_end(), &home]).expect("Java can be copied");
+    let list = || told(&format!("{home}/bin/keytool"), &["-list", "-cacerts", "-storepass", "changeit"]).unwrap();
+    let run = |args: &[&str]| world.sidekey(args.iter().copied()).env("JAVA_HOME", &home).run().succeeds();
+    run(&["ca", "show"]);
+    let before = list();
+    assert!(!trusts(&world, "java", &home));
+    run(&["ca", "install", "--to", "java"]);
+    assert!(list().contains("sidekey-ca-"), "{}", list());
+    assert!(trusts(&world, "java", &home));
+    run(&["ca", "uninstall", "--from", "java"]);
+    assert_eq!(list().matches("trustedCertEntry").count(), before.matches("trustedCertEntry").count());
+    assert!(!trusts(&world, "java", &home));
+}
+
+/// As Python from 3.13 on does by itself.
+const STRICT: &str = "
+import ssl, sys, urllib.request
+context = ssl.create_default_context()
+context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+print(urllib.request.urlopen('https://sidekey.invalid/-/whoami', context=context).read().decode())
+";
+
+#[test]
+fn a_strict_verifier_believes_the_certificates() {
+    if told("python3", &["-c", "import ssl; ssl.VERIFY_X509_PARTIAL_CHAIN"]).is_none() {
+        return skip("there is no Python whose ssl verifies strictly");
+    }
+    for limits in ["", "[intercept]\nhosts = [\"api.test\", \"10.0.0.7\"]\n"] {
+        let world = World::new().toml(limits).serve();
+        let told = world.sidekey(["run", "--", "python3", "-c", STRICT]).run().succeeds();
+        assert!(told.contains("\"caller\":\"local\""), "{told}");
     }
 }

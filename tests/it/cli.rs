@@ -427,6 +427,7 @@ fn every_command_explains_itself() {
         "up",
         "serve",
         "check",
+        "doctor",
         "demo",
         "service",
         "service list",

@@ -403,3 +403,47 @@ fn a_stopping_proxy_ends_a_tunnel_after_the_request_under_way() {
     assert!(wire.rest().is_empty());
     assert!(world.wait().0.success());
 }
+
+#[test]
+fn the_proxy_answers_itself_under_its_own_name_and_sends_nothing_anywhere() {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, KEY).toml("[intercept]\nhosts = [\"api.test\"]\n");
+    let world = world.key("api", "api-prod", "s3cret").serve();
+    let mut wire = world.intercepted("sidekey.invalid:443");
+    let ask = |wire: &mut Wire, path: &str| Ask::new("sidekey.invalid", "GET", path).reply_on(wire);
+    let who = ask(&mut wire, "/-/whoami");
+    assert_eq!((who.status, who.json()["caller"].as_str()), (200, Some("local")), "{who:?}");
+    assert_eq!(ask(&mut wire, "/-/ca.pem").text(), world.ca_pem());
+    for path in ["/", "/api/v1", "/-/", "/-/whoami/info/refs?service=git-upload-pack"] {
+        assert_eq!((ask(&mut wire, path).status, path), (404, path));
+    }
+    assert_eq!(Ask::new("sidekey.invalid", "POST", "/-/whoami").reply_on(&mut wire).status, 400);
+    let other = Ask::new("api.test", "GET", "/v1").reply_on(&mut wire);
+    assert_eq!((other.status, other.code().as_str()), (400, "bad_request"));
+    // By no other door or port, and by no name below it.
+    for authority in ["sidekey.invalid:80", "sidekey.invalid:8443", "x.sidekey.invalid:443"] {
+        let refused = world.wire().send(connect(authority, "")).reply_to("CONNECT");
+        assert_eq!((refused.status, refused.code().as_str()), (403, "service_unknown"), "{authority}");
+    }
+    assert_eq!(world.get("http://sidekey.invalid/-/whoami").code(), "service_unknown");
+    assert!(upstream.requests().is_empty());
+    eventually("it is recorded", || {
+        recorded(&world, "connect").iter().any(|line| line["host"] == "sidekey.invalid" && line["status"] == 200)
+    });
+}
+
+#[test]
+fn under_the_proxys_own_name_callers_prove_who_they_are_too() {
+    let upstream = FakeUpstream::plain();
+    let (world, proof) = guarded(&upstream);
+    let refused = world.wire().send(connect("sidekey.invalid:443", "")).reply_to("CONNECT");
+    assert_eq!((refused.status, refused.code().as_str()), (407, "caller_unknown"));
+    let tunnel = world.tunnel("sidekey.invalid:443", &proof);
+    let mut wire = tunnel.tls("sidekey.invalid", &world.ca_pem(), &["http/1.1"]);
+    let who = Ask::new("sidekey.invalid", "GET", "/-/whoami").reply_on(&mut wire);
+    assert_eq!(who.json()["caller"], "etl", "{who:?}");
+    world.sidekey(["caller", "delete", "etl", "--yes"]).run().succeeds();
+    eventually("the token is worth nothing", || {
+        Ask::new("sidekey.invalid", "GET", "/-/whoami").reply_on(&mut wire).status == 401
+    });
+}

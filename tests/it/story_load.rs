@@ -14,8 +14,13 @@ use std::{
 use crate::world::{Answer, Ask, FakeUpstream, Wire, World, eventually};
 
 const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
-/// What each client asks at, in requests per second; together a fifth more than the thousand that they must reach.
-const PACE: u32 = 150;
+/// How many workflows ask, on how many connections each, and how often all of them together in a second. Each connection
+/// follows its own times, however late the answers come; one that was held up makes up for it.
+const WORKFLOWS: u32 = 8;
+const CONNECTIONS: u32 = 4;
+const OFFERED: u32 = 1_040;
+/// How many requests a second must be answered over the whole of it, changes included.
+const REACHED: f64 = 1_000.0;
 /// How long after its acknowledgement a change may be unseen, as promised to users, and a little for a busy machine.
 const FOLLOWED: Duration = Duration::from_millis(1500);
 
@@ -34,47 +39,56 @@ enum Door {
     Forward,
 }
 
-/// One answer: when it was asked for, when it was there, and the key that arrived or the status.
+/// One answer: when it was due, when it was asked for, when it was there, and the key that arrived or the status.
 struct Told {
+    due: Instant,
     sent: Instant,
     received: Instant,
     what: String,
 }
 
-/// One workflow on one connection, asking at its pace until it is over.
+/// One workflow, asking on its connections until it is over.
 struct Client {
     token: Arc<Mutex<String>>,
-    thread: JoinHandle<Vec<Told>>,
+    connections: Vec<JoinHandle<Vec<Told>>>,
 }
 
 impl Client {
     fn new(world: &World, door: Door, token: &str, over: &Arc<AtomicBool>) -> Self {
         let token = Arc::new(Mutex::new(token.to_owned()));
-        let (shared, over, address) = (Arc::clone(&token), Arc::clone(over), world.proxy());
         let target = match door {
             Door::Path => "/billing/v1",
             Door::Forward => "http://billing.test/v1",
         };
-        let thread = thread::spawn(move || {
-            let (mut wire, began, mut told) = (Wire::to(&address), Instant::now(), Vec::new());
-            while !over.load(Ordering::Relaxed) {
-                let due = began + Duration::from_secs(1) / PACE * u32::try_from(told.len()).unwrap();
-                thread::sleep(due.saturating_duration_since(Instant::now())); // its pace: it makes up for what it is behind
-                let bearer = format!("Bearer {}", shared.lock().unwrap());
-                let ask = Ask::new(&address, "GET", target).header("Proxy-Authorization", &bearer);
-                let sent = Instant::now();
-                let reply = ask.reply_on(&mut wire);
-                let what = if reply.status == 200 { reply.text() } else { reply.status.to_string() };
-                told.push(Told { sent, received: Instant::now(), what });
-            }
-            told
-        });
-        Self { token, thread }
+        let connection = |number: u32| {
+            let (shared, over, address) = (Arc::clone(&token), Arc::clone(over), world.proxy());
+            thread::spawn(move || asked(&address, target, &shared, &over, number))
+        };
+        let connections = (0..CONNECTIONS).map(connection).collect();
+        Self { token, connections }
     }
 
     fn shows(&self, token: &str) {
         token.clone_into(&mut self.token.lock().unwrap());
     }
+}
+
+/// Asks on one connection at its times until it is over.
+fn asked(address: &str, target: &str, token: &Mutex<String>, over: &AtomicBool, number: u32) -> Vec<Told> {
+    let every = Duration::from_secs(1) * WORKFLOWS * CONNECTIONS / OFFERED;
+    let (mut wire, mut told) = (Wire::to(address), Vec::new());
+    let began = Instant::now() + every / CONNECTIONS * number;
+    while !over.load(Ordering::Relaxed) {
+        let due = began + every * u32::try_from(told.len()).unwrap();
+        thread::sleep(due.saturating_duration_since(Instant::now())); // its own time
+        let bearer = format!("Bearer {}", token.lock().unwrap());
+        let ask = Ask::new(address, "GET", target).header("Proxy-Authorization", &bearer);
+        let sent = Instant::now();
+        let reply = ask.reply_on(&mut wire);
+        let what = if reply.status == 200 { reply.text() } else { reply.status.to_string() };
+        told.push(Told { due, sent, received: Instant::now(), what });
+    }
+    told
 }
 
 /// What a client is to be told from which change on: when that began, when it was acknowledged, what is right from then on.
@@ -83,7 +97,7 @@ type Turns = Vec<(Instant, Instant, &'static str)>;
 /// Every answer is what was right at some moment between asking and answering, and no older state follows a newer one.
 fn assert_right(who: &str, told: &[Told], turns: &Turns) {
     let mut last = 0;
-    for Told { sent, received, what } in told {
+    for Told { sent, received, what, .. } in told {
         // The states that this request may have met: those that began before its answer, without those whose successor was
         // acknowledged long enough before it was sent.
         let since = turns.iter().filter(|(since, ..)| since <= received).count();
@@ -109,8 +123,38 @@ fn billing() -> (World, FakeUpstream, Arc<Mutex<Vec<String>>>) {
     (World::new().service("billing", &upstream, AUTH).toml(tables), upstream, known)
 }
 
+/// How many requests a second were answered, all of them right, and what is to be told of them.
+struct Reached {
+    rate: f64,
+    told: String,
+}
+
+/// What this machine has to do beside it, as far as it tells.
+fn load_of_the_machine() -> String {
+    let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    format!("{} on {cores} cores", average.trim())
+}
+
 #[test]
 fn keys_and_callers_are_changed_under_a_thousand_requests_a_second_without_a_wrong_or_failed_answer() {
+    let Reached { rate, told } = changed_under_load();
+    if rate >= REACHED {
+        return println!("{told}");
+    }
+    let line = format!("{told}; that is less than {REACHED}, load {}: once more\n", load_of_the_machine());
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap(); // past the harness's capture
+    let Reached { rate, told } = changed_under_load();
+    assert!(
+        rate >= REACHED,
+        "{told}; every answer was right, but twice there was no load of {REACHED} a second on this \
+        machine, load {}: run it where less else runs",
+        load_of_the_machine()
+    );
+}
+
+/// The whole story once.
+fn changed_under_load() -> Reached {
     let (world, upstream, known) = billing();
     for line in ["user add ada", "user add bob", "team add data --member ada --member bob"] {
         sidekey(&world, line);
@@ -193,11 +237,14 @@ fn keys_and_callers_are_changed_under_a_thousand_requests_a_second_without_a_wro
     over.store(true, Ordering::Relaxed);
     let took = began.elapsed();
 
-    let mut count = 0;
+    let (mut count, mut late) = (0, Duration::ZERO);
     let mut check = |who: &str, client: Client, turns: &Turns| {
-        let told = client.thread.join().unwrap();
-        count += told.len();
-        assert_right(who, &told, turns);
+        for connection in client.connections {
+            let told = connection.join().unwrap();
+            count += told.len();
+            late = told.iter().map(|told| told.sent.saturating_duration_since(told.due)).max().unwrap().max(late);
+            assert_right(who, &told, turns);
+        }
     };
     for client in ada {
         check("a workflow of ada", client, &turns);
@@ -210,7 +257,10 @@ fn keys_and_callers_are_changed_under_a_thousand_requests_a_second_without_a_wro
         check("a revoked workflow", client, &vec![bobs, end]);
     }
     let rate = f64::from(u32::try_from(count).unwrap()) / took.as_secs_f64();
-    println!("{count} answers in {took:.1?}: {rate:.0} a second, {} changes, none wrong or failed", turns.len() + 2);
-    // On a machine with other work it may be less than a thousand; it is load in any case.
-    assert!(rate > 300.0, "{rate:.0} requests a second are no load");
+    let told = format!(
+        "{count} answers in {took:.1?}: {rate:.0} a second, {} changes, none wrong or failed; the latest was asked for {late:.1?} \
+         after it was due",
+        turns.len() + 2
+    );
+    Reached { rate, told }
 }

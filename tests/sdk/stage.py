@@ -56,12 +56,14 @@ upstream = {upstream}
 
 
 class Stage:
-    """See the module. `callers` is how workflows are told apart: `open` or `token`."""
+    """See the module. `callers` is how workflows are told apart: `open` or `token`. Another stage has other vendors."""
+
+    services = ("openai", "stripe", "sendgrid", "metrics", "weather")
 
     def __init__(self, callers="open"):
         self.folder = tempfile.TemporaryDirectory(prefix="sidekey-sdk-")
         self.path = pathlib.Path(self.folder.name)
-        self.vendors = Vendors()
+        self.vendors = self.open_vendors()
         self.heard = Heard()
         self.printed = bytearray()
         self.log = bytearray()
@@ -69,15 +71,26 @@ class Stage:
         self.port, console = free_ports(2)
         self.proxy = f"http://127.0.0.1:{self.port}"
         (self.path / "vendors.pem").write_bytes(self.vendors.ca_pem)
-        upstream = f'{{ connect_to = "{self.vendors.address}", ca = "vendors.pem", allow_private = true }}'
-        text = TOML.format(port=self.port, console=console, callers=callers, upstream=upstream)
+        text = self.configuration(port=self.port, console=console, callers=callers)
         (self.path / "proxy.toml").write_text(text)
-        self.keys = {service: canary(service) for service in ("openai", "stripe", "sendgrid", "metrics", "weather")}
+        self.keys = {service: canary(service) for service in self.services}
         self.spent = []
         for service, key in self.keys.items():
             self.vendors.accept(service, key)
             self.sidekey("key", "add", service, "--name", f"{service}-main", "--stdin", stdin=key)
         self.process = self.start()
+
+    def open_vendors(self):
+        """Who answers behind the proxy."""
+        return Vendors()
+
+    def configuration(self, **listening):
+        """The proxy.toml."""
+        return TOML.format(**listening, upstream=self.upstream(self.vendors.address))
+
+    def upstream(self, address):
+        """How a service's vendor is reached."""
+        return f'{{ connect_to = "{address}", ca = "vendors.pem", allow_private = true }}'
 
     def command(self, *arguments):
         """The program with this stage's configuration."""

@@ -15,7 +15,7 @@ use crate::admin::ask::{Asked, At, Named, Network, Told, given};
 use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
-use crate::domain::{Name, Perimeter};
+use crate::domain::{Name, Perimeter, Weight};
 use crate::operations::{Actor, CallerEdit, CallerView, NewCaller, Operations, TokenShown};
 
 use super::Shared;
@@ -64,6 +64,9 @@ struct CallerTold {
     environment: Option<Named>,
     /// Where its connections must come from.
     perimeter: Option<PerimeterTold>,
+    /// How many turns it has where requests wait and others have one; 1 unless given. More is for administrators to give.
+    #[schema(value_type = Option<u8>, minimum = 1, maximum = 10)]
+    weight: Option<Turns>,
 }
 
 /// What is to be another about a caller; what is absent stays.
@@ -78,6 +81,23 @@ struct EditTold {
     environment: Option<Option<Named>>,
     /// Its perimeter, as a whole.
     perimeter: Option<PerimeterTold>,
+    /// How many turns it has where requests wait and others have one. For administrators.
+    #[schema(value_type = Option<u8>, minimum = 1, maximum = 10)]
+    weight: Option<Turns>,
+}
+
+/// A number of turns.
+#[derive(Deserialize)]
+#[serde(try_from = "u8")]
+struct Turns(Weight);
+
+impl TryFrom<u8> for Turns {
+    type Error = String;
+
+    fn try_from(turns: u8) -> Result<Self, String> {
+        let weight = Weight::new(turns).map(Self);
+        weight.ok_or_else(|| format!("expected a number of turns from 1 to {}", Weight::MOST))
+    }
 }
 
 /// How a token is replaced.
@@ -124,6 +144,7 @@ async fn add_caller(admin: Shared, who: Who, Told(told): Told<CallerTold>) -> An
         owner: told.owner.map(|owner| owner.0),
         environment: told.environment.map(|environment| environment.0),
         perimeter: told.perimeter.map(Into::into).unwrap_or_default(),
+        weight: told.weight.map(|turns| turns.0).unwrap_or_default(),
     };
     let shown = admin.act(&who, move |operations, actor| operations.add_caller(actor, &new)).await?;
     let location = format!("/api/v1/callers/{}", shown.caller.name);
@@ -149,6 +170,7 @@ async fn edit_caller(admin: Shared, who: Who, At(caller): At<Named>, Told(told):
     let edit = CallerEdit {
         environment: told.environment.map(|environment| environment.map(|name| name.0)),
         perimeter: told.perimeter.map(Into::into),
+        weight: told.weight.map(|turns| turns.0),
     };
     let caller = admin.act(&who, move |operations, actor| operations.edit_caller(actor, &caller.0, &edit)).await?;
     Ok(Shown::found(caller))

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::Known;
+use crate::access::{Grant, Known};
 use crate::admin::Admin;
 use crate::admin::answer::{Answer, Shown};
 use crate::admin::ask::{Named, Told};
@@ -68,6 +68,8 @@ struct Explanation {
     key: Option<Name>,
     /// On which step of the selection it stands.
     step: Option<&'static str>,
+    /// The keys of its pool that stand in when its limit is used up, in their order.
+    stand_ins: Vec<Name>,
     /// The keys that are open to the caller, in the order of the selection.
     candidates: Vec<CandidateView>,
     /// Where it would be sent.
@@ -144,6 +146,7 @@ fn shown(asked: &Asked, known: &Known, finding: Finding) -> Explanation {
         service: finding.service.as_ref().map(|entry| entry.service.name.clone()),
         key: finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.clone()),
         step: finding.chosen.as_ref().map(|grant| grant.step().describe()),
+        stand_ins: finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.clone()).collect(),
         candidates: finding.candidates.iter().filter_map(candidate).collect(),
         upstream: finding
             .sent

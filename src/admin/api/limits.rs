@@ -1,5 +1,6 @@
 //! The limits of services at work: what the gates of the running proxy know.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -10,18 +11,24 @@ use utoipa_axum::routes;
 
 use crate::admin::Admin;
 use crate::admin::answer::{Answer, Shown};
-use crate::admin::ask::{Asked, Named, Told};
+use crate::admin::ask::{Asked, Moment, Named, Told};
 use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::{Name, ServiceName};
-use crate::operations::{GateShown, Operations};
+use crate::operations::{GateShown, Operations, PinOrder, PinShown, PinTarget};
 use crate::pipeline::Entry;
+use crate::record::rate;
 
 use super::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
-    OpenApiRouter::new().routes(routes!(list_limits)).routes(routes!(list_gates)).routes(routes!(reset_gates))
+    OpenApiRouter::new()
+        .routes(routes!(list_limits))
+        .routes(routes!(list_gates))
+        .routes(routes!(reset_gates))
+        .routes(routes!(pin_limit))
+        .routes(routes!(unpin_limit))
 }
 
 /// The limits of one service, and who waits for them.
@@ -41,12 +48,19 @@ struct LimitView {
     max_wait_ms: u64,
     /// How many requests wait now.
     waiting: u32,
+    /// How much each limit owner may in a calendar period: `10000/day`, `200000/month`.
+    quotas: Vec<String>,
+    /// In which time zone these begin.
+    quota_timezone: Option<String>,
 }
 
 impl LimitView {
     fn of(entry: &Entry) -> Option<Self> {
-        let gate = entry.gate.as_ref()?;
-        let limits = gate.limits();
+        let (limits, quotas) = (&entry.service.limits, &entry.service.gating.quotas);
+        let gate = entry.gate.as_ref();
+        if gate.is_none() && quotas.each.is_empty() {
+            return None;
+        }
         Some(Self {
             service: entry.service.name.clone(),
             count: limits.rate.map(|rate| rate.count.get()),
@@ -54,7 +68,9 @@ impl LimitView {
             burst: limits.burst.map(std::num::NonZero::get),
             concurrency: limits.concurrency.map(std::num::NonZero::get),
             max_wait_ms: u64::try_from(limits.max_wait.as_millis()).unwrap_or(u64::MAX),
-            waiting: u32::try_from(gate.waiting()).unwrap_or(u32::MAX),
+            waiting: u32::try_from(gate.map_or(0, |gate| gate.waiting())).unwrap_or(u32::MAX),
+            quotas: quotas.each.iter().map(ToString::to_string).collect(),
+            quota_timezone: quotas.zone.iana_name().filter(|_| !quotas.each.is_empty()).map(str::to_owned),
         })
     }
 }
@@ -82,10 +98,92 @@ struct GateResetOrder {
     owner: Option<String>,
 }
 
+/// To what a limit is pinned.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PinTargetTold {
+    /// The service.
+    #[schema(value_type = Name, example = "github")]
+    service: Named,
+    /// For this limit owner alone; all of them together when none is named.
+    #[serde(default)]
+    owner: Option<String>,
+    /// For the limit owner of this key alone.
+    #[serde(default)]
+    #[schema(value_type = Option<Name>)]
+    key: Option<Named>,
+    /// For this bucket alone, as the gates show it.
+    #[serde(default)]
+    bucket: Option<String>,
+}
+
+/// A limit to be pinned: a rate, a number of requests under way, or both.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PinTold {
+    /// The service.
+    #[schema(value_type = Name, example = "github")]
+    service: Named,
+    /// For this limit owner alone; all of them together when none is named.
+    #[serde(default)]
+    owner: Option<String>,
+    /// For the limit owner of this key alone.
+    #[serde(default)]
+    #[schema(value_type = Option<Name>)]
+    key: Option<Named>,
+    /// For this bucket alone, as the gates show it.
+    #[serde(default)]
+    bucket: Option<String>,
+    /// How often.
+    #[serde(default)]
+    #[schema(example = "100/min")]
+    rate: Option<String>,
+    /// How many may be under way at once.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    concurrency: Option<NonZeroU32>,
+    /// Until when; until it is taken back unless given.
+    #[serde(default)]
+    #[schema(value_type = Option<jiff::Timestamp>)]
+    until: Option<Moment>,
+}
+
+impl From<PinTargetTold> for PinTarget {
+    fn from(told: PinTargetTold) -> Self {
+        let PinTargetTold { service, owner, key, bucket } = told;
+        Self { service: service.0, owner, key: key.map(|key| key.0), bucket }
+    }
+}
+
+/// Pin a limit
+///
+/// For administrators. It counts within a second, beside what is configured and what was learnt: the stricter governs. Pinned
+/// again, the new one takes the place of the former.
+#[utoipa::path(post, path = "/gates/pin", tag = "limits", request_body = PinTold,
+    responses((status = 200, description = "It is pinned", body = PinShown)))]
+async fn pin_limit(admin: Shared, who: Who, Told(told): Told<PinTold>) -> Answer<PinShown> {
+    let rate = told.rate.as_deref().map(rate).transpose();
+    let rate = rate.map_err(|error| Problem::invalid(format!("`rate`: {error}")))?;
+    let (concurrency, until) = (told.concurrency, told.until.map(|until| until.0));
+    let PinTold { service, owner, key, bucket, .. } = told;
+    let order = PinOrder { target: PinTargetTold { service, owner, key, bucket }.into(), rate, concurrency, until };
+    Ok(Shown::found(admin.act(&who, move |operations, actor| operations.pin_limit(actor, order)).await?))
+}
+
+/// Take a pinned limit back
+///
+/// For administrators. It counts no more within a second, and who waits for it is let through.
+#[utoipa::path(post, path = "/gates/unpin", tag = "limits", request_body = PinTargetTold,
+    responses((status = 204, description = "It is taken back")))]
+async fn unpin_limit(admin: Shared, who: Who, Told(told): Told<PinTargetTold>) -> Result<StatusCode, Problem> {
+    admin.act(&who, move |operations, actor| operations.unpin_limit(actor, told.into())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// List what is known of the limits of services
 ///
 /// For administrators. One for each limit owner and bucket of which something is known: what is left, until when nothing is
-/// sent, and who waits. It is noted once a second.
+/// sent, what is pinned and used of quotas, and who waits. It is noted once a second.
 #[utoipa::path(get, path = "/gates", tag = "limits", params(PageQuery),
     responses((status = 200, description = "The gates, by service", body = Page<GateShown>)))]
 async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> Answer<Page<GateShown>> {

@@ -1,5 +1,5 @@
-//! The master key and its slots, for administrators. Where keys are kept is told and never taken from here: what a slot names
-//! is read or run on the machine, and slots are therefore made at its command line.
+//! The master key and its slots, for administrators. A slot for a passphrase is made with what the request gives. Files and
+//! commands are told and never taken from here: they are read and run on the machine, and slots for them are made there.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::admin::Admin;
 use crate::admin::answer::{Answer, Shown};
-use crate::admin::ask::{At, Named, Told};
+use crate::admin::ask::{At, Named, PassphraseText, Told};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::Name;
@@ -21,7 +21,10 @@ use crate::vault::OutOfReach;
 use super::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
-    OpenApiRouter::new().routes(routes!(list_slots)).routes(routes!(remove_slot)).routes(routes!(rotate_master))
+    OpenApiRouter::new()
+        .routes(routes!(list_slots, add_slot))
+        .routes(routes!(remove_slot))
+        .routes(routes!(rotate_master))
 }
 
 /// How the master key is replaced.
@@ -32,6 +35,21 @@ struct MasterRotation {
     #[serde(default)]
     #[schema(required = false)]
     drop_slots: bool,
+}
+
+/// A slot for a passphrase.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewSlot {
+    /// What it is called; `passphrase` unless given.
+    #[schema(value_type = Option<Name>)]
+    name: Option<Named>,
+    /// The environment variable in which whoever opens the store by it has the passphrase.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$", example = "SIDEKEY_PASSPHRASE")]
+    variable: String,
+    /// The passphrase, of 12 characters or more. It is not kept.
+    #[schema(value_type = String, min_length = 12)]
+    passphrase: PassphraseText,
 }
 
 /// What a rotation of the master key did.
@@ -51,6 +69,25 @@ struct RotatedTold {
     responses((status = 200, description = "The slots, by name", body = Vec<SlotView>)))]
 async fn list_slots(admin: Shared, who: Who) -> Answer<Vec<SlotView>> {
     Ok(Shown::found(admin.act(&who, Operations::slots).await?))
+}
+
+/// Add a slot for a passphrase
+///
+/// The master key is wrapped by a key that is derived from the passphrase (Argon2id). From then on the store opens where
+/// `[master_key]` says `passphrase_env` and that variable holds the passphrase. A rotation of the master key must reach it,
+/// or gives the slot up. Slots for files, commands and other variables are made by `sidekey master slot add`.
+#[utoipa::path(post, path = "/master/slots", tag = "master", request_body = NewSlot,
+    responses((status = 201, description = "The slot", body = SlotView)))]
+async fn add_slot(admin: Shared, who: Who, Told(told): Told<NewSlot>) -> Answer<SlotView> {
+    let look = Arc::clone(&admin.look);
+    let NewSlot { name, variable, passphrase } = told;
+    let add = move |operations: &Operations, actor: &_| {
+        let name = operations.add_passphrase_slot(actor, &*look, name.map(|name| name.0), variable, passphrase.0)?;
+        operations.slots(actor).map(|slots| slots.into_iter().find(|slot| slot.name.as_str() == name))
+    };
+    let gone = || Problem::not_found("the slot was made, and removed by somebody else at once");
+    let slot = admin.act(&who, add).await?.ok_or_else(gone)?;
+    Ok(Shown::made(slot, None))
 }
 
 /// Remove a slot of the master key

@@ -2,6 +2,8 @@
 //! it. `describe` makes the document of them.
 
 mod audit;
+mod authorities;
+mod backup;
 mod callers;
 mod explain;
 mod keys;
@@ -43,4 +45,6 @@ pub(super) fn guarded() -> OpenApiRouter<Arc<Admin>> {
         .merge(master::routes())
         .merge(usage::routes())
         .merge(audit::routes())
+        .merge(authorities::routes())
+        .merge(backup::routes())
 }

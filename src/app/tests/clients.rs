@@ -239,3 +239,29 @@ async fn a_client_that_never_shakes_hands_is_cut_off_after_ten_seconds() {
         is_gone().await;
     }
 }
+
+#[tokio::test]
+async fn a_handshake_within_a_tunnel_has_ten_seconds() {
+    let world = World::start("").await;
+    // Nothing, a record that is announced, and a hello of which bytes come again and again.
+    for begun in ["", "\u{16}\u{3}\u{1}", "\u{16}\u{3}\u{1}\u{1}\u{0}\u{1}"] {
+        let mut wire = world.client().await;
+        wire.send("CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n").await;
+        assert!(wire.read_to("\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+        wire.send(begun).await;
+        reaches(Phase::Head).await;
+        tokio::time::pause();
+        for _ in 0..9 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            if begun.len() > 3 {
+                wire.send("\u{0}").await;
+            }
+            wire.look();
+            assert!(!wire.is_closed, "{begun:?}");
+        }
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(wire.read_to_close().await, "", "{begun:?}");
+        tokio::time::resume();
+        is_gone().await;
+    }
+}

@@ -8,7 +8,7 @@ use crate::app::tables::{Beside, amended, tables};
 use crate::config::{Config, Environment};
 use crate::domain::{
     Clock as _, Environment as Label, Fields, Name, Perimeter, Role, Secret, Share, SystemClock, Timeouts,
-    UpstreamOptions,
+    UpstreamOptions, Weight,
 };
 use crate::gate::Gates;
 use crate::keys::MasterKeySource;
@@ -84,6 +84,7 @@ fn an_amended_snapshot_is_the_one_that_would_be_built_anew() {
             shares,
             rotate_every,
             limit_owner: None,
+            pool: None,
         };
         vault.add(new, &value(called)).unwrap().0.id
     };
@@ -94,7 +95,7 @@ fn an_amended_snapshot_is_the_one_that_would_be_built_anew() {
         &|| drop(vault.rotate_overlapping(&changing, &value("two"), Some(i64::MAX)).unwrap()),
         &|| drop(add("tenants", "tenant", Some("acme"))),
         &|| drop(vault.share(&changing, &Share::User(ada.clone()).into()).unwrap()),
-        &|| drop(vault.add_caller(&name("etl"), &ada, None, Perimeter::default()).unwrap()),
+        &|| drop(vault.add_caller(&name("etl"), &ada, None, Perimeter::default(), Weight::ONE).unwrap()),
         &|| drop(add("lost", "no-such-service", None)),
         &|| drop(vault.rollback(&changing).unwrap()),
         &|| drop(vault.edit(&changing, &CredentialEdit { name: Some(name("new")), ..Default::default() }).unwrap()),

@@ -115,7 +115,7 @@ fn an_export_as_json_lines_holds_numbered_records() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 3);
     let mut out = Vec::new();
-    assert_eq!(export(dir.path(), Filter::default(), Format::JsonLines, &mut out).unwrap(), 3);
+    assert_eq!(export(read(dir.path(), Filter::default()).unwrap(), Format::JsonLines, &mut out).unwrap(), 3);
     let rows: Vec<serde_json::Value> =
         String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((rows[2]["seq"].as_u64(), rows[2]["service"].as_str()), (Some(3), Some("stripe")));
@@ -131,7 +131,7 @@ fn an_export_as_csv_is_one_table_that_no_spreadsheet_runs() {
     log.close().unwrap();
     Log::open(dir.path()).unwrap().append_act(&act("=cmd|x")).unwrap();
     let mut out = Vec::new();
-    assert_eq!(export(dir.path(), Filter::default(), Format::Csv, &mut out).unwrap(), 2);
+    assert_eq!(export(read(dir.path(), Filter::default()).unwrap(), Format::Csv, &mut out).unwrap(), 2);
     let text = String::from_utf8(out).unwrap();
     let rows: Vec<&str> = text.split_terminator("\r\n").collect();
     assert_eq!(rows.len(), 3);

@@ -222,3 +222,28 @@ fn an_empty_folder_is_a_sound_chain_of_nothing() {
     drop(Log::open(dir.path()).unwrap());
     assert_eq!(sound(dir.path()).segments, 1);
 }
+
+#[test]
+fn the_last_segment_alone_is_held_against_what_its_first_line_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = chain(dir.path());
+    let end = || verify_end(dir.path()).unwrap();
+    let report = end();
+    assert_eq!((report.segments, report.batches, report.entries, report.problem), (1, 5, 9, None));
+    assert_eq!(report.head, crate::crypto::digest::hex(&head.hash));
+    let (first, last) = (file(dir.path(), 1), file(dir.path(), 2));
+    for path in [last, dir.path().join("head")] {
+        let sound = fs::read(&path).unwrap();
+        for at in 0..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 7);
+            fs::write(&path, &bytes).unwrap();
+            assert!(end().problem.is_some(), "byte {at} of {}", path.display());
+        }
+        fs::write(&path, &sound).unwrap();
+    }
+    fs::write(first, "what stands before is not looked at").unwrap();
+    assert_eq!(end().problem, None);
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(verify_end(empty.path()).unwrap().problem, None);
+}

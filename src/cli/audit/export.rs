@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         Format::Jsonl => audit::Format::JsonLines,
         Format::Csv => audit::Format::Csv,
     };
-    let count = audit::export(&folder, filter, format, &mut BufWriter::new(&mut session.screen.out))?;
+    let reader = audit::read(&folder, filter)?;
+    let count = audit::export(reader, format, &mut BufWriter::new(&mut session.screen.out))?;
     let plural = if count == 1 { "entry" } else { "entries" };
     Ok(session.screen.note(format!("{count} {plural} exported."))?)
 }

@@ -52,7 +52,7 @@ pub(in crate::cli) struct Uninstall {
 }
 
 /// The folder, beside the store, of every certificate that was installed: what is replaced must still be taken away.
-const FOLDER: &str = "ca";
+pub(super) const FOLDER: &str = "ca";
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let opened = super::opened(session)?;
@@ -86,14 +86,14 @@ pub(super) fn undo(arguments: &Uninstall, session: &mut Session) -> anyhow::Resu
     finish(&steps, arguments.dry_run, session)
 }
 
-fn certificate(authority: &AuthorityView, folder: &Path) -> Certificate {
+pub(super) fn certificate(authority: &AuthorityView, folder: &Path) -> Certificate {
     let alias = authority.name.replace(' ', "-");
     let file = folder.join(format!("{alias}.pem"));
     Certificate { name: authority.name.clone(), alias, pem: authority.certificate.clone(), file }
 }
 
 /// What was installed before and is none of `present`.
-fn former(folder: &Path, present: &[Certificate]) -> Vec<Certificate> {
+pub(super) fn former(folder: &Path, present: &[Certificate]) -> Vec<Certificate> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries.map(|entry| entry.path()).filter(|path| present.iter().all(|one| one.file != *path));
     let read = |file: PathBuf| {

@@ -6,6 +6,7 @@ mod places;
 mod plan;
 mod rotate;
 mod show;
+mod trusted;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use super::session::Session;
 use crate::operations::{AuthorityState, AuthorityView};
 
 pub(super) use export::bundle;
+pub(super) use trusted::{PlaceTrusts, looked_at};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,3 +70,6 @@ pub(super) fn trusted(opened: &Opened) -> anyhow::Result<Vec<AuthorityView>> {
     authorities.retain(|authority| authority.state != AuthorityState::Replaced);
     Ok(authorities)
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ pub(super) struct Certificate {
 
 const DEBIAN: &str = "usr/local/share/ca-certificates";
 const FEDORA: &str = "etc/pki/ca-trust/source/anchors";
-const KEYCHAIN: &str = "/Library/Keychains/System.keychain";
+pub(super) const KEYCHAIN: &str = "/Library/Keychains/System.keychain";
 
 impl Machine {
     /// The places that this machine has.
@@ -138,7 +138,7 @@ impl Machine {
     }
 
     /// The databases of NSS: the shared one, and one for each profile of Firefox.
-    fn databases(&self) -> Vec<String> {
+    pub(super) fn databases(&self) -> Vec<String> {
         let Some(home) = &self.home else { return Vec::new() };
         let profiles = std::fs::read_dir(home.join(".mozilla/firefox"));
         let profiles = profiles.into_iter().flatten().flatten().map(|entry| entry.path());

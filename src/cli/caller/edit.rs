@@ -1,4 +1,4 @@
-//! `sidekey caller edit`: its environment, and where it must come from.
+//! `sidekey caller edit`: its environment, where it must come from, and its turns.
 
 use clap::Args;
 
@@ -6,16 +6,17 @@ use super::perimeter::Within;
 use crate::cli::failure::wrong_use;
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
-use crate::domain::{Name, Perimeter};
+use crate::domain::{Name, Perimeter, Weight};
 use crate::operations::CallerEdit;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey caller edit etl --env prod
   sidekey caller edit etl --from 10.1.0.0/16 --from 10.2.0.7
-  sidekey caller edit etl --from-anywhere --no-env";
+  sidekey caller edit etl --from-anywhere --no-env
+  sidekey caller edit assistant --weight 4";
 
-/// Change a caller's environment, or where it must come from
+/// Change a caller's environment, where it must come from, or its turns
 ///
 /// What is not named stays, the token too. --from and --peer-uid take the place of all that was said before; --from-anywhere
 /// takes it away. A running proxy follows within one second, on open connections as well.
@@ -30,6 +31,9 @@ pub(in crate::cli) struct Arguments {
     /// It sees keys of every environment
     #[arg(long)]
     no_env: bool,
+    /// How many turns it has where requests wait for a service and other callers have one: 1 to 10
+    #[arg(long, value_name = "TURNS", value_parser = super::weight)]
+    weight: Option<Weight>,
     #[command(flatten)]
     within: Within,
     /// Its token counts from anywhere
@@ -46,9 +50,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         } else {
             (!given.is_open()).then_some(given)
         },
+        weight: arguments.weight,
     };
     if edit == CallerEdit::default() {
-        return Err(wrong_use("nothing to change: give --env, --no-env, --from, --peer-uid or --from-anywhere"));
+        return Err(wrong_use(
+            "nothing to change: give --env, --no-env, --from, --peer-uid, --from-anywhere or --weight",
+        ));
     }
     let Opened { operations, actor, .. } = Opened::existing(session)?;
     let caller = operations.edit_caller(&actor, &arguments.name, &edit)?;

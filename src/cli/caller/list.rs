@@ -26,7 +26,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let mut list = List::new(
-        &["NAME", "OWNER", "ENV", "PROOF", "FROM", "ADDED", "LAST SEEN"],
+        &["NAME", "OWNER", "ENV", "PROOF", "FROM", "WEIGHT", "ADDED", "LAST SEEN"],
         "There is no caller yet; `sidekey caller add NAME` adds one.",
     );
     if opened::has_store(&session.load()?.config)? {
@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
                 caller.environment.as_ref().map(ToString::to_string).unwrap_or_default(),
                 proof,
                 perimeter::in_words(&caller),
+                caller.weight.to_string(),
                 moment::ago(caller.created_at.as_second(), now),
                 caller.last_used_at.map_or_else(|| "never".to_owned(), |at| moment::ago(at.as_second(), now)),
             ];

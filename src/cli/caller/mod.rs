@@ -10,6 +10,7 @@ mod rotate;
 use clap::Subcommand;
 
 use crate::config::{CallersMode, Config};
+use crate::domain::Weight;
 use crate::operations::CallerView;
 use crate::vault::Token;
 
@@ -54,7 +55,14 @@ fn in_short(caller: &CallerView) -> String {
     let environment = caller.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
     let bounded = !caller.from.is_empty() || !caller.peer_uids.is_empty();
     let from = if bounded { format!(", from {}", perimeter::in_words(caller)) } else { String::new() };
-    format!("owner {}{environment}{from}", caller.owner)
+    let turns = if caller.weight == 1 { String::new() } else { format!(", weight {}", caller.weight) };
+    format!("owner {}{environment}{from}{turns}", caller.owner)
+}
+
+/// Reads how many turns a caller is to have.
+fn weight(text: &str) -> Result<Weight, String> {
+    let turns = text.parse().ok().and_then(Weight::new);
+    turns.ok_or_else(|| format!("expected a number of turns from 1 to {}", Weight::MOST))
 }
 
 /// Shows a fresh token: alone on the standard output, how to use it beside.

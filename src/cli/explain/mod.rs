@@ -71,6 +71,6 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
 fn gates_of(held: &Held, opened: &Opened) -> anyhow::Result<Vec<GateShown>> {
     let mut known = opened.operations.gates(&opened.actor)?.gates;
     let service = held.credential.service.as_str();
-    known.retain(|gate| gate.service == service && gate.owner == held.limit_owner());
+    known.retain(|gate| gate.service == service && (gate.owner == held.limit_owner() || gate.owner == "*"));
     Ok(known)
 }

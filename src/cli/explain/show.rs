@@ -41,7 +41,7 @@ impl Shown<'_> {
             facts.push(("key", key(finding)));
             facts.extend(self.share().map(|share| ("share", share)));
             facts.push(("key goes", ways::places(service)));
-            let limits = limits(&service.limits);
+            let limits = limits(service);
             facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
             facts.extend(self.gates.iter().map(|gate| ("gate", told(gate, self.now))));
             if let Some((origin, path)) = &finding.sent {
@@ -96,9 +96,10 @@ impl Shown<'_> {
             "environment": known.caller.environment.as_ref().map(Name::as_str),
             "service": service.map(|service| service.name.as_str()),
             "placement": service.map(|service| service.auth.iter().map(Placement::describe).collect::<Vec<_>>()),
-            "limits": service.map(|service| limits(&service.limits)),
+            "limits": service.map(|service| limits(service)),
             "key": finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.as_str()),
             "step": finding.chosen.as_ref().map(|grant| grant.step().describe()),
+            "stand_ins": finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.as_str()).collect::<Vec<_>>(),
             "share": self.share(),
             "gates": self.gates,
             "candidates": self.candidates().into_items(),
@@ -201,7 +202,14 @@ fn key(finding: &Finding) -> String {
             let credential = &grant.candidate().credential;
             let declared =
                 if matches!(credential.source, Source::Declared { .. }) { ", declared in proxy.toml" } else { "" };
-            format!("{}, {}{declared}", credential.name, grant.step().describe())
+            let others: Vec<String> = grant.others().map(|other| other.credential.name.to_string()).collect();
+            let pool = match &credential.pool {
+                Some(pool) if !others.is_empty() => {
+                    format!("\nof the pool {pool}: when its limit is used up, {}", others.join(", then "))
+                }
+                _ => String::new(),
+            };
+            format!("{}, {}{declared}{pool}", credential.name, grant.step().describe())
         },
     )
 }
@@ -229,5 +237,8 @@ fn told(gate: &GateShown, now: i64) -> String {
     let bucket = gate.bucket.as_ref().map(|bucket| format!("{bucket}: ")).unwrap_or_default();
     let closed = gate.closed_until.map(|until| format!(" for {} s", (until.as_second() - now).max(0)));
     let left: Vec<String> = gate.limits.iter().map(|limit| format!(", {} {} left", limit.left, limit.name)).collect();
-    format!("{bucket}{}{}{}, {} waiting", gate.state, closed.unwrap_or_default(), left.concat(), gate.waiters())
+    let quotas: Vec<String> = gate.quotas.iter().map(|one| format!(", {} left of {}", one.left, one.quota)).collect();
+    let pin = gate.pin.as_ref().map(|pin| format!(", pinned to {}", pin.limit)).unwrap_or_default();
+    let (closed, left) = (closed.unwrap_or_default(), left.concat());
+    format!("{bucket}{}{closed}{left}{}{pin}, {} waiting", gate.state, quotas.concat(), gate.waiters())
 }

@@ -57,6 +57,10 @@ pub(in crate::cli) struct Arguments {
     /// [default: the key itself]
     #[arg(long, value_name = "NAME")]
     limit_owner: Option<Name>,
+    /// Keys with the same name here stand in for each other: another is used when the limit of the first is used up. Whether
+    /// the service's terms allow that is yours to know
+    #[arg(long, value_name = "NAME")]
+    pool: Option<Name>,
     /// Try the value at the service first; when it does not work, nothing is added
     #[arg(long)]
     verify: bool,
@@ -87,6 +91,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     }
     if let Some(owner) = &arguments.limit_owner {
         draft.belong_to(owner.clone());
+    }
+    if let Some(pool) = &arguments.pool {
+        draft.join(pool.clone());
     }
     let fields = arguments.source.read(&service, session)?;
     if arguments.verify {

@@ -23,6 +23,7 @@ Examples:
 /// What is not named stays. The value is changed by `sidekey key rotate`, who may use it by `sidekey key share`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     which: Which,
@@ -47,6 +48,12 @@ pub(in crate::cli) struct Arguments {
     /// The service counts the key itself
     #[arg(long)]
     no_limit_owner: bool,
+    /// Have the keys with the same name here stand in for each other: another is used when the limit of the first is used up
+    #[arg(long, value_name = "NAME", conflicts_with = "no_pool")]
+    pool: Option<Name>,
+    /// It stands in for no other key
+    #[arg(long)]
+    no_pool: bool,
     #[command(flatten)]
     reminders: Reminders,
 }
@@ -77,11 +84,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         rotate_every: if asked.no_reminder { Some(None) } else { asked.reminder.map(Some) },
         verify_every: if asked.no_trial { Some(None) } else { asked.trial.map(Some) },
         limit_owner: if arguments.no_limit_owner { Some(None) } else { arguments.limit_owner.clone().map(Some) },
+        pool: if arguments.no_pool { Some(None) } else { arguments.pool.clone().map(Some) },
         expires: if arguments.no_expires { Some(None) } else { expires.map(Some) },
     };
     if edit == KeyEdit::default() {
         return Err(wrong_use(
-            "nothing to change: give --name, --env, --no-env, --expires, --no-expires, --rotate-every, --no-rotate-every, --verify-every, --no-verify-every, --limit-owner or --no-limit-owner",
+            "nothing to change: give --name, --env, --no-env, --expires, --no-expires, --rotate-every, --no-rotate-every, --verify-every, --no-verify-every, --limit-owner, --no-limit-owner, --pool or --no-pool",
         ));
     }
     let Opened { operations, actor, .. } = Opened::existing(session)?;

@@ -105,7 +105,8 @@ fn version(key: &KeyView) -> String {
 fn in_short(key: &KeyView) -> String {
     let environment = key.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
     let until = key.expires_at.map(|at| format!(", until {} UTC", moment::shown(at.as_second()))).unwrap_or_default();
-    format!("owner {}{environment}{until}", key.owner)
+    let pool = key.pool.as_ref().map(|pool| format!(", pool {pool}")).unwrap_or_default();
+    format!("owner {}{environment}{pool}{until}", key.owner)
 }
 
 /// When a key expires, in words.

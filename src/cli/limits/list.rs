@@ -15,8 +15,8 @@ Examples:
 
 /// List what the running proxy knows of the limits of services
 ///
-/// One line for each limit owner and bucket of which something is known: what is left, until when nothing is sent, and who
-/// waits. The proxy notes this once a second.
+/// One line for each limit owner and bucket of which something is known: what is left, of quotas too, until when nothing is
+/// sent, what is pinned, and who waits. The proxy notes this once a second, quotas every five. An owner `*` stands for all.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
-    let head = ["SERVICE", "OWNER", "KEY", "BUCKET", "STATE", "FOR", "LEFT", "UNDER WAY", "WAITING"];
+    let head = ["SERVICE", "OWNER", "KEY", "BUCKET", "STATE", "FOR", "LEFT", "PINNED", "UNDER WAY", "WAITING"];
     let mut list = List::new(&head, "Nothing is known of any limit: no service told of one, and none was met.");
     if opened::has_store(&session.load()?.config)? {
         let now = session.now();
@@ -49,7 +49,15 @@ fn row(gate: &GateShown, now: i64) -> Vec<String> {
         Some(most) => format!("{}/{most} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
         None => format!("{} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
     });
-    let left: Vec<String> = left.collect();
+    let quotas = gate.quotas.iter().map(|one| {
+        let (count, period) = one.quota.split_once('/').unwrap_or((&one.quota, ""));
+        format!("{}/{count} this {period} ({})", one.left, seconds(one.reset_at))
+    });
+    let left: Vec<String> = left.chain(quotas).collect();
+    let pinned = gate.pin.as_ref().map(|pin| {
+        let until = pin.until.map(|at| format!(" ({})", seconds(at))).unwrap_or_default();
+        format!("{}{until}", pin.limit)
+    });
     let waiting = gate.waiting.iter().map(|one| format!("{} {}", one.waiting, one.caller)).collect::<Vec<_>>();
     let callers = usize::try_from(gate.waiters()).unwrap_or(usize::MAX);
     vec![
@@ -60,6 +68,7 @@ fn row(gate: &GateShown, now: i64) -> Vec<String> {
         gate.state.clone(),
         gate.closed_until.map_or_else(|| "-".to_owned(), seconds),
         if left.is_empty() { "-".to_owned() } else { left.join(", ") },
+        or_dash(&pinned),
         gate.under_way.to_string(),
         if waiting.is_empty() {
             "-".to_owned()

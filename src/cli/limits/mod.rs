@@ -1,6 +1,7 @@
-//! `sidekey limits`: what the running proxy found out of the limits of services.
+//! `sidekey limits`: what the running proxy found out of the limits of services, and limits that are pinned on them.
 
 mod list;
+mod pin;
 mod reset;
 
 use clap::Subcommand;
@@ -10,9 +11,11 @@ use super::session::Session;
 const EXAMPLES: &str = "\
 Examples:
   sidekey limits list
-  sidekey limits reset github";
+  sidekey limits reset github
+  sidekey limits pin github 100/min --for 2h
+  sidekey limits unpin github";
 
-/// See what services were found to allow, and have it forgotten
+/// See what services were found to allow, have it forgotten, and pin limits of your own
 ///
 /// Their own limits are set by `rate` in proxy.toml and shown by `sidekey service show`; these are those that services told
 /// of, or that were met.
@@ -21,11 +24,15 @@ Examples:
 pub(super) enum Command {
     List(list::Arguments),
     Reset(reset::Arguments),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
 }
 
 pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {
     match command {
         Command::List(args) => list::run(&args, session),
         Command::Reset(args) => reset::run(&args, session),
+        Command::Pin(args) => pin::pin(&args, session),
+        Command::Unpin(args) => pin::unpin(&args, session),
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
-use crate::domain::{Allowed, Limits, Name, Service, Variable};
+use crate::domain::{Allowed, Name, Service, Variable};
 use crate::record::to_table;
 
 const EXAMPLES: &str = "\
@@ -64,7 +64,7 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
         Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
     );
     add("allowed", allowed(&service.allowed));
-    add("limits", Some(limits(&service.limits)));
+    add("limits", Some(limits(service)));
     add("get a key", service.key_help.clone());
     add("key page", service.key_url.clone());
     add("docs", service.docs.clone());
@@ -94,7 +94,8 @@ fn variable(variable: &Variable) -> String {
 }
 
 /// The limits in words; empty when there are none.
-pub(in crate::cli) fn limits(limits: &Limits) -> String {
+pub(in crate::cli) fn limits(service: &Service) -> String {
+    let (limits, quotas) = (&service.limits, &service.gating.quotas);
     let period = |seconds| match seconds {
         1 => "second".to_owned(),
         60 => "minute".to_owned(),
@@ -111,5 +112,7 @@ pub(in crate::cli) fn limits(limits: &Limits) -> String {
     if !parts.is_empty() {
         parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
     }
+    let zone = quotas.zone.iana_name().unwrap_or("UTC");
+    parts.extend(quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
     parts.join(", ")
 }

@@ -2,16 +2,16 @@
 //! here and over restarts by the control plane.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use crate::domain::{Bounds, Clock, CredentialId, Limits, Quota, QuotaUse, ServiceName, Share, SystemClock};
+use jiff::tz::TimeZone;
 
+use crate::domain::{Bounds, CredentialId, Limits, QuotaUse, ServiceName, Share};
 use crate::throttle::state::Mode;
 
 use super::hall::Hall;
 use super::limiter::{Gate, Label};
+use super::quota::{Meter, Tally, halves, now};
 use super::refused::{LimitOf, Refused};
 
 /// Which share of which credential.
@@ -21,60 +21,13 @@ type Which = (CredentialId, Share);
 #[derive(Debug)]
 pub struct ShareGate {
     rate: Option<Arc<Gate>>,
-    quota: Option<(Quota, Arc<Tally>)>,
-}
-
-/// How much of a quota was used: the number of the period in the upper half, the count in the lower.
-#[derive(Debug, Default)]
-struct Tally(AtomicU64);
-
-impl Tally {
-    fn read(&self) -> (u32, u32) {
-        halves(self.0.load(Ordering::Relaxed))
-    }
-
-    /// Whether there is room in the period of `now`.
-    ///
-    /// # Errors
-    /// When there is none: with the time until the next period.
-    fn look(&self, quota: Quota, now: i64) -> Result<(), Refused> {
-        let (period, used) = self.read();
-        if period == quota.per.number(now) && used >= quota.count.get() { Err(refusal(quota, now)) } else { Ok(()) }
-    }
-
-    /// Uses one up.
-    ///
-    /// # Errors
-    /// As [`Tally::look`].
-    fn take(&self, quota: Quota, now: i64) -> Result<(), Refused> {
-        let current = quota.per.number(now);
-        let next = |state| {
-            let (period, used) = halves(state);
-            let used = if period == current { used } else { 0 };
-            (used < quota.count.get()).then(|| whole(current, used + 1))
-        };
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map(drop).map_err(|_| refusal(quota, now))
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "each half is taken by itself")]
-const fn halves(state: u64) -> (u32, u32) {
-    ((state >> 32) as u32, state as u32)
-}
-
-const fn whole(period: u32, used: u32) -> u64 {
-    (period as u64) << 32 | used as u64
-}
-
-fn refusal(quota: Quota, now: i64) -> Refused {
-    let left = u64::try_from(quota.per.end(now).saturating_sub(now)).unwrap_or(1);
-    Refused::Limit { policy: quota.to_string(), wait: Duration::from_secs(left.max(1)), of: LimitOf::Share }
+    quota: Option<Meter>,
 }
 
 impl ShareGate {
     /// Refuses at once when the quota is used up.
     pub(super) fn look(&self) -> Result<(), Refused> {
-        self.quota.as_ref().map_or(Ok(()), |(quota, tally)| tally.look(*quota, now()))
+        self.quota.as_ref().map_or(Ok(()), |meter| meter.look(1, now()))
     }
 
     /// The gate of the rate, when it has one.
@@ -84,12 +37,12 @@ impl ShareGate {
 
     /// Uses one up of the quota: last, so that what another limit refuses is not counted.
     pub(super) fn count(&self) -> Result<(), Refused> {
-        self.quota.as_ref().map_or(Ok(()), |(quota, tally)| tally.take(*quota, now()))
+        self.quota.as_ref().map_or(Ok(()), |meter| meter.take(1, now()).map(drop))
     }
 
     fn keeps(&self, bounds: &Bounds) -> bool {
         self.rate.as_ref().and_then(|gate| gate.limits().rate) == bounds.rate
-            && self.quota.as_ref().map(|(quota, _)| *quota) == bounds.quota
+            && self.quota.as_ref().map(|meter| meter.quota) == bounds.quota
     }
 }
 
@@ -100,10 +53,6 @@ fn share_words(share: &Share) -> String {
         Share::Caller(id) => format!("caller:{id}"),
         Share::Everyone => "everyone".into(),
     }
-}
-
-fn now() -> i64 {
-    i64::try_from(SystemClock.wall().as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The gates of all shares; a gate lives on over a reload as long as its limits stay the same, and what was used of a quota
@@ -144,7 +93,7 @@ impl ShareGates {
         let limits = Limits { rate: bounds.rate, ..Limits::default() };
         let quota = bounds.quota.map(|quota| {
             let (tally, _) = shares.tallies.entry(which.clone()).or_default();
-            (quota, Arc::clone(tally))
+            Meter::new(quota, TimeZone::UTC, LimitOf::Share, Arc::clone(tally))
         });
         let owner = Some(format!("{} {}", key.as_str(), share_words(share)).into());
         let label = Label { of: LimitOf::Share, service: service.clone(), owner, bucket: None };
@@ -164,8 +113,9 @@ impl ShareGates {
     pub fn resume(&self, uses: Vec<QuotaUse>) {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         for QuotaUse { credential, share, period, used } in uses {
-            let state = whole(period, used);
-            shares.tallies.insert((credential, share), (Arc::new(Tally(AtomicU64::new(state))), state));
+            let tally = Tally::resumed(period, used);
+            let state = tally.state();
+            shares.tallies.insert((credential, share), (Arc::new(tally), state));
         }
     }
 
@@ -174,7 +124,7 @@ impl ShareGates {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fresh = Vec::new();
         for ((credential, share), (tally, collected)) in &mut shares.tallies {
-            let state = tally.0.load(Ordering::Relaxed);
+            let state = tally.state();
             if state != *collected {
                 *collected = state;
                 let (period, used) = halves(state);

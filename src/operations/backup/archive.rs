@@ -120,6 +120,10 @@ pub(super) fn read(from: &Path, work: &Folder) -> Result<Manifest, BackupError> 
         let Some(expected) = listed.next().filter(|listed| listed.name == name && is_known(&name)) else {
             return Err(BackupError::damaged(from, format!("`{name}` is not what the manifest lists here")));
         };
+        if entry.header().entry_type() != EntryType::Regular {
+            // A sparse one would be longer than the file that it came in.
+            return Err(BackupError::damaged(from, format!("`{name}` is no plain file")));
+        }
         let to = work.path(&name);
         let mut out = folder::create(&to)?;
         io::copy(&mut entry, &mut out).map_err(broken)?;

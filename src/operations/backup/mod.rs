@@ -5,6 +5,7 @@
 
 mod archive;
 mod folder;
+mod online;
 mod restore;
 
 use std::path::{Path, PathBuf};
@@ -13,16 +14,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::audit;
+use crate::config::Config;
 use crate::domain::SystemClock;
 use crate::keys::MasterKeySource;
 use crate::store::{Act, Receipt, Sqlite, StoreError};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 use super::{Actor, OperationError, Operations};
 use archive::{AUDIT, MASTER, Manifest, STORE};
 use folder::Folder;
 
-pub use restore::{Present, Restored, finish_restore, restore};
+pub use online::{BackupFile, Received};
+pub use restore::{Present, Restored, finish_restore, is_restore_pending, restore};
 
 /// Why there is no backup, or why it was not restored.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,9 @@ pub enum BackupError {
          the backup takes its place"
     )]
     LivingStore(PathBuf),
+    /// The master key is not the one that the backup was made with.
+    #[error("the master key of this place does not open the backup: it takes one of the backup's own time")]
+    OtherMaster(#[source] Box<VaultError>),
     /// The present store is used.
     #[error("the store at `{0}` is in use: stop the proxy that serves from it, then restore")]
     InUse(PathBuf),
@@ -96,6 +102,11 @@ pub struct BackupView {
     pub holds_master_key: bool,
     /// How long the file is.
     pub bytes: u64,
+}
+
+/// Removes what backups and restores of killed processes left in the data folder. Nothing that is in use is touched.
+pub fn sweep_left(config: &Config) {
+    folder::sweep(&config.data);
 }
 
 impl Operations {
@@ -167,7 +178,13 @@ struct Checked {
 fn check(work: &Folder, source: &MasterKeySource, archive: &Path) -> Result<Checked, OperationError> {
     let unsound = |error: StoreError| BackupError::damaged(archive, format!("its store is not sound: {error}"));
     let store = Sqlite::open(&work.path(STORE)).map_err(unsound)?;
-    let vault = Vault::open(Arc::new(store), source, Arc::new(SystemClock))?;
+    let closed = |error| match error {
+        VaultError::WrongMaster { .. } | VaultError::OutOfReach { .. } => {
+            OperationError::Backup(BackupError::OtherMaster(Box::new(error)))
+        }
+        other => other.into(),
+    };
+    let vault = Vault::open(Arc::new(store), source, Arc::new(SystemClock)).map_err(closed)?;
     vault.store().check_integrity().map_err(unsound)?;
     let (values, unopenable) = vault.unopenable()?;
     let report = audit::verify(&work.path(AUDIT), None)?;

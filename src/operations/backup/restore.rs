@@ -16,11 +16,8 @@ use crate::operations::{Actor, OperationError, audit_folder};
 use crate::store::{Sqlite, StoreError};
 
 use super::archive::{self, AUDIT, MASTER, STORE};
-use super::folder::{self, Folder};
+use super::folder::{self, Folder, PENDING};
 use super::{BackupError, Checked, check};
-
-/// The file whose presence means that a restore counts and may have to be finished.
-const PENDING: &str = "restore.pending";
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,14 +84,15 @@ pub fn restore(
     }
     let former = unused(&config.data, clock.wall().as_secs());
     announce(config, &work, &former)?;
-    work.keep();
+    let locked = work.keep().map_err(BackupError::file(&config.data))?;
     finish_restore(config)?;
+    drop(locked);
     let former = former.exists().then_some(former);
     Ok(Restored { made_at: manifest.made_at().to_owned(), values, unopenable, former })
 }
 
 /// A name that no folder of a former store has.
-fn unused(data: &Path, stamp: u64) -> PathBuf {
+pub(super) fn unused(data: &Path, stamp: u64) -> PathBuf {
     let mut name = data.join(format!("before-restore-{stamp}"));
     let mut number = 1_u32;
     while name.exists() {
@@ -152,6 +150,11 @@ fn announce(config: &Config, work: &Folder, former: &Path) -> Result<(), BackupE
     folder::sync(work.root())?;
     fs::rename(&draft, config.data.join(PENDING)).map_err(BackupError::file(&draft))?;
     folder::sync(&config.data)
+}
+
+/// Whether a restore was cut off after it counted, and is still to be finished.
+pub fn is_restore_pending(config: &Config) -> bool {
+    config.data.join(PENDING).exists()
 }
 
 /// Finishes a restore that was cut off after it counted. Costs one look at the folder when there is none.

@@ -29,6 +29,8 @@ pub struct KeyEdit {
     pub verify_every: Option<Option<Duration>>,
     /// Whom the service counts when it is used; `Some(None)` is itself.
     pub limit_owner: Option<Option<Name>>,
+    /// The keys that stand in for each other; `Some(None)` takes it out of them.
+    pub pool: Option<Option<Name>>,
 }
 
 impl Operations {
@@ -98,7 +100,7 @@ impl Operations {
         if edit.verify_every.flatten().is_some() && self.service(&credential.service)?.verify.is_none() {
             return Err(OperationError::NoVerification(credential.service));
         }
-        let KeyEdit { name, environment, expires, rotate_every, verify_every, limit_owner } = edit;
+        let KeyEdit { name, environment, expires, rotate_every, verify_every, limit_owner, pool } = edit;
         let rotate_every = rotate_every.map(|every| every.map(in_seconds));
         let verify_every = verify_every.map(|every| every.map(in_seconds));
         let mut details = vec![("service", credential.service.to_string())];
@@ -112,7 +114,8 @@ impl Operations {
             verify_every.map(|every| ("verify_every", every.map_or_else(|| "never".to_owned(), |s| format!("{s}s")))),
         );
         details.extend(limit_owner.as_ref().map(|owner| ("limit_owner", in_words(owner))));
-        let edit = CredentialEdit { name, environment, expires, rotate_every, verify_every, limit_owner };
+        details.extend(pool.as_ref().map(|pool| ("pool", in_words(pool))));
+        let edit = CredentialEdit { name, environment, expires, rotate_every, verify_every, limit_owner, pool };
         let details: Vec<_> = details.iter().map(|(what, text)| (*what, text.as_str())).collect();
         pen.act("key.edit", &details, |vault| vault.edit(&credential.id, &edit))?;
         self.whole_view(&credential.id)

@@ -52,6 +52,11 @@ impl KeyDraft {
         self.new.limit_owner = Some(limit_owner);
     }
 
+    /// Has it stand in for the other keys of this pool, and them for it.
+    pub fn join(&mut self, pool: Name) {
+        self.new.pool = Some(pool);
+    }
+
     /// The variables that are pinned so far.
     pub(super) fn variables(&self) -> &BTreeMap<Name, String> {
         &self.new.variables
@@ -106,6 +111,7 @@ impl Operations {
             variables: BTreeMap::new(),
             expires: new.expires,
             limit_owner: None,
+            pool: None,
             shares: Vec::new(),
             rotate_every: None,
         };
@@ -121,9 +127,10 @@ impl Operations {
         let pen = self.pen(actor)?;
         let variables = std::mem::take(&mut draft.new.variables);
         draft.pin(variables)?;
-        let limit_owner = draft.new.limit_owner.clone();
+        let (limit_owner, pool) = (draft.new.limit_owner.clone(), draft.new.pool.clone());
         let mut details = vec![("service", draft.service.name.as_str()), ("owner", draft.owner.name.as_str())];
         details.extend(limit_owner.as_ref().map(|owner| ("limit_owner", owner.as_str())));
+        details.extend(pool.as_ref().map(|pool| ("pool", pool.as_str())));
         let every = draft.new.rotate_every.map(in_days);
         details.extend(every.as_deref().map(|every| ("rotate_every", every)));
         let (credential, _) = pen.act("key.add", &details, |vault| vault.add(draft.new, fields))?;

@@ -5,6 +5,7 @@
 mod change;
 mod draft;
 mod end;
+mod reach;
 mod state;
 mod uses;
 mod verify;
@@ -22,6 +23,7 @@ use super::{Actor, OperationError, Operations, Party};
 
 pub use change::{KeyEdit, LONGEST_OVERLAP};
 pub use draft::{KeyDraft, NewKey, fits_variable, known_variables};
+pub use reach::{Asked, Reached};
 pub use state::KeyState;
 pub use uses::KeyUse;
 pub use verify::{Probe, Verdict, Verification};

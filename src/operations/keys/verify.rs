@@ -25,11 +25,11 @@ use crate::upstream::{Approach, Destination, Outgoing, TlsConfigs, Upstream, Ups
 use super::{KeyDraft, KeyRef};
 
 /// How long the service may take to answer, and again to send its answer's body.
-const PATIENCE: Duration = Duration::from_secs(9);
+pub(super) const PATIENCE: Duration = Duration::from_secs(9);
 /// The most of an answer that is read.
 const MOST: usize = 256 * 1024;
 /// Some services refuse requests that do not say who asks.
-const WHO: &str = concat!("sidekey/", env!("CARGO_PKG_VERSION"));
+pub(super) const WHO: &str = concat!("sidekey/", env!("CARGO_PKG_VERSION"));
 
 /// The way to the services: the project's own upstream connections, with their guard and trust.
 #[derive(Debug)]
@@ -126,7 +126,13 @@ impl Probe {
         })
     }
 
-    fn destination(&self, service: &Service, plan: &Plan) -> Result<Arc<Destination>, OperationError> {
+    /// The connections.
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Where requests of `service` go.
+    pub(super) fn destination(&self, service: &Service, plan: &Plan) -> Result<Arc<Destination>, OperationError> {
         let unusable = |why: String| OperationError::Invalid(format!("service `{}`: {why}", service.name));
         let approach = Approach::new(&service.upstream, service.timeouts.connect, &self.tls)
             .map_err(|error| unusable(error.to_string()))?;
@@ -296,7 +302,7 @@ fn of_body(body: &[u8], member: &str) -> Verdict {
     }
 }
 
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -30,6 +30,12 @@ pub struct KeyView {
     pub owner: String,
     /// Its environment.
     pub environment: Option<Environment>,
+    /// Whom the service counts when it is used, where that is not the key itself; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_owner: Option<Name>,
+    /// The keys of which another is used when its limit is used up; its owner's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Name>,
     /// With whom it is shared: `user:NAME`, `team:NAME`, `caller:NAME`, `everyone`. To somebody else than its owner, only
     /// what lets them use it.
     pub shared_with: Vec<String>,
@@ -169,6 +175,9 @@ impl KeyView {
 
     /// The same with when it was last used, for who sees all of it. A declared key is nobody's but the administrators'.
     pub(super) fn with_last_use(mut self, last_used: &HashMap<String, i64>, actor: &Actor) -> Self {
+        if self.id.is_none() && actor.member().is_some() {
+            self.limit_owner = None;
+        }
         let last_used_at = match &self.id {
             Some(id) if self.version.is_some() => last_used.get(id),
             None if actor.member().is_none() => last_used.get(DeclaredCredential::id_of(&self.name).as_str()),
@@ -191,6 +200,8 @@ impl KeyView {
             service: credential.service.clone(),
             owner: names.user(&credential.owner),
             environment: credential.environment.clone(),
+            limit_owner: credential.limit_owner.clone().filter(|_| whole),
+            pool: credential.pool.clone().filter(|_| whole),
             shared_with: shares.iter().map(|shared| names.share(&shared.with)).collect(),
             shares: Some(shares.iter().map(|shared| ShareView::of(shared, names)).collect()),
             variables: whole.then(|| credential.variables.clone()),
@@ -217,6 +228,8 @@ impl KeyView {
             service: declared.service.clone(),
             owner: LOCAL.to_owned(),
             environment: declared.environment.clone(),
+            limit_owner: declared.limit_owner.clone(),
+            pool: declared.pool.clone(),
             shared_with: vec!["everyone".to_owned()],
             shares: None,
             variables: None,

@@ -9,7 +9,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Config, Environment};
-use crate::domain::{CallerId, Clock, CredentialId, EventKind, Fields, Perimeter, Role, Secret, SystemClock, User};
+use crate::domain::{
+    CallerId, Clock, CredentialId, EventKind, Fields, Perimeter, Role, Secret, SystemClock, User, Weight,
+};
 use crate::keys::MasterKeySource;
 use crate::operations::{Acts, NewCaller, NewKey};
 use crate::store::Sqlite;
@@ -76,7 +78,13 @@ impl House {
         let value = Fields::new(vec![(name(Fields::SINGLE), Secret::new(b"sk_test_1".to_vec()))]);
         let draft = self.operations.draft_key(&actor, new).unwrap();
         let key = self.operations.add_key(&actor, draft, &value).unwrap();
-        let new = NewCaller { name: name(called), owner: None, environment: None, perimeter: Perimeter::default() };
+        let new = NewCaller {
+            name: name(called),
+            owner: None,
+            environment: None,
+            perimeter: Perimeter::default(),
+            weight: Weight::ONE,
+        };
         let id = self.operations.add_caller(&actor, &new).unwrap().caller.id;
         Who {
             credential: Some((CredentialId::new(&key.id.unwrap()), name(called))),

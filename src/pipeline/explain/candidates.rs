@@ -28,6 +28,8 @@ pub enum Fate {
     Chosen,
     /// It stands beside others on the step that decides.
     Equal,
+    /// It stands in for the one, when the limit of that is used up.
+    StandsIn,
     /// An earlier step decides.
     Later,
     /// The caller named another.
@@ -44,6 +46,7 @@ impl Fate {
         match self {
             Self::Chosen => ("eligible", "may be used, and is"),
             Self::Equal => ("eligible", "may be used, as others of this step"),
+            Self::StandsIn => ("eligible", "stands in when the limit of the first of its pool is used up"),
             Self::Later => ("eligible", "may be used; an earlier step decides"),
             Self::NotNamed => ("eligible", "may be used; another was named"),
             Self::Unfit(Verdict::Eligible) => ("eligible", "may be used"),
@@ -94,6 +97,10 @@ fn fate(considered: &Considered<'_, Held>, request: &Request<'_>, selection: &Se
         // Named, a key is taken on the first of its steps.
         Selection::Chosen(chosen, step, _) if is(chosen) && (*step == considered.step || *step == Step::Named) => {
             Fate::Chosen
+        }
+        Selection::Pooled(step, pool) if *step == considered.step => {
+            let place = pool.iter().position(|(one, _)| is(one));
+            place.map_or(Fate::Later, |place| if place == 0 { Fate::Chosen } else { Fate::StandsIn })
         }
         Selection::Ambiguous(_, equals) if equals.iter().any(|equal| is(equal)) => Fate::Equal,
         _ => Fate::Later,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use crate::domain::{Caller, CallerId, FormerToken, Perimeter, UserId};
+use crate::domain::{Caller, CallerId, FormerToken, Perimeter, UserId, Weight};
 
 use super::super::{Act, CallerEdit, LOCAL, ListedCaller, Receipt, StoreError};
 use super::codec;
@@ -12,8 +12,8 @@ pub(super) fn add(transaction: &Transaction<'_>, caller: &Caller, at: i64) -> Re
     require(transaction, "user", caller.owner.as_str())?;
     refuse_taken(transaction, "caller", caller.name.as_str())?;
     transaction.execute(
-        "INSERT INTO callers (id, name, owner, environment, token_digest, perimeter, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO callers (id, name, owner, environment, token_digest, perimeter, created_at, weight)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             caller.id.as_str(),
             caller.name.as_str(),
@@ -22,6 +22,7 @@ pub(super) fn add(transaction: &Transaction<'_>, caller: &Caller, at: i64) -> Re
             caller.token_digest.as_ref().map(<[u8; 32]>::as_slice),
             caller.perimeter.to_string(),
             at,
+            caller.weight.get(),
         ],
     )?;
     receipt(transaction, Act::CallerAdded, &caller.id, at)
@@ -60,6 +61,10 @@ pub(super) fn edit(
         let perimeter = perimeter.to_string();
         transaction.execute("UPDATE callers SET perimeter = ?2 WHERE id = ?1", params![id.as_str(), perimeter])?;
     }
+    if let Some(weight) = edit.weight {
+        let weight = params![id.as_str(), weight.get()];
+        transaction.execute("UPDATE callers SET weight = ?2 WHERE id = ?1", weight)?;
+    }
     Ok(receipt)
 }
 
@@ -81,7 +86,7 @@ pub(super) fn delete(transaction: &Transaction<'_>, id: &CallerId, at: i64) -> R
 pub(super) fn list(connection: &Connection) -> Result<Vec<ListedCaller>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT c.id, c.name, c.owner, c.environment, c.token_digest, c.former_digest, c.former_until, c.perimeter,
-             u.name, c.created_at, c.last_used_at
+             u.name, c.created_at, c.last_used_at, c.weight
          FROM callers c JOIN users u ON u.id = c.owner WHERE c.deleted_at IS NULL ORDER BY c.name",
     )?;
     statement
@@ -102,6 +107,7 @@ fn caller(row: &Row<'_>) -> Result<Caller, StoreError> {
         token_digest: row.get(4)?,
         former: former.0.zip(former.1).map(|(digest, until)| FormerToken { digest, until }),
         perimeter: Perimeter::parse(codec::text(row, 7)?).map_err(|_| codec::damaged("perimeter"))?,
+        weight: Weight::new(row.get(11)?).ok_or_else(|| codec::damaged("weight"))?,
     })
 }
 

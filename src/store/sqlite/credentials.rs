@@ -34,8 +34,8 @@ pub(super) fn add(
     refuse_taken(transaction, credential.owner.as_str(), name)?;
     transaction.execute(
         "INSERT INTO credentials (id, name, owner, service, environment, variables, expires_at, created_at, current,
-             rotate_every, limit_owner)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             rotate_every, limit_owner, pool)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             credential.id.as_str(),
             name,
@@ -48,6 +48,7 @@ pub(super) fn add(
             credential.version,
             rotate_every,
             credential.limit_owner.as_ref().map(AsRef::<str>::as_ref),
+            credential.pool.as_ref().map(AsRef::<str>::as_ref),
         ],
     )?;
     insert_version(transaction, &credential.id, credential.version, None, sealed, at)?;
@@ -125,6 +126,10 @@ pub(super) fn edit(
     if let Some(owner) = &edit.limit_owner {
         let owner = owner.as_ref().map(AsRef::<str>::as_ref);
         transaction.execute("UPDATE credentials SET limit_owner = ?2 WHERE id = ?1", params![id.as_str(), owner])?;
+    }
+    if let Some(pool) = &edit.pool {
+        let pool = pool.as_ref().map(AsRef::<str>::as_ref);
+        transaction.execute("UPDATE credentials SET pool = ?2 WHERE id = ?1", params![id.as_str(), pool])?;
     }
     if let Some(every) = edit.rotate_every {
         transaction.execute("UPDATE credentials SET rotate_every = ?2 WHERE id = ?1", params![id.as_str(), every])?;

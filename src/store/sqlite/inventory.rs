@@ -14,7 +14,7 @@ use super::{authorities, callers, codec, people, runs, services};
 const CREDENTIALS: &str =
     "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, c.current,
     v.master, v.wrapped_key, v.fields, c.created_at, v.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
-    c.verified_at, c.verified_version, c.verdict, c.verify_every, c.limit_owner
+    c.verified_at, c.verified_version, c.verdict, c.verify_every, c.limit_owner, c.pool
     FROM credentials c CROSS JOIN versions v ON v.credential = c.id AND v.number = c.current";
 
 /// Of so many credentials, shares are asked for one by one; of more, all are read.
@@ -23,7 +23,7 @@ const FEW: usize = 1_000;
 /// The version that the current one replaced, in the place of the current one.
 const FORMERS: &str = "SELECT c.id, c.name, c.owner, c.service, c.environment, c.variables, c.expires_at, f.number,
     f.master, f.wrapped_key, f.fields, c.created_at, f.created_at, c.deleted_at, c.overlap_until, c.rotate_every,
-    c.verified_at, c.verified_version, c.verdict, c.verify_every, c.limit_owner
+    c.verified_at, c.verified_version, c.verdict, c.verify_every, c.limit_owner, c.pool
     FROM credentials c JOIN versions v ON v.credential = c.id AND v.number = c.current
     JOIN versions f ON f.credential = c.id AND f.number = v.replaced
     WHERE c.deleted_at IS NULL AND c.overlap_until IS NOT NULL AND f.destroyed_at IS NULL";
@@ -196,6 +196,7 @@ fn listed(row: &Row<'_>, same: &mut Same) -> Result<ListedCredential, StoreError
         variables: codec::variables(codec::text(row, 5)?)?,
         expires: row.get(6)?,
         limit_owner: codec::optional_name(row, 20)?,
+        pool: codec::optional_name(row, 21)?,
         version: codec::number(row.get(7)?)?,
         sealed: codec::sealed(row, 8)?,
         source: Source::Store,

@@ -20,6 +20,7 @@ mod place;
 mod runs;
 mod schema;
 mod services;
+mod takeover;
 mod unrecorded;
 mod worker;
 
@@ -44,7 +45,8 @@ use crate::domain::{
 use super::{
     CallerEdit, Changes, CredentialEdit, CredentialFilter, CredentialHistory, CredentialPage, Deed, InUse, Inheritance,
     Inventory, LabelledValue, ListedCaller, ListedCredential, ListedTeam, ListedUser, MasterRecord, Named, Owned, Pass,
-    Receipt, RunToken, SealedContents, Store, StoreError, StoredAuthority, StoredService, Unrecorded, Verified,
+    Receipt, RunToken, SealedContents, Store, StoreError, StoredAuthority, StoredService, Takeover, Unrecorded,
+    Verified,
 };
 
 use worker::Worker;
@@ -383,6 +385,11 @@ impl Store for Sqlite {
     fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let path = path.to_owned();
         self.read(move |connection| place::copy(connection, &path))
+    }
+
+    fn take_over(&self, takeover: &Takeover, at: i64) -> Result<Receipt, StoreError> {
+        let (path, takeover, deed) = (self.path.clone(), takeover.clone(), self.deed.clone());
+        self.read(move |connection| takeover::replace(connection, &path, deed.as_deref(), &takeover, at))
     }
 
     fn check_integrity(&self) -> Result<(), StoreError> {

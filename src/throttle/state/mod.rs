@@ -6,14 +6,19 @@
 //! - After a closure one request goes first, and the others follow only after its answer.
 
 mod pace;
+mod slow;
+mod tally;
+mod window;
 mod windows;
 mod words;
 
 use std::time::{Duration, Instant};
 
-use super::reading::{Class, DimensionName, Reading, Scope};
+use super::reading::{Class, DimensionName, Reading};
 
-use pace::{Pace, Tally};
+use pace::Pace;
+use slow::Slow;
+use tally::Tally;
 use windows::{Room, Windows};
 
 pub use crate::domain::GateMode as Mode;
@@ -27,25 +32,8 @@ const BACKOFF_CAP: Duration = Duration::from_secs(300);
 const JITTER_CAP: Duration = Duration::from_secs(2);
 /// After this a probe that was not answered is followed by another.
 const NEXT_PROBE: Duration = Duration::from_secs(1);
-/// The longest slow start.
-const SLOW_CAP: Duration = Duration::from_secs(600);
-/// The first spacing of a slow start when the pace is unknown; it halves with each round.
-const SPACING: Duration = Duration::from_millis(250);
-/// So many at once are always allowed at the end of a slow start.
-const LEAST_LEVEL: u32 = 4;
-
-/// A slow start under way.
-#[derive(Debug, Clone, Copy)]
-struct Slow {
-    /// When it is over.
-    until: Instant,
-    /// How many may be under way.
-    most: u32,
-    /// How many must go well before that doubles.
-    round: u32,
-    spacing: Duration,
-    next: Instant,
-}
+/// A probe that has no answer after this is followed by another: refusals are quick, and what takes long is at work.
+const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The state of one gate.
 #[derive(Debug)]
@@ -58,6 +46,11 @@ pub struct State {
     /// Whether nobody said how long that was to be.
     is_guess: bool,
     jitter: Duration,
+    /// When it closed, and when the upstream opens again as far as it said so.
+    closed: Instant,
+    opens: Instant,
+    /// Whether only answers to requests of earlier episodes keep it closed: they say nothing of the pace since.
+    is_echo: bool,
     /// How many were under way before the closure.
     level: u32,
     why: Option<Closure>,
@@ -70,7 +63,11 @@ pub struct State {
 enum Inner {
     Open,
     Closed(Instant),
-    Probing { since: Instant },
+    /// Since the first probe and since the last.
+    Probing {
+        first: Instant,
+        last: Instant,
+    },
     Slow(Slow),
 }
 
@@ -84,11 +81,14 @@ impl State {
             wait: Duration::ZERO,
             is_guess: false,
             jitter: Duration::ZERO,
+            closed: now,
+            opens: now,
+            is_echo: false,
             level: 0,
             why: None,
             windows: Windows::default(),
             pace: None,
-            tally: Tally::begin(now),
+            tally: Tally::default(),
         }
     }
 
@@ -96,6 +96,7 @@ impl State {
     pub fn resumed(mode: Mode, until: Instant, wait: Duration, class: Class, now: Instant) -> Self {
         let mut state = Self::new(mode, now);
         state.phase = Inner::Closed(until);
+        state.opens = until;
         state.episode = 1;
         state.wait = wait;
         state.why = Some(Closure { wait, class, met: None });
@@ -155,11 +156,20 @@ impl State {
     }
 
     /// The time between two requests, as far as it is known, for the prediction of a wait.
-    pub fn spacing(&self) -> Duration {
+    pub fn spacing(&self, now: Instant) -> Duration {
         let paced = self.pace.as_ref().map(Pace::spacing).unwrap_or_default();
         match self.phase {
             Inner::Slow(slow) if self.pace.is_none() => slow.spacing,
-            _ => paced,
+            _ => paced.max(self.windows.spacing(now)),
+        }
+    }
+
+    /// Whether the next that passes is a probe, which had better be one that can be sent again.
+    pub fn wants_probe(&self, now: Instant) -> bool {
+        match self.phase {
+            Inner::Closed(until) => now >= until,
+            Inner::Probing { last, .. } => now >= last + PROBE_PATIENCE,
+            Inner::Open | Inner::Slow(_) => false,
         }
     }
 
@@ -175,20 +185,21 @@ impl State {
         match self.phase {
             Inner::Closed(until) if now < until => Admission::At(until),
             Inner::Closed(_) => {
-                self.phase = Inner::Probing { since: now };
+                self.phase = Inner::Probing { first: now, last: now };
                 Admission::Go(Ticket { episode: self.episode, probe: true })
             }
-            Inner::Probing { .. } => Admission::Hold,
+            Inner::Probing { last, .. } if now < last + PROBE_PATIENCE => Admission::HoldUntil(last + PROBE_PATIENCE),
+            Inner::Probing { first, .. } => {
+                self.phase = Inner::Probing { first, last: now };
+                Admission::Go(Ticket { episode: self.episode, probe: true })
+            }
             Inner::Open => self.within_windows(now, load),
             Inner::Slow(slow) if load.unanswered >= slow.most => Admission::Hold,
             Inner::Slow(slow) if now < slow.next => Admission::At(slow.next),
             Inner::Slow(slow) => {
                 let admission = self.within_windows(now, load);
                 if let (Admission::Go(_), Inner::Slow(current)) = (admission, &mut self.phase) {
-                    let spacing = self.pace.as_ref().map_or(slow.spacing, Pace::spacing);
-                    // Timers are late by a millisecond: a pace is kept on the average.
-                    let is_late = now.saturating_duration_since(slow.next) < spacing;
-                    current.next = if is_late { slow.next } else { now } + spacing;
+                    current.passed(now, self.pace.as_ref().map_or(slow.spacing, Pace::spacing));
                 }
                 admission
             }
@@ -205,13 +216,8 @@ impl State {
             Room::Answer => Admission::Hold,
             Room::None(until) => {
                 let wait = until.saturating_duration_since(now);
-                self.close(
-                    now,
-                    wait,
-                    Closure { wait, class: Class::Throttled, met: self.windows.empty_one() },
-                    0.0,
-                    load,
-                );
+                let why = Closure { wait, class: Class::Throttled, met: self.windows.empty_one() };
+                self.close(now, wait, why, 0.0, load);
                 Admission::At(until)
             }
         }
@@ -219,21 +225,20 @@ impl State {
 
     /// A request that passed was not sent.
     pub fn refund(&mut self, now: Instant, ticket: Ticket) {
-        if self.is_probe_of_now(ticket) {
-            self.phase = Inner::Closed(now);
-        }
+        self.end_probe(ticket, now);
     }
 
     /// A request was sent and no answer will come.
     pub fn lost(&mut self, now: Instant, ticket: Ticket) {
         self.windows.spend();
-        if self.is_probe_of_now(ticket) {
-            self.phase = Inner::Closed(now + NEXT_PROBE);
-        }
+        self.end_probe(ticket, now + NEXT_PROBE);
     }
 
-    fn is_probe_of_now(&self, ticket: Ticket) -> bool {
-        ticket.probe && ticket.episode == self.episode && matches!(self.phase, Inner::Probing { .. })
+    /// When `ticket` is a probe's that decided nothing, another may follow at `next`.
+    fn end_probe(&mut self, ticket: Ticket, next: Instant) {
+        if ticket.probe && ticket.episode == self.episode && matches!(self.phase, Inner::Probing { .. }) {
+            self.phase = Inner::Closed(next);
+        }
     }
 
     /// An answer came. `load` counts without the request it answers; `chance` is a random number from 0 to 1.
@@ -257,9 +262,7 @@ impl State {
                 self.refused(now, ticket, reading, load, chance)
             }
             Class::Transient => {
-                if self.is_probe_of_now(ticket) {
-                    self.phase = Inner::Closed(now + NEXT_PROBE);
-                }
+                self.end_probe(ticket, now + NEXT_PROBE);
                 None
             }
             _ => self.went_well(now, ticket),
@@ -270,16 +273,18 @@ impl State {
         let hint = reading.wait.map(|wait| wait.min(reading.cap()));
         let is_late = ticket.episode != self.episode;
         if let Inner::Closed(until) = self.phase {
-            let longer = now + hint? + self.jitter;
-            self.phase = Inner::Closed(until.max(longer));
-            return (longer > until).then_some(Change::Extended);
+            return self.extend(now, hint?, until);
+        }
+        if is_late {
+            // An echo of the former closure: what it says is kept, but nothing new is learnt from it.
+            let hint = hint?;
+            self.why = self.why.or(Some(Closure { wait: hint, class: reading.class, met: reading.met }));
+            (self.is_echo, self.closed) = (true, now);
+            return self.extend(now, hint, now);
         }
         let wait = match (hint, self.phase) {
-            (None, _) if is_late => return None,
-            (hint, Inner::Probing { .. }) if !is_late => {
-                let doubled = (self.wait * 2).clamp(BASE, BACKOFF_CAP);
-                if ticket.probe && hint.is_none() { doubled } else { hint.unwrap_or(BASE).max(BASE.min(doubled)) }
-            }
+            (None, Inner::Probing { .. }) => (self.wait * 2).clamp(BASE, BACKOFF_CAP),
+            (Some(hint), Inner::Probing { .. }) => hint.max(BASE),
             (hint, _) => hint.unwrap_or(BASE),
         };
         let class = if reading.wait > hint { Class::Exhausted } else { reading.class };
@@ -288,58 +293,72 @@ impl State {
         Some(Change::Closed(Closure { wait, class, met: reading.met }))
     }
 
+    fn extend(&mut self, now: Instant, hint: Duration, until: Instant) -> Option<Change> {
+        // Its hint counts from when it was made, which was not later than the closure; from then on the pace is counted.
+        self.opens = self.opens.max(self.closed + hint);
+        let longer = now + hint + self.jitter;
+        self.phase = Inner::Closed(until.max(longer));
+        (longer > until).then_some(Change::Extended)
+    }
+
     fn close(&mut self, now: Instant, wait: Duration, why: Closure, chance: f64, load: Load) {
         let under_way = load.unanswered.saturating_add(1);
         self.level = if matches!(self.phase, Inner::Open) { under_way } else { self.level.max(under_way) };
         self.jitter = (wait / 10).min(JITTER_CAP).mul_f64(chance.clamp(0.0, 1.0));
         self.wait = wait;
-        self.is_guess = false;
+        (self.closed, self.opens) = (now, now + wait);
+        (self.is_guess, self.is_echo) = (false, false);
         self.why = Some(why);
         self.episode = self.episode.wrapping_add(1);
         self.phase = Inner::Closed(now + wait + self.jitter);
     }
 
     fn went_well(&mut self, now: Instant, ticket: Ticket) -> Option<Change> {
-        if let Inner::Probing { since } = self.phase {
-            if !self.is_probe_of_now(ticket) {
-                return None;
+        let is_late = ticket.episode != self.episode;
+        match &mut self.phase {
+            Inner::Probing { first, .. } if ticket.probe && !is_late => {
+                let first = *first;
+                self.reopen(now, first);
+                return Some(Change::Reopened);
             }
-            self.reopen(now, since);
-            return Some(Change::Reopened);
-        }
-        self.tally.count(now);
-        if let Inner::Slow(slow) = &mut self.phase
-            && ticket.episode == self.episode
-        {
-            slow.round = slow.round.saturating_sub(1);
-            if slow.round == 0 {
-                slow.most = slow.most.saturating_mul(2).min(self.level.max(LEAST_LEVEL));
-                slow.round = slow.most;
-                slow.spacing /= 2;
+            // It was let through before the closure, however late it says so.
+            Inner::Probing { .. } | Inner::Closed(_) => self.tally.count(self.closed, 1),
+            Inner::Slow(_) if is_late => {
+                if let Some(pace) = &mut self.pace {
+                    pace.missed();
+                }
             }
-            if let Some(pace) = &mut self.pace {
-                pace.grow(now);
+            Inner::Slow(slow) => {
+                slow.went_well(self.level);
+                self.tally.count(now, 1);
+                if let Some(pace) = &mut self.pace {
+                    pace.grow(now);
+                }
             }
+            Inner::Open => self.tally.count(now, 1),
         }
         None
     }
 
-    /// The probe, sent at `since`, went well. When its answer says how much there is, that is enough to go on with; else the
-    /// rest comes slowly, at the pace that was found.
-    fn reopen(&mut self, now: Instant, since: Instant) {
+    /// The probe, the first of which was sent at `sent`, went well. When its answer says how much there is, that is enough to
+    /// go on with; else the rest comes slowly, at the pace that was found.
+    fn reopen(&mut self, now: Instant, sent: Instant) {
         // Without a hint the upstream opened at some time in the last wait: in the middle of it, as likely as not.
-        let opened = if self.is_guess { since.checked_sub(self.wait / 2).unwrap_or(since) } else { since };
-        let found = self.tally.per_second(opened);
-        self.tally = Tally::begin(since);
-        self.tally.count(now);
+        let guessed = sent.checked_sub(self.wait / 2).unwrap_or(sent);
+        let opened = if self.is_guess { guessed } else { sent.min(self.opens) };
+        let (counted, held) = (self.tally.per_second(opened), self.tally.held(self.closed));
+        let former = self.pace.take();
+        self.tally = Tally::default();
+        self.tally.count(now, 1);
         if self.windows.tells(now) {
-            self.pace = None;
             self.phase = Inner::Open;
             return;
         }
-        self.pace = Pace::found(found, self.pace.take(), self.wait, now);
-        let until = now + (self.wait * 10).clamp(BASE, SLOW_CAP);
-        self.phase = Inner::Slow(Slow { until, most: 1, round: 1, spacing: SPACING, next: now });
+        self.pace = match former {
+            Some(former) if self.is_echo => Some(former.kept(now)),
+            former => Pace::found(counted, former, held, self.wait, now),
+        };
+        self.phase = Inner::Slow(Slow::begin(now, self.wait));
     }
 
     /// The slow start is over when its time is and nobody waits: a queue would be let go all at once.
@@ -353,9 +372,9 @@ impl State {
         }
     }
 
-    /// A count of answers that went well and were not looked at, while nothing was learnt.
-    pub fn count_unseen(&mut self, now: Instant, fine: u32) {
-        self.tally.count_many(now, fine);
+    /// So many answers went well at `at` that were not looked at, while nothing was learnt.
+    pub fn count_unseen(&mut self, at: Instant, fine: u32) {
+        self.tally.count(at, fine);
     }
 
     /// Forgets everything: open, and as if nothing had been heard.
@@ -373,10 +392,7 @@ impl State {
     }
 }
 
-/// Whether a reading closes the gate of the whole owner or that of the bucket alone.
-pub fn speaks_for_owner(reading: &Reading) -> bool {
-    reading.scope == Scope::Owner || reading.class == Class::Overloaded
-}
-
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

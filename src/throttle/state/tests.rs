@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Clock, SystemClock};
-use crate::throttle::{Dimension, Reading};
+use crate::throttle::{Dimension, Reading, Unit};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const ONE: Load = load(1, 0);
 const NONE: Load = load(0, 0);
 
 const fn load(unanswered: u32, waiting: u32) -> Load {
-    Load { unanswered, waiting, patience: PATIENCE }
+    Load { unanswered, waiting, patience: PATIENCE, tokens: 0 }
 }
 
 fn seconds(n: f64) -> Duration {
@@ -62,7 +62,7 @@ fn an_open_gate_closes_for_the_hint_and_one_goes_first_when_it_is_over() {
     assert_eq!(state.admit(t + seconds(2.099), NONE), Admission::At(until));
     let probe = pass(&mut state, until, NONE);
     assert!(probe.is_probe());
-    assert_eq!(state.admit(until, ONE), Admission::Hold, "one probe alone");
+    assert_eq!(state.admit(until, ONE), Admission::HoldUntil(until + PROBE_PATIENCE), "one probe alone");
     assert_eq!(state.learn(until, probe, &fine(), NONE, 0.0), Some(Change::Reopened));
     assert_eq!(state.phase(), Phase::SlowStart);
 }
@@ -140,20 +140,20 @@ fn a_slow_start_doubles_with_each_round_up_to_what_was_under_way_before() {
             let ticket = match state.admit(now, load) {
                 Admission::Go(ticket) => ticket,
                 Admission::At(at) => {
-                    assert!(at - now <= SPACING);
+                    assert!(at - now <= slow::SPACING);
                     now = at;
                     pass(&mut state, now, load)
                 }
-                Admission::Hold => panic!("held at {under_way} of {most}"),
+                other => panic!("{other:?} at {under_way} of {most}"),
             };
             round.push(ticket);
         }
-        assert_eq!(state.admit(now + SPACING, load(most, 9)), Admission::Hold, "{most}");
+        assert_eq!(state.admit(now + slow::SPACING, load(most, 9)), Admission::Hold, "{most}");
         for ticket in round {
             state.learn(now, ticket, &fine(), NONE, 0.0);
         }
     }
-    pass(&mut state, now + SLOW_CAP, load(500, 0));
+    pass(&mut state, now + slow::LONGEST, load(500, 0));
     assert_eq!(state.phase(), Phase::Open);
 }
 
@@ -257,6 +257,135 @@ fn a_refusal_for_too_many_at_once_closes_nothing() {
     assert_eq!(state.phase(), Phase::Open);
 }
 
+#[test]
+fn a_probe_that_takes_long_is_followed_by_another_and_either_answer_opens_the_gate() {
+    let t = start();
+    let mut state = State::new(Mode::Enforce, t);
+    let ticket = pass(&mut state, t, NONE);
+    state.learn(t, ticket, &throttled(Some(1.0)), NONE, 0.0);
+    let now = t + seconds(1.0);
+    assert!(state.wants_probe(now) && !state.wants_probe(t));
+    let slow = pass(&mut state, now, NONE);
+    assert!(!state.wants_probe(now));
+    let now = now + PROBE_PATIENCE;
+    assert!(state.wants_probe(now));
+    let next = pass(&mut state, now, ONE);
+    assert!(next.is_probe());
+    assert_eq!(state.admit(now, load(2, 0)), Admission::HoldUntil(now + PROBE_PATIENCE));
+    assert_eq!(state.learn(now, slow, &fine(), ONE, 0.0), Some(Change::Reopened));
+    assert_eq!(state.learn(now, next, &fine(), NONE, 0.0), None);
+}
+
+#[test]
+fn an_echo_of_a_former_closure_holds_for_its_hint_and_teaches_no_pace() {
+    let t = start();
+    let mut state = State::new(Mode::Observe, t);
+    let tickets = [0; 51].map(|_| pass(&mut state, t, NONE));
+    tickets[..49].iter().for_each(|ticket| {
+        state.learn(t, *ticket, &fine(), NONE, 0.0);
+    });
+    state.learn(t, tickets[49], &throttled(Some(5.0)), NONE, 0.0);
+    let now = t + seconds(5.0);
+    let probe = pass(&mut state, now, NONE);
+    state.learn(now, probe, &fine(), NONE, 0.0);
+    assert_eq!(state.pace().map(f64::round), Some(10.0), "49 in 5 s");
+    let (episode, now) = (state.episode(), now + seconds(0.5));
+    assert_eq!(state.learn(now, tickets[50], &throttled(Some(5.0)), NONE, 0.0), Some(Change::Extended));
+    assert_eq!((state.closed_for(now), state.episode()), (seconds(5.0), episode), "no new episode");
+    let now = now + seconds(5.0);
+    let probe = pass(&mut state, now, NONE);
+    state.learn(now, probe, &fine(), NONE, 0.0);
+    assert_eq!(state.pace().map(f64::round), Some(10.0), "the two that went well since are no pace");
+}
+
+/// `32/40`: a bucket of 40 that empties by two a second (shopify.dev/docs/api/usage/limits).
+fn bucket(used: u64) -> Reading {
+    let bucket = Dimension {
+        limit: Some(40),
+        remaining: Some(40 - used),
+        window: Some(seconds(20.0)),
+        leaky: true,
+        ..Dimension::new("requests")
+    };
+    Reading { trusted: true, ..Reading::of(Class::Fine, [bucket]) }
+}
+
+#[test]
+fn a_bucket_that_leaks_is_filled_up_to_one_below_its_size_and_then_at_its_leak() {
+    let t = start();
+    let mut state = State::new(Mode::Enforce, t);
+    let ticket = pass(&mut state, t, NONE);
+    state.learn(t, ticket, &bucket(32), NONE, 0.5);
+    for unanswered in 0..7 {
+        pass(&mut state, t, load(unanswered, 0));
+    }
+    // 32 in it and 7 under way: 39, one below the size.
+    assert_eq!(state.admit(t, load(7, 0)), Admission::At(t + seconds(0.5)));
+    assert!(matches!(state.admit(t + seconds(0.5), load(7, 0)), Admission::Go(_)));
+    state.learn(t, ticket, &bucket(40), NONE, 0.5);
+    assert_eq!(state.phase(), Phase::Open, "a full bucket is no closure");
+    assert_eq!(state.admit(t, NONE), Admission::At(t + seconds(1.0)));
+    assert_eq!(state.spacing(t), seconds(0.5), "who waits is told the truth");
+    assert_eq!(state.spacing(t + seconds(10.0)), Duration::ZERO);
+    assert!(matches!(state.admit(t + seconds(20.0), load(38, 0)), Admission::Go(_)), "empty again");
+}
+
+#[test]
+fn answers_that_overtake_each_other_do_not_empty_a_bucket() {
+    let t = start();
+    let mut state = State::new(Mode::Enforce, t);
+    let ticket = pass(&mut state, t, NONE);
+    state.learn(t, ticket, &bucket(38), NONE, 0.5);
+    state.learn(t, ticket, &bucket(30), NONE, 0.5);
+    assert!(matches!(state.admit(t, load(1, 0)), Admission::At(_)));
+    state.learn(t + seconds(2.0), ticket, &bucket(30), NONE, 0.5);
+    assert!(matches!(state.admit(t + seconds(2.0), load(1, 0)), Admission::Go(_)));
+}
+
+/// What a service of language models says of its tokens: so many left, and all of them again in `reset` seconds.
+fn tokens(left: u64, reset: f64) -> Reading {
+    let tokens = Dimension {
+        unit: Unit::Amounts,
+        limit: Some(60_000),
+        remaining: Some(left),
+        reset: Some(seconds(reset)),
+        ..Dimension::new("tokens")
+    };
+    Reading { trusted: true, ..Reading::of(Class::Fine, [tokens]) }
+}
+
+#[test]
+fn tokens_that_are_used_up_close_the_gate_as_requests_do() {
+    let t = start();
+    let mut state = State::new(Mode::Enforce, t);
+    let ticket = pass(&mut state, t, NONE);
+    state.learn(t, ticket, &tokens(0, 6.0), NONE, 0.0);
+    assert_eq!(state.admit(t, NONE), Admission::At(t + seconds(6.0)));
+    assert_eq!(state.why().and_then(|why| why.met).map(|met| met.to_string()).as_deref(), Some("tokens"));
+    let mut observing = State::new(Mode::Observe, t);
+    observing.learn(t, ticket, &tokens(0, 6.0), NONE, 0.0);
+    assert!(matches!(observing.admit(t, NONE), Admission::Go(_)));
+}
+
+#[test]
+fn a_request_waits_until_there_are_as_many_tokens_as_requests_take() {
+    let t = start();
+    let mut state = State::new(Mode::Enforce, t);
+    let ticket = pass(&mut state, t, NONE);
+    state.learn(t, ticket, &tokens(12_000, 48.0), NONE, 0.0);
+    state.learn(t, ticket, &tokens(9_000, 51.0), NONE, 0.0);
+    // Requests take 3,000 each, and 1,000 a second come back.
+    assert!(matches!(state.admit(t, load(2, 0)), Admission::Go(_)));
+    assert_eq!(state.admit(t, load(3, 0)), Admission::At(t + seconds(3.0)), "all that is left is under way");
+    assert!(matches!(state.admit(t + seconds(3.0), load(3, 0)), Admission::Go(_)));
+    let large = Load { tokens: 12_000, ..load(1, 0) };
+    assert_eq!(state.admit(t, large), Admission::At(t + seconds(6.0)), "by its length it takes 12,000");
+    let huge = Load { tokens: 9_000_000, ..load(0, 0) };
+    assert_eq!(state.admit(t, huge), Admission::At(t + seconds(6.0)), "a quarter of the limit at most");
+    let hasty = Load { patience: seconds(1.0), ..huge };
+    assert!(matches!(state.admit(t, hasty), Admission::Go(_)), "nobody is refused for an estimate");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Advance(u32),
@@ -286,15 +415,22 @@ proptest! {
         let mut state = State::new(Mode::Enforce, now);
         let mut under_way: Vec<Ticket> = Vec::new();
         let mut not_before = now;
+        // An echo of a former refusal shuts a gate that is being tried; the next to try it is not held by the one before.
+        let (mut probed, mut was_shut_since_probe) = (now, false);
         for step in steps {
             let load = |under_way: &Vec<Ticket>| load(u32::try_from(under_way.len()).unwrap(), 0);
             match step {
                 Step::Advance(ms) => now += Duration::from_millis(u64::from(ms)),
                 Step::Pass => if let Admission::Go(ticket) = state.admit(now, load(&under_way)) {
                     prop_assert!(now >= not_before, "passed before the hint");
+                    let others = under_way.iter().any(|t| t.is_probe() && t.episode == state.episode());
+                    if ticket.is_probe() {
+                        prop_assert!(!others || now >= probed + PROBE_PATIENCE || was_shut_since_probe, "two probes at once");
+                        (probed, was_shut_since_probe) = (now, false);
+                    } else {
+                        prop_assert!(state.phase() != Phase::Probing, "a probe alone");
+                    }
                     under_way.push(ticket);
-                    let current = under_way.iter().filter(|t| t.is_probe() && t.episode == state.episode()).count();
-                    prop_assert!(current <= 1 || state.phase() != Phase::Probing);
                 }
                 Step::Answer(n, class, wait) if !under_way.is_empty() => {
                     let ticket = under_way.swap_remove(n % under_way.len());
@@ -316,6 +452,7 @@ proptest! {
                 }
                 _ => {}
             }
+            was_shut_since_probe |= matches!(state.phase(), Phase::Closed { .. });
         }
         for ticket in std::mem::take(&mut under_way) {
             state.lost(now, ticket);
@@ -324,7 +461,7 @@ proptest! {
             match state.admit(now, NONE) {
                 Admission::Go(ticket) => { state.learn(now, ticket, &fine(), NONE, chance); }
                 Admission::At(at) => now = at,
-                Admission::Hold => prop_assert!(false, "held by nobody"),
+                Admission::Hold | Admission::HoldUntil(_) => prop_assert!(false, "held by nobody"),
             }
         }
         let shut = matches!(state.phase(), Phase::Closed { .. } | Phase::Probing);

@@ -1,20 +1,13 @@
-//! The counts of an upstream's windows: what it said was left, less what was sent since and is not answered yet.
+//! The limits of one upstream that its answers tell of, together: whether all of them leave room for one more request.
 
 use std::time::{Duration, Instant};
 
-use super::super::reading::{Dimension, DimensionName, Reading, Unit};
+use super::super::reading::{DimensionName, Reading};
 use super::Load;
+use super::window::{Left, Window};
 
 /// Of so many limits of one gate the counts are kept.
 const MOST: usize = 8;
-/// Resets that lie closer together than this are the same.
-const SAME: Duration = Duration::from_millis(1500);
-/// Below this part of the limit requests are spaced.
-const SCARCE: u64 = 5;
-/// Below this many they are spaced whatever the limit is.
-const FEW: u64 = 2;
-/// A queue is let go within this, however little is left: half of the usual patience.
-const DRAIN: Duration = Duration::from_secs(15);
 
 /// Whether the counts leave room for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +20,6 @@ pub(super) enum Room {
     Answer,
     /// Nothing is left until then.
     None(Instant),
-}
-
-/// One limit.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    name: DimensionName,
-    limit: Option<u64>,
-    left: u64,
-    reset: Instant,
-    /// From 0.9 to 1.1: two processes that share a limit do not send at the same moments.
-    swing: f64,
 }
 
 /// What answers told of.
@@ -59,7 +41,7 @@ impl Windows {
 
     /// The first that has nothing left.
     pub(super) fn empty_one(&self) -> Option<DimensionName> {
-        self.list.iter().find(|window| window.left == 0).map(|window| window.name)
+        self.list.iter().find(|window| window.is_empty()).map(|window| window.name)
     }
 
     /// Whether a window is under way of which something is left, and none of which nothing is.
@@ -68,21 +50,14 @@ impl Windows {
         running.peek().is_some() && running.all(|window| window.left > 0)
     }
 
-    /// Takes over what an answer says. Within a window the lowest count stands; a later reset begins another.
+    /// Takes over what an answer says.
     pub(super) fn note(&mut self, now: Instant, reading: &Reading, chance: f64) {
-        let counts = |d: &&Dimension| d.unit == Unit::Requests && !d.leaky;
         let mut told = false;
-        for dimension in reading.dimensions.iter().filter(counts) {
-            let (Some(left), Some(reset)) = (dimension.remaining, dimension.reset) else { continue };
-            told = true;
-            let fresh = Window {
-                name: dimension.name,
-                limit: dimension.limit,
-                left,
-                reset: now + reset.min(reading.cap()),
-                swing: 0.9 + 0.2 * chance.clamp(0.0, 1.0),
-            };
-            self.put(fresh);
+        for dimension in reading.dimensions.iter() {
+            if let Some(fresh) = Window::told(dimension, now, reading.cap(), chance) {
+                told = true;
+                self.put(fresh);
+            }
         }
         if !told {
             self.spend();
@@ -93,11 +68,7 @@ impl Windows {
     fn put(&mut self, fresh: Window) {
         let has_room = self.list.len() < MOST;
         match self.list.iter_mut().find(|window| window.name == fresh.name) {
-            Some(known) if fresh.reset <= known.reset + SAME => {
-                known.left = known.left.min(fresh.left);
-                known.limit = fresh.limit.or(known.limit);
-            }
-            Some(known) => *known = fresh,
+            Some(known) => known.follow(fresh),
             None if has_room => self.list.push(fresh),
             None => {}
         }
@@ -105,9 +76,7 @@ impl Windows {
 
     /// One was sent of which no count came back.
     pub(super) fn spend(&mut self) {
-        for window in &mut self.list {
-            window.left = window.left.saturating_sub(1);
-        }
+        self.list.iter_mut().for_each(Window::spend);
     }
 
     /// Whether one more may be sent.
@@ -115,15 +84,12 @@ impl Windows {
         self.list.retain(|window| window.reset > now);
         let mut at = None;
         for window in &self.list {
-            if window.left == 0 {
-                return Room::None(window.reset);
-            }
-            let free = window.left.saturating_sub(u64::from(load.unanswered));
-            if free == 0 {
-                return Room::Answer;
-            }
-            if free <= FEW.max(window.limit.unwrap_or(0) / SCARCE) {
-                at = at.max(self.last.map(|last| last + spacing(window, free, now, load)));
+            match window.room(now, load) {
+                Left::Enough => {}
+                Left::Every(spacing) => at = at.max(self.last.map(|last| last + spacing)),
+                Left::At(then) => at = at.max(Some(then)),
+                Left::UnderWay => return Room::Answer,
+                Left::Nothing => return Room::None(window.reset),
             }
         }
         match at {
@@ -134,11 +100,9 @@ impl Windows {
             }
         }
     }
-}
 
-/// What is left, spread over the time that is left; but no wider than a queue may wait.
-fn spacing(window: &Window, free: u64, now: Instant, load: Load) -> Duration {
-    let free = u32::try_from(free).unwrap_or(u32::MAX).max(1);
-    let even = window.reset.saturating_duration_since(now) / free;
-    even.mul_f64(window.swing).min(DRAIN / load.waiting.saturating_add(1))
+    /// The time between two requests where a bucket that leaks is full.
+    pub(super) fn spacing(&self, now: Instant) -> Duration {
+        self.list.iter().filter_map(|window| window.spacing(now)).max().unwrap_or_default()
+    }
 }

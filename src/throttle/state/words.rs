@@ -41,6 +41,8 @@ pub enum Admission {
     At(Instant),
     /// When an answer that is under way has come.
     Hold,
+    /// The same, but at the latest then.
+    HoldUntil(Instant),
 }
 
 /// What a request that passed must show when its answer comes.
@@ -73,6 +75,8 @@ pub struct Load {
     pub waiting: u32,
     /// How long the one that asks may wait still. Spacing what is left is a courtesy: nobody is refused for it.
     pub patience: Duration,
+    /// How many tokens the one that asks is taken for, where the upstream counts those; 0 when that is unknown.
+    pub tokens: u32,
 }
 
 /// What an answer changed.

@@ -194,6 +194,62 @@ fn every_family_gives_the_wait_it_means() {
             Some(901.0),
         ),
         row(
+            "developers.smartsheet.com: epoch in seconds",
+            Some(F::XRateLimit),
+            429,
+            "x-ratelimit-limit: 300\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 1772359230",
+            Throttled,
+            Some(31.0),
+        ),
+        row(
+            "docs.mattermost.com and developer.hashicorp.com/terraform: seconds from now",
+            Some(F::XRateLimit),
+            429,
+            "x-ratelimit-limit: 30\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 0.421",
+            Throttled,
+            Some(0.421),
+        ),
+        row(
+            "docs.teamtailor.com, shipstation.com/docs/api: seconds from now",
+            Some(F::XRateDashLimit),
+            429,
+            "x-rate-limit-limit: 50\nx-rate-limit-remaining: 0\nx-rate-limit-reset: 8",
+            Throttled,
+            Some(8.0),
+        ),
+        row(
+            "a date of HTTP that has passed is no wait",
+            Some(F::RetryAfter),
+            429,
+            "retry-after: Sun, 01 Mar 2026 09:59:59 GMT",
+            Throttled,
+            None,
+        ),
+        row(
+            "docs.withpersona.com: the drafts' fields up to 06",
+            Some(F::Ietf06),
+            429,
+            "ratelimit-limit: 300\nratelimit-remaining: 0\nratelimit-reset: 41",
+            Throttled,
+            Some(41.0),
+        ),
+        row(
+            "www.twilio.com/docs/api/errors/20429",
+            Some(F::Twilio),
+            429,
+            "twilio-concurrent-requests: 101",
+            Throttled,
+            None,
+        ),
+        row(
+            "docs.sentry.io: a fraction in Retry-After",
+            Some(F::Sentry),
+            429,
+            "retry-after: 0.25",
+            Throttled,
+            Some(0.25),
+        ),
+        row(
             "developer.okta.com/docs/reference/rl-best-practices",
             Some(F::XRateDashLimit),
             429,
@@ -443,6 +499,26 @@ fn buckets_and_scopes_are_told() {
     assert_eq!(of(F::GitLab, 429, "ratelimit-name: throttle_api").0.as_deref(), Some("throttle_api"));
     assert_eq!(of(F::Ietf08, 429, "ratelimit: \"a\";r=0;t=1;pk=:dXNlcjE=:").0.as_deref(), Some("dXNlcjE="));
     assert_eq!(of(F::RetryAfter, 503, "retry-after: 3").1, Scope::Owner);
+    // developer.atlassian.com/cloud/jira/platform/rate-limiting
+    let jira = "retry-after: 3\nratelimit-reason: ";
+    assert_eq!(of(F::XRateLimit, 429, &format!("{jira}jira-burst-based")).1, Scope::Route);
+    assert_eq!(of(F::XRateLimit, 429, &format!("{jira}jira-quota-global-based")).1, Scope::Bucket);
+}
+
+#[test]
+fn what_discord_counts_as_invalid_is_told() {
+    for (status, lines, is_invalid) in [
+        (401, "", true),
+        (403, "", true),
+        (429, "retry-after: 3\nx-ratelimit-scope: user", true),
+        (429, "retry-after: 3\nx-ratelimit-scope: shared", false),
+        (404, "", false),
+        (200, "x-ratelimit-remaining: 4\nx-ratelimit-reset-after: 1", false),
+    ] {
+        let discord = signals(Some(HeaderFamily::Discord));
+        assert_eq!(read(&discord, status, lines).is_invalid, is_invalid, "{status} {lines}");
+        assert!(!read(&signals(Some(HeaderFamily::GitHub)), status, lines).is_invalid);
+    }
 }
 
 #[test]
@@ -453,6 +529,9 @@ fn dimensions_are_told_whole() {
     let [bucket] = *reading.dimensions else { panic!("{reading:?}") };
     assert!(bucket.leaky);
     assert_eq!((bucket.limit, bucket.remaining, bucket.window), (Some(40), Some(8), Some(seconds(20.0))));
+
+    let plus = read(&signals(Some(HeaderFamily::Shopify)), 200, "x-shopify-shop-api-call-limit: 10/400");
+    assert_eq!((plus.dimensions[0].limit, plus.dimensions[0].window), (Some(400), Some(seconds(20.0))));
 
     let affinity =
         "x-ratelimit-limit-user: 900\nx-ratelimit-limit-user-remaining: 899\nx-ratelimit-limit-user-reset: 8";

@@ -3,4 +3,5 @@
 mod dial;
 mod guard;
 mod parent;
+mod pieces;
 mod world;

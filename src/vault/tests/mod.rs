@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::declared::{Declared, DeclaredValue, Unreadable};
 use super::*;
-use crate::domain::{CredentialId, KeyPlace, Name, Perimeter, Role, Source, SystemClock, UserId};
+use crate::domain::{CredentialId, KeyPlace, Name, Perimeter, Role, Source, SystemClock, UserId, Weight};
 use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::{InUse, LOCAL, Receipt, Sqlite, StoreError};
@@ -93,6 +93,7 @@ pub(super) fn value(text: &str) -> Fields {
 pub(super) fn stripe(called: &str) -> NewCredential {
     NewCredential {
         limit_owner: None,
+        pool: None,
         name: name(called),
         owner: UserId::new(LOCAL),
         service: name("stripe"),
@@ -343,7 +344,8 @@ fn what_a_user_leaves_opens_for_its_heir_in_every_version() {
 fn a_callers_token_is_shown_once_and_stored_as_its_digest() {
     let world = World::new();
     let vault = world.vault();
-    let (caller, token, _) = vault.add_caller(&name("etl"), &UserId::new(LOCAL), None, Perimeter::default()).unwrap();
+    let (caller, token, _) =
+        vault.add_caller(&name("etl"), &UserId::new(LOCAL), None, Perimeter::default(), Weight::ONE).unwrap();
     assert!(token.reveal().starts_with(TOKEN_PREFIX) && token.reveal().len() == 47, "{}", token.reveal());
     assert_eq!(format!("{token:?}"), "Token(…)");
     let stored = || vault.caller_named(&name("etl")).unwrap().caller.token_digest;
@@ -402,6 +404,7 @@ fn declared_values_are_read_from_everywhere_and_open_like_stored_ones() {
     let fields = declared.read().unwrap();
     let mut credential = Credential {
         limit_owner: None,
+        pool: None,
         id: CredentialId::new("declared:billing-prod"),
         name: declared.name.clone(),
         owner: UserId::new(LOCAL),

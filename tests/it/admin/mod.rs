@@ -1,6 +1,7 @@
 //! The admin API through the real program: who may ask, what each noun's life is, what a member cannot see, and that no key's
 //! value ever comes out.
 
+mod backup;
 mod doors;
 mod nouns;
 mod reach;

@@ -241,7 +241,7 @@ fn explain_and_limits_tell_what_the_running_proxy_knows() {
     eventually("the limit is known", || !admin.get("/limits")["items"].as_array().unwrap().is_empty());
     let limit = admin.get("/limits")["items"][0].clone();
     let expected = json!({ "service": "billing", "count": 100, "period_s": 1, "burst": 20, "concurrency": null,
-        "max_wait_ms": 3000, "waiting": 0 });
+        "max_wait_ms": 3000, "waiting": 0, "quotas": [], "quota_timezone": null });
     assert_eq!(limit, expected);
     let question = json!({ "method": "get", "url": "/billing/v1/x" });
     let missing = admin.sent("POST", "/explain", &question, 200);
@@ -259,4 +259,38 @@ fn explain_and_limits_tell_what_the_running_proxy_knows() {
     eventually("the command line is followed", || {
         admin.sent("POST", "/explain", &question, 200)["outcome"] == "refused"
     });
+}
+
+#[test]
+fn limits_are_pinned_and_taken_back_by_administrators() {
+    let (world, _upstream) = billing();
+    let admin = Client::admin(&world);
+    let order = json!({ "service": "billing", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
+    let pinned = admin.sent("POST", "/gates/pin", &order, 200);
+    let expected =
+        json!({ "limit": "5/min, 2 at once", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
+    assert_eq!(pinned, expected);
+    let gate = admin.get("/gates")["items"][0].clone();
+    assert_eq!((&gate["service"], &gate["owner"], &gate["pin"]), (&json!("billing"), &json!("*"), &expected));
+    for (body, status, code) in [
+        (json!({ "service": "billing" }), 422, "invalid"),
+        (json!({ "service": "billing", "rate": "often" }), 422, "invalid"),
+        (json!({ "service": "billing", "rate": "1/s", "owner": "nobody" }), 404, "not_found"),
+        (json!({ "service": "nobody", "rate": "1/s" }), 404, "not_found"),
+        (json!({ "service": "billing", "rate": "1/s", "until": "2020-01-01T00:00:00Z" }), 422, "invalid"),
+    ] {
+        assert_eq!(admin.refused_with("POST", "/gates/pin", &body), (status, code.to_owned()), "{body}");
+    }
+    let ada = Client::member(&world, "ada");
+    let (whole, forbidden) = (json!({ "service": "billing" }), (403, "forbidden".to_owned()));
+    assert_eq!(ada.refused_with("POST", "/gates/pin", &order), forbidden);
+    assert_eq!(ada.refused_with("POST", "/gates/unpin", &whole), forbidden);
+    assert_eq!(admin.send("POST", "/gates/unpin", &whole).status, 204);
+    assert_eq!(admin.refused_with("POST", "/gates/unpin", &whole), (404, "not_found".to_owned()));
+    // Turns are taken from others: who gets more of them is an administrator's business.
+    let etl = json!({ "name": "etl", "weight": 4 });
+    assert_eq!(ada.refused_with("POST", "/callers", &etl), forbidden);
+    assert_eq!(admin.sent("POST", "/callers", &etl, 201)["weight"], 4);
+    assert_eq!(admin.sent("PATCH", "/callers/etl", &json!({ "weight": 1 }), 200)["weight"], 1);
+    assert_eq!(admin.refused_with("PATCH", "/callers/etl", &json!({ "weight": 11 })).0, 422);
 }

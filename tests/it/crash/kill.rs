@@ -1,9 +1,9 @@
 //! `kill -9` at random moments.
 
-use std::{process::Stdio, thread, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, thread, time::Duration};
 
-use super::{Act, Chance, MANY, State, furnish, judged, left, rounds, world};
-use crate::world::World;
+use super::{Act, Chance, MANY, State, all_holds, furnish, judged, left, rounds, sidekey, world};
+use crate::world::{Ask, Wire, World};
 
 /// When to kill, and how well that was chosen. A process begins with everything but its act, which takes another while each
 /// time on a busy machine: so the moment is counted from when the act is seen to begin. How far it reaches follows what was
@@ -114,4 +114,48 @@ fn a_backup_that_is_killed_at_any_moment_is_whole_or_has_no_name() {
 #[test]
 fn a_restore_that_is_killed_at_any_moment_is_done_whole_or_not_at_all() {
     killed_at_any_moment(Act::Restore, 0xde5);
+}
+
+#[test]
+fn a_restore_into_a_proxy_that_is_killed_at_any_moment_is_done_whole_or_not_at_all() {
+    let (bare, _upstream) = world();
+    let bearer = format!("Bearer {}", sidekey(&bare, "token add crash").trim_end());
+    let mut world = furnish(bare);
+    let (mut chance, mut reach, mut before) = (Chance(0x0411e), 400_000, State::of(&world));
+    let (mut silent, mut undone, mut late) = (0, 0, 0);
+    for _ in 0..rounds() {
+        let told = Act::Restore.told(&world);
+        let backup = fs::read(world.path(if before.only_in_one { "two.tar" } else { "one.tar" })).unwrap();
+        world.start(&[]);
+        let ask = Ask::new(&world.console(), "POST", "/api/v1/restore").header("Authorization", &bearer);
+        let bytes = ask.header("Content-Type", "application/x-tar").body(backup).bytes("close");
+        let mut wire = Wire::to(world.console());
+        let asking = thread::spawn(move || wire.send(bytes).try_reply().map(|reply| reply.status));
+        thread::sleep(Duration::from_micros(chance.below(reach)));
+        world.kill();
+        let status = asking.join().unwrap();
+        assert!(matches!(status, None | Some(200)), "{status:?}");
+        // Whoever opens the store next records what was done.
+        all_holds(&world);
+        let after = State::of(&world);
+        let done = Act::Restore.done(&before, &after);
+        assert!(done || status.is_none(), "what was acknowledged is not there");
+        assert_eq!(Act::Restore.told(&world), told + usize::from(done), "the log goes on, and tells what was done");
+        let is_former =
+            |path: &PathBuf| path.join("sidekey.db").exists() && !path.display().to_string().contains(".tmp");
+        assert!(!done || left(&world).iter().filter(|path| is_former(path)).count() == 1, "the former store is kept");
+        for folder in left(&world) {
+            fs::remove_dir_all(folder).unwrap();
+        }
+        match (status, done) {
+            (Some(_), _) => (late, reach) = (late + 1, reach - reach / 8),
+            (None, true) => silent += 1,
+            (None, false) => (undone, reach) = (undone + 1, reach + reach / 16),
+        }
+        before = after;
+    }
+    println!(
+        "restore into a proxy: {undone} kills came before it counted, {silent} after and before the answer, {late} late"
+    );
+    assert!(rounds() < MANY || (silent > 0 && undone > 0), "all kills hit the same side of the act");
 }

@@ -215,6 +215,13 @@ impl World {
         self.running.as_ref().expect("the proxy runs").pid()
     }
 
+    /// The most memory that the proxy had so far, in bytes.
+    pub(crate) fn peak(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+
     /// Ends the proxy without a chance to tidy up (SIGKILL).
     pub(crate) fn kill(&mut self) {
         drop(self.running.take());

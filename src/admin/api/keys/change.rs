@@ -62,6 +62,10 @@ struct EditTold {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Name>)]
     limit_owner: Option<Option<Named>>,
+    /// The keys that stand in for each other; null takes it out of them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Name>)]
+    pool: Option<Option<Named>>,
 }
 
 /// With whom a key is to be shared, and what for.
@@ -123,6 +127,7 @@ async fn edit_key(
         rotate_every: told.rotate_every_s.map(|every| every.map(span)),
         verify_every: told.verify_every_s.map(|every| every.map(span)),
         limit_owner: told.limit_owner.map(|owner| owner.map(|name| name.0)),
+        pool: told.pool.map(|pool| pool.map(|name| name.0)),
     };
     Ok(Shown::found(admin.act(&who, move |operations, actor| operations.edit_key(actor, &which, edit)).await?))
 }

@@ -149,7 +149,7 @@ async fn list_keys(admin: Shared, who: Who, Asked(wanted): Asked<Wanted>) -> Ans
 #[utoipa::path(post, path = "/keys", tag = "keys", request_body = KeyTold,
     responses((status = 201, description = "The key, without its value", body = KeyView)))]
 async fn add_key(admin: Shared, who: Who, Told(told): Told<KeyTold>) -> Answer<KeyView> {
-    let limit_owner = told.limit_owner();
+    let (limit_owner, pool) = (told.limit_owner(), told.pool());
     let (new, variables, value, every, first) = told.split();
     let probe = Arc::clone(&admin.probe);
     let add = move |operations: &Operations, actor: &Actor| -> Result<Tried<KeyView>, OperationError> {
@@ -160,6 +160,9 @@ async fn add_key(admin: Shared, who: Who, Told(told): Told<KeyTold>) -> Answer<K
         }
         if let Some(owner) = limit_owner {
             draft.belong_to(owner);
+        }
+        if let Some(pool) = pool {
+            draft.join(pool);
         }
         let fields = value.fields(draft.service())?;
         if first == Try::First

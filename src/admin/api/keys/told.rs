@@ -42,6 +42,9 @@ pub(super) struct KeyTold {
     /// Whom the service counts when it is used; the key itself unless given.
     #[schema(value_type = Option<Name>)]
     limit_owner: Option<Named>,
+    /// The keys that stand in for each other: another of a pool is used when the limit of the first is used up.
+    #[schema(value_type = Option<Name>)]
+    pool: Option<Named>,
     /// Try the value at the service first, and add nothing unless it works.
     #[serde(default)]
     #[schema(required = false)]
@@ -106,6 +109,11 @@ impl KeyTold {
     /// Whom the service counts, where that is not the key itself.
     pub(super) fn limit_owner(&self) -> Option<Name> {
         self.limit_owner.as_ref().map(|owner| owner.0.clone())
+    }
+
+    /// The keys that it stands in for.
+    pub(super) fn pool(&self) -> Option<Name> {
+        self.pool.as_ref().map(|pool| pool.0.clone())
     }
 
     /// What is known before the value is looked at, the variables, the value, and what is to be done about it.

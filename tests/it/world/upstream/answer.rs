@@ -19,6 +19,7 @@ pub(super) enum Act {
     Stall,
     Reset,
     HangUp,
+    Refuse,
     Echo(Echo),
 }
 
@@ -99,6 +100,11 @@ impl Answer {
     /// Closes in place of an answer; in HTTP/2 it resets the stream.
     pub(crate) fn hang_up() -> Self {
         Self::new(0, Act::HangUp)
+    }
+
+    /// Refuses the stream, as one that was not looked at (HTTP/2 only; RFC 9113 §8.7).
+    pub(crate) fn refuse() -> Self {
+        Self::new(0, Act::Refuse)
     }
 
     /// 101 to whatever upgrade was asked for, then sends every byte back (HTTP/1.1 only).

@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<'_, S> {
                 Ok(Next::Nothing)
             }
             Act::HangUp => Ok(Next::Nothing),
+            Act::Refuse => panic!("streams are of HTTP/2"),
             Act::Echo(echo) => {
                 self.upgrade(head, seen).await?;
                 match echo {

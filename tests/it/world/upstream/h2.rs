@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{
         Notify,
         mpsc::{UnboundedReceiver, unbounded_channel},
@@ -33,6 +33,9 @@ pub(super) async fn serve<S>(stream: S, shared: &Arc<Shared>, connection: Seen, 
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    if shared.goes_away() {
+        return go_away(stream, shared, connection).await.unwrap_or_default();
+    }
     let reset = Arc::new(Notify::new());
     let service = service_fn(|request| respond(request, Arc::clone(shared), connection.clone(), Arc::clone(&reset)));
     let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -43,12 +46,40 @@ where
     }
 }
 
+/// Takes the preface and whatever comes with it, and goes away without having looked at any stream (RFC 9113 §6.8).
+async fn go_away<S>(mut stream: S, shared: &Shared, connection: Seen) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    const HEADERS: u8 = 1;
+    // The settings, empty, which come first.
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
+    let (mut read, mut at) = (Vec::new(), 24);
+    loop {
+        let length =
+            |head: &[u8]| 9 + usize::from(head[0]) * 0x1_0000 + usize::from(head[1]) * 0x100 + usize::from(head[2]);
+        match read.get(at..at + 9).map(|head| (head[3], length(head))) {
+            Some((HEADERS, _)) => break,
+            Some((_, length)) => at += length,
+            None if stream.read_buf(&mut read).await? == 0 => return Ok(()),
+            None => {}
+        }
+    }
+    shared.begin(connection);
+    // 8 bytes: no stream was the last, and nothing is wrong.
+    stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await?;
+    stream.flush().await?;
+    // The peer closes, so that nothing that is under way to it is lost.
+    while stream.read_buf(&mut read).await? > 0 {}
+    Ok(())
+}
+
 async fn respond(
     request: Request<Incoming>,
     shared: Arc<Shared>,
     mut seen: Seen,
     reset: Arc<Notify>,
-) -> Result<Response<Pieces>, io::Error> {
+) -> Result<Response<Pieces>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     seen.version = "HTTP/2".to_owned();
     seen.method = head.method.to_string();
@@ -71,7 +102,8 @@ async fn respond(
             reset.notify_one();
             std::future::pending().await
         }
-        Act::HangUp => return Err(io::ErrorKind::ConnectionReset.into()),
+        Act::HangUp => return Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
+        Act::Refuse => return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
         Act::Raw { .. } | Act::Echo(_) => panic!("raw bytes and upgrades are for HTTP/1.1"),
     };
     let mut response = Response::new(pieces);

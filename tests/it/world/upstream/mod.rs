@@ -83,6 +83,7 @@ struct State {
     queue: VecDeque<Answer>,
     always: Answering,
     answers_at_once: bool,
+    goes_away: bool,
     connections: usize,
     open: usize,
 }
@@ -133,6 +134,10 @@ impl Shared {
 
     fn answers_at_once(&self) -> bool {
         self.lock().answers_at_once
+    }
+
+    fn goes_away(&self) -> bool {
+        std::mem::take(&mut self.lock().goes_away)
     }
 
     fn wait(&self, what: &str, mut holds: impl FnMut(&State) -> bool) -> MutexGuard<'_, State> {
@@ -191,6 +196,7 @@ impl FakeUpstream {
             queue: VecDeque::new(),
             always: Box::new(|_| Answer::json(200, r#"{"ok":true}"#)),
             answers_at_once: false,
+            goes_away: false,
             connections: 0,
             open: 0,
         };
@@ -234,6 +240,12 @@ impl FakeUpstream {
     /// From now on answers as soon as a request's head is there, and reads its body afterwards.
     pub(crate) fn answers_at_once(&self) -> &Self {
         self.shared.change(|state| state.answers_at_once = true);
+        self
+    }
+
+    /// The next connection of HTTP/2 goes away when its first request comes, without having looked at it.
+    pub(crate) fn goes_away_once(&self) -> &Self {
+        self.shared.change(|state| state.goes_away = true);
         self
     }
 

@@ -49,7 +49,7 @@ static KINDS: [u32; 256] = {
 
 /// Appends the shape of `path` to `out`. What it appends is UTF-8.
 #[inline]
-pub(super) fn write(path: &str, out: &mut Vec<u8>) {
+pub fn write_shape(path: &str, out: &mut Vec<u8>) {
     let (path, cut) = match path.as_bytes().get(..PATH_LIMIT) {
         Some(begin) if path.len() > PATH_LIMIT => (begin, true),
         _ => (path.as_bytes(), false),
@@ -150,7 +150,7 @@ mod tests {
 
     fn shape(path: &str) -> String {
         let mut out = Vec::new();
-        write(path, &mut out);
+        write_shape(path, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -1,0 +1,110 @@
+//! How the buckets of an owner are told apart, and what closes all of them.
+
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{HeaderFamily, Rate, Signals};
+use crate::throttle::state::Phase;
+
+fn family(family: HeaderFamily) -> Family {
+    let rate = Some(Rate { count: NonZeroU32::new(50).unwrap(), period: Duration::from_secs(1) });
+    Family::new(&Signals { family: Some(family), rate, ..Signals::default() })
+}
+
+fn owner(family: &Family) -> Arc<Owner> {
+    let gates = super::super::Gates::default();
+    gates.owner(&ServiceName::new("api").unwrap(), "acme", Mode::Enforce, family).unwrap()
+}
+
+/// Hears an answer to a request of `route` that passed the owner's gate, and that of its bucket where it is known.
+fn hear(owner: &Owner, route: Route, reading: &Reading) {
+    owner.hear(Passed { all: None, bucket: None, route }, reading, &Name::new("prod").unwrap());
+}
+
+fn throttled(bucket: Option<&str>, scope: Scope) -> Reading {
+    let bucket = bucket.and_then(Bucket::new);
+    Reading { wait: Some(Duration::from_secs(20)), bucket, scope, ..Reading::plain(Class::Throttled) }
+}
+
+fn is_closed(gate: &Gate) -> bool {
+    matches!(gate.view().phase, Phase::Closed { .. })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_of_discord_is_one_for_each_channel_guild_and_webhook() {
+    let discord = family(HeaderFamily::Discord);
+    let owner = owner(&discord);
+    let of = |path: &str| Route::of(&discord, "POST", path);
+    // discord.com/developers/docs/topics/rate-limits: a hash of 32 digits, and top-level resources count by themselves.
+    let hash = "80c17d2f203122d936070c88c8d10f33";
+    let (one, other) =
+        (of("/api/v10/channels/1111111111111111111/messages"), of("/api/v10/channels/2222222222222222222/messages"));
+    assert!(owner.bucket_of(one).is_none(), "unknown until an answer names it");
+    hear(&owner, one, &throttled(Some(hash), Scope::Bucket));
+    assert!(is_closed(&owner.bucket_of(one).unwrap()));
+    assert!(owner.bucket_of(other).is_none(), "another channel");
+    hear(&owner, other, &Reading { bucket: Bucket::new(hash), ..Reading::plain(Class::Fine) });
+    assert!(!is_closed(&owner.bucket_of(other).unwrap()));
+    assert!(!is_closed(&owner.all));
+    // Two messages of one channel are one route, two webhooks are not.
+    assert_eq!(of("/api/v10/channels/1/messages/5"), of("/api/v10/channels/1/messages/6"));
+    assert_ne!(of("/api/v10/webhooks/1/token"), of("/api/v10/webhooks/2/token"));
+    assert_ne!(of("/api/v10/guilds/1/members/7"), of("/api/v10/guilds/2/members/7"));
+    assert_eq!(of("/api/v10/users/1"), of("/api/v10/users/2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_limit_of_jira_closes_its_method_and_endpoint_alone() {
+    let jira = family(HeaderFamily::XRateLimit);
+    let owner = owner(&jira);
+    let of = |method: &str, path: &str| Route::of(&jira, method, path);
+    let issue = of("GET", "/rest/api/3/issue/ABC-1");
+    hear(&owner, issue, &throttled(None, Scope::Route));
+    assert!(is_closed(&owner.bucket_of(of("GET", "/rest/api/3/issue/XYZ-99")).unwrap()), "identifiers aside");
+    assert!(owner.bucket_of(of("PUT", "/rest/api/3/issue/ABC-1")).is_none());
+    assert!(owner.bucket_of(of("GET", "/rest/api/3/search")).is_none());
+    assert!(!is_closed(&owner.all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_that_discord_calls_invalid_stops_everything_before_discord_does() {
+    let discord = family(HeaderFamily::Discord);
+    let owner = owner(&discord);
+    let refused = Reading { is_invalid: true, ..Reading::plain(Class::Auth) };
+    for _ in 0..4_999 {
+        hear(&owner, Route::Any, &refused);
+    }
+    hear(&owner, Route::Any, &Reading::plain(Class::Auth));
+    assert!(!is_closed(&owner.all));
+    tokio::time::advance(Duration::from_secs(400)).await;
+    hear(&owner, Route::Any, &refused);
+    let view = owner.all.view();
+    assert_eq!(view.why.map(|(class, _)| class), Some(Class::Exhausted));
+    assert!(view.closed_for >= Duration::from_secs(200) && view.closed_for <= Duration::from_secs(203), "{view:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_holds_for_all_requests_of_discord_is_kept_before_it_is_met() {
+    let owner = owner(&family(HeaderFamily::Discord));
+    assert_eq!(owner.all.limits().rate.map(|rate| rate.to_string()).as_deref(), Some("50/s"));
+    assert_eq!(owner.all.limits().burst.map(NonZeroU32::get), Some(5));
+    assert!(
+        super::tests::owner(&family(HeaderFamily::GitHub)).all.limits().rate.is_none(),
+        "published is not enforced"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_are_too_many_buckets_those_with_nothing_to_remember_make_room() {
+    let discord = family(HeaderFamily::Discord);
+    let owner = owner(&discord);
+    for n in 0..MOST_BUCKETS {
+        assert!(owner.gate_of(Bucket::new(&format!("b{n}")).unwrap()).is_some());
+    }
+    owner
+        .gate_of(Bucket::new("b7").unwrap())
+        .unwrap()
+        .overhear(&throttled(None, Scope::Bucket), &Name::new("prod").unwrap());
+    assert!(owner.gate_of(Bucket::new("fresh").unwrap()).is_some());
+    assert_eq!(owner.gates().len(), 3, "the owner's, the closed one and the new one");
+}

@@ -1,0 +1,310 @@
+//! What operators set on gates while the proxy runs, through the real program: pinned limits, pools of keys, quotas of the day
+//! and month; and what of a limit is counted, shown and freed.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::{Answer, Ask, FakeUpstream, Reply, World, eventually};
+
+const AUTH: &str = r#"auth = { location = "header", name = "X-API-Key" }"#;
+
+fn keyed(more: &str) -> (FakeUpstream, World) {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, &format!("{AUTH}\n{more}")).key("api", "prod", "s3cret");
+    (upstream, world.serve())
+}
+
+fn sidekey(world: &World, line: &str) -> String {
+    world.sidekey(line.split(' ')).run().succeeds()
+}
+
+fn ask(world: &World, wait: &str) -> Ask {
+    world.ask("GET", "/api/v1").header("Prefer", &format!("wait={wait}"))
+}
+
+fn hasty(world: &World) -> Reply {
+    ask(world, "0").reply()
+}
+
+fn detail(reply: &Reply) -> String {
+    reply.json()["detail"].as_str().unwrap().to_owned()
+}
+
+fn seconds(reply: &Reply) -> u64 {
+    reply.value("retry-after").unwrap().parse().unwrap()
+}
+
+fn gates(world: &World) -> Vec<Value> {
+    let list: Value = serde_json::from_str(&sidekey(world, "limits list --json")).unwrap();
+    list["items"].as_array().unwrap().clone()
+}
+
+fn audit(world: &World) -> String {
+    sidekey(world, "audit export")
+}
+
+/// The value of a metric, as it is written.
+fn metric(world: &World, name: &str) -> String {
+    let all = Ask::new(&world.console(), "GET", "/metrics").reply().text();
+    let line = all.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_pinned_limit_counts_within_a_second_outlives_a_restart_and_is_taken_back() {
+    let (_upstream, mut world) = keyed("");
+    for _ in 0..3 {
+        assert_eq!(hasty(&world).status, 200);
+    }
+    assert!(sidekey(&world, "limits pin api 1/h").contains("Pinned: api, 1/h"));
+    eventually("the pin counts", || hasty(&world).status == 429);
+    let refused = hasty(&world);
+    assert_eq!(
+        (refused.code().as_str(), refused.value("ratelimit").unwrap().contains("1/3600s")),
+        ("rate_limited", true)
+    );
+    assert!(detail(&refused).contains("pinned") && seconds(&refused) > 3000, "{refused:?}");
+    let gate = gates(&world).into_iter().find(|gate| gate["owner"] == "*").unwrap();
+    assert_eq!((&gate["service"], &gate["pin"]["limit"]), (&"api".into(), &"1/h".into()));
+    assert!(sidekey(&world, "explain GET /api/v1").contains("pinned to 1/h"));
+    assert_eq!(world.stop().0.code(), Some(0));
+    world.start(&[]);
+    assert_eq!((hasty(&world).status, hasty(&world).status), (200, 429), "it is pinned from the first request on");
+    // Pinned anew it takes the place of the former; who waits is let through when it is taken back.
+    sidekey(&world, "limits pin api 4/min --concurrency 3");
+    eventually("the new one counts", || gates(&world).iter().any(|gate| gate["pin"]["limit"] == "4/min, 3 at once"));
+    eventually("its first passes", || hasty(&world).status == 200);
+    let waiting = ask(&world, "100").reply_later();
+    eventually("it waits", || metric(&world, "sidekey_gate_waiting_requests") == "1");
+    sidekey(&world, "limits unpin api");
+    assert_eq!(waiting.join().unwrap().status, 200);
+    eventually("nothing is pinned", || (0..3).all(|_| hasty(&world).status == 200));
+    assert_eq!(metric(&world, "sidekey_gate_pins"), "0");
+    assert!(world.sidekey(["limits", "unpin", "api"]).run().fails_with(1).contains("pinned limit"));
+    let audit = audit(&world);
+    assert!(
+        audit.contains("gate.pin") && audit.contains("gate.unpin") && audit.contains("4/min, 3 at once"),
+        "{audit}"
+    );
+}
+
+#[test]
+fn a_limit_is_pinned_on_one_limit_owner_for_a_time_and_on_nothing_that_is_not_there() {
+    let (upstream, world) = keyed("");
+    world
+        .sidekey(["key", "add", "api", "--name", "other", "--limit-owner", "acme", "--stdin"])
+        .stdin("v")
+        .run()
+        .succeeds();
+    sidekey(&world, "limits pin api 1/h --key other --for 4s");
+    let by = |name: &str| ask(&world, "0").header("Sidekey-Credential", name).reply().status;
+    eventually("the pin counts", || by("other") == 429);
+    assert_eq!((by("prod"), by("prod")), (200, 200), "another limit owner is not concerned");
+    let pinned = gates(&world).into_iter().find(|gate| !gate["pin"].is_null()).unwrap();
+    assert_eq!(pinned["owner"], "acme");
+    eventually("its time is over", || by("other") == 200 && by("other") == 200);
+    assert!(gates(&world).iter().all(|gate| gate["pin"].is_null()));
+    for (line, code, why) in [
+        ("limits pin api 1/h --owner nobody", 1, "limit owner"),
+        ("limits pin api 1/h --key nobody", 1, "nobody"),
+        ("limits pin nobody 1/h", 2, "nobody"),
+        ("limits pin api", 2, "RATE"),
+        ("limits pin api often", 2, "rate"),
+        ("limits pin api 1/h --for never", 2, "--for"),
+    ] {
+        let said = world.sidekey(line.split(' ')).run().fails_with(code);
+        assert!(said.contains(why), "{line}: {said}");
+    }
+    assert!(upstream.requests().len() > 4);
+}
+
+/// Two keys of one pool; the service has used up the limit of the first, and tells which key arrived else.
+fn pooled(more: &str) -> (FakeUpstream, World) {
+    let upstream = FakeUpstream::plain();
+    upstream.always(|seen| match seen.values("x-api-key").join(",").as_str() {
+        "value-of-a" => Answer::json(429, "{}").header("Retry-After", "3600"),
+        other => Answer::text(200, other),
+    });
+    let world = World::new().service("api", &upstream, AUTH);
+    for name in ["b", "a"] {
+        let line = format!("key add api --name {name} --pool batch {more} --stdin");
+        world.sidekey(line.split_whitespace()).stdin(format!("value-of-{name}")).run().succeeds();
+    }
+    (upstream, world.serve())
+}
+
+#[test]
+fn another_key_of_a_pool_stands_in_when_the_limit_of_the_first_is_used_up() {
+    let (upstream, world) = pooled("");
+    let explained = sidekey(&world, "explain GET /api/v1");
+    assert!(explained.contains("of the pool batch") && explained.contains("stands in when"), "{explained}");
+    let first = world.get("/api/v1");
+    assert_eq!((first.status, first.text().as_str()), (200, "value-of-b"), "who met the limit is served by the other");
+    let keys = || upstream.requests().iter().map(|seen| seen.values("x-api-key").join(",")).collect::<Vec<_>>();
+    assert_eq!(keys(), ["value-of-a", "value-of-b"]);
+    for _ in 0..3 {
+        assert_eq!(world.get("/api/v1").text(), "value-of-b");
+    }
+    assert_eq!(keys().len(), 5, "the first is not tried again");
+    let named = ask(&world, "0").header("Sidekey-Credential", "a").reply();
+    assert_eq!(named.code(), "rate_limited", "a named key is meant alone");
+    // It is credited to the key that was used.
+    let entries = audit(&world);
+    let used = entries.lines().filter(|line| line.contains("\"/v1\"") && line.contains("\"credential\":\"b\"")).count();
+    assert_eq!(used, 4, "{entries}");
+    eventually("it is told", || audit(&world).contains("pool.failover"));
+    assert_eq!(metric(&world, "sidekey_pool_failovers_total{service=\"api\"}"), "4");
+    let owner_of_a = gates(&world).into_iter().find(|gate| gate["state"] == "closed").unwrap();
+    assert_eq!(owner_of_a["key"], "a");
+    upstream.always(|seen| Answer::text(200, seen.values("x-api-key").join(",")));
+    sidekey(&world, "limits reset api");
+    eventually("the first is used as soon as it may", || world.get("/api/v1").text() == "value-of-a");
+    sidekey(&world, "key edit b --no-pool");
+    eventually("without the pool they are equal", || world.get("/api/v1").status == 424);
+}
+
+#[test]
+fn keys_of_one_limit_owner_do_not_stand_in_for_each_other() {
+    let (upstream, world) = pooled("--limit-owner acme");
+    let passed = world.get("/api/v1");
+    assert_eq!((passed.status, upstream.requests().len()), (429, 1), "the service counts them as one");
+    let refused = hasty(&world);
+    assert_eq!((refused.code().as_str(), upstream.requests().len()), ("rate_limited", 1));
+    assert!(seconds(&refused) > 290, "as long as unknown services are believed: {refused:?}");
+    assert_eq!(metric(&world, "sidekey_pool_failovers_total{service=\"api\"}"), "0");
+}
+
+#[test]
+fn a_quota_is_told_at_four_fifths_used_up_and_kept_over_a_restart() {
+    let (upstream, mut world) =
+        keyed(r#"rate = { quota = ["1000/day", "5/month"], quota_timezone = "Europe/Berlin" }"#);
+    for _ in 0..5 {
+        assert_eq!(world.get("/api/v1").status, 200);
+    }
+    let refused = world.get("/api/v1");
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"5/month\";r=0;t="), "{refused:?}");
+    assert_eq!(refused.json()["violated-policies"], serde_json::json!(["5/month"]));
+    assert!(detail(&refused).contains("quota 5/month") && seconds(&refused) <= 32 * 86_400, "{refused:?}");
+    assert_eq!(upstream.requests().len(), 5, "nothing is sent beyond it");
+    eventually("it is told", || audit(&world).contains("quota.used_up"));
+    assert!(audit(&world).contains("quota.nearly_used_up"));
+    assert_eq!(metric(&world, "sidekey_quota_alerts_total{service=\"api\",what=\"used_up\"}"), "1");
+    assert_eq!(metric(&world, "sidekey_quota_left_ratio{service=\"api\"}").trim_end_matches(".0"), "0");
+    assert_eq!(world.stop().0.code(), Some(0));
+    world.start(&[]);
+    assert_eq!(world.get("/api/v1").code(), "rate_limited", "what was used is kept");
+    let gate =
+        gates(&world).into_iter().find(|gate| gate["quotas"].as_array().is_some_and(|all| !all.is_empty())).unwrap();
+    let month = gate["quotas"].as_array().unwrap().iter().find(|one| one["quota"] == "5/month").unwrap().clone();
+    assert_eq!((&month["used"], &month["left"]), (&5.into(), &0.into()));
+    assert!(sidekey(&world, "limits list").contains("0/5 this month"));
+    let shown = sidekey(&world, "explain GET /api/v1");
+    assert!(shown.contains("0 left of 5/month") && shown.contains("Europe/Berlin"), "{shown}");
+    assert!(audit(&world).matches("quota.used_up").count() == 1, "told once");
+}
+
+#[test]
+fn what_was_turned_down_is_counted_although_it_was_sent_again_with_success() {
+    let (upstream, world) = keyed("");
+    upstream.then(Answer::json(429, "{}").header("retry-after-ms", "20"));
+    assert_eq!(world.get("/api/v1").status, 200);
+    assert_eq!(upstream.requests().len(), 2);
+    let counted = || metric(&world, "sidekey_upstream_throttled_total{service=\"api\",status=\"429\"}");
+    eventually("the metric counts it", || counted() == "1");
+    assert_eq!(metric(&world, "sidekey_upstream_throttled_total{service=\"api\",status=\"403\"}"), "0");
+    let resent = |result: &str| {
+        metric(
+            &world,
+            &format!("sidekey_resend_results_total{{service=\"api\",class=\"throttled\",result=\"{result}\"}}"),
+        )
+    };
+    assert_eq!((resent("ok").as_str(), resent("failed").as_str()), ("1", "0"));
+    assert_eq!(metric(&world, "sidekey_resend_budget_tokens{service=\"api\"}"), "500.0");
+    let throttled = || -> u64 {
+        let usage: Value = serde_json::from_str(&sidekey(&world, "usage --json")).unwrap();
+        usage["items"].as_array().unwrap().iter().filter_map(|item| item["throttled"].as_u64()).sum()
+    };
+    eventually("so does the usage", || throttled() == 1);
+}
+
+#[test]
+fn a_bucket_that_is_a_path_is_shown_without_its_identifiers() {
+    let (upstream, world) = keyed(r#"limits = { bucket_by = "path" }"#);
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "200"));
+    let secret = "/api/v1/things/83217712345/parts";
+    assert_eq!(world.ask("GET", secret).header("Sidekey-Retry", "off").reply().status, 429);
+    eventually("the closed gate is listed", || gates(&world).iter().any(|gate| gate["state"] == "closed"));
+    let table = sidekey(&world, "limits list");
+    assert!(table.contains("/v1/things/{…}/parts") && !table.contains("83217712345"), "{table}");
+    let refused = world.ask("GET", secret).header("Prefer", "wait=0").reply();
+    assert_eq!(refused.code(), "rate_limited");
+    assert!(!refused.text().contains("83217712345"), "{refused:?}");
+    assert_eq!(hasty(&world).status, 200, "another path is another bucket");
+    eventually("it is in the audit", || audit(&world).contains("gate.close"));
+    let audit = audit(&world);
+    let act = audit.lines().find(|line| line.contains("gate.close")).unwrap();
+    assert!(act.contains("/v1/things/{…}/parts"), "{act}");
+    assert!(!world.log().contains("83217712345"));
+}
+
+#[test]
+fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
+    let (upstream, world) = keyed("");
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "45"));
+    assert_eq!(ask(&world, "30").header("Sidekey-Retry", "off").reply().status, 429);
+    let connections = || metric(&world, "sidekey_upstream_connections");
+    let before = connections();
+    let mut wire = world.wire();
+    let mut took = Vec::new();
+    for _ in 0..50 {
+        let started = Instant::now();
+        let refused = ask(&world, "30").reply_on(&mut wire);
+        took.push(started.elapsed());
+        assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+        assert!((44..=47).contains(&seconds(&refused)), "{refused:?}");
+    }
+    took.sort();
+    assert!(took[took.len() / 2] < Duration::from_millis(5), "{took:?}");
+    assert_eq!((connections(), upstream.requests().len()), (before, 1), "nothing is opened and nothing sent");
+}
+
+#[test]
+fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
+    let (upstream, world) = keyed("");
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "3"));
+    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    let waiting = || metric(&world, "sidekey_gate_waiting_requests");
+    let gone: Vec<_> = (0..5)
+        .map(|_| {
+            let mut wire = world.wire();
+            wire.send(world.ask("GET", "/api/gone").header("Prefer", "wait=60").bytes("keep-alive"));
+            wire
+        })
+        .collect();
+    eventually("all of them wait", || waiting() == "5");
+    drop(gone);
+    eventually("their places are free", || waiting() == "0");
+    assert_eq!(ask(&world, "60").reply().status, 200);
+    thread::sleep(Duration::from_millis(300));
+    assert!(upstream.requests().iter().all(|seen| !seen.mentions("gone")), "none of them was sent");
+}
+
+#[test]
+fn who_waits_when_the_proxy_is_stopped_is_sent_away_with_a_second_to_come_back() {
+    let (upstream, mut world) = keyed("");
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "25"));
+    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    let waiting: Vec<_> = (0..3).map(|_| ask(&world, "60").reply_later()).collect();
+    eventually("all of them wait", || metric(&world, "sidekey_gate_waiting_requests") == "3");
+    let started = Instant::now();
+    assert_eq!(world.stop().0.code(), Some(0));
+    for one in waiting {
+        let refused = one.join().unwrap();
+        assert_eq!((refused.status, refused.code().as_str(), seconds(&refused)), (503, "overloaded", 1));
+    }
+    assert!(started.elapsed() < Duration::from_secs(15), "nobody is waited for: {:?}", started.elapsed());
+    assert_eq!(upstream.requests().len(), 1);
+}
