@@ -170,6 +170,7 @@ fn shown(view: &GateView, now: Duration) -> GateShown {
         closed_until: (!view.closed_for.is_zero()).then(|| moment(view.closed_for)),
         reason: view.why.map(|(class, _)| reason(class).to_owned()),
         closures: view.closures,
+        last_refusal: view.quoted.iter().flat_map(|text| text.lines()).map(str::to_owned).collect(),
         limits: limits.collect(),
         pace_per_s: view.pace.map(|pace| (pace * 1000.0).round() / 1000.0),
         places: view.places,

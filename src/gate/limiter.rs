@@ -102,6 +102,8 @@ pub(super) struct Inner {
     pub(super) next: Option<Instant>,
     /// The credential by which it was last learnt, for people.
     pub(super) credential: Option<Name>,
+    /// What the refusal that closed it last carried, for people.
+    pub(super) quoted: Option<Arc<str>>,
     /// Counts of closures, for the metrics.
     pub(super) closures: u64,
     chance: u64,
@@ -152,6 +154,7 @@ impl Gate {
             is_timed: false,
             next: None,
             credential: None,
+            quoted: None,
             closures: 0,
             chance: RandomState::new().hash_one(0) | 1,
         };

@@ -60,17 +60,13 @@ impl Pass {
         self.stage = Stage::Answered;
         let gate = &self.gate;
         gate.unanswered.fetch_sub(1, Ordering::Relaxed);
-        let says_nothing = reading.dimensions.is_empty() && !closes(reading.class);
+        let says_nothing = reading.dimensions.is_empty() && !reading.class.closes();
         if says_nothing && gate.quiet() == Some(self.ticket) {
             gate.fine.count(now());
             return;
         }
         gate.hear(self.ticket, reading, credential);
     }
-}
-
-const fn closes(class: Class) -> bool {
-    matches!(class, Class::Throttled | Class::Exhausted | Class::Overloaded)
 }
 
 impl Drop for Pass {
@@ -110,6 +106,7 @@ impl Gate {
         let learnt = inner.state.learn(now, ticket, reading, load, chance);
         if let Some(change) = learnt {
             inner.credential = Some(credential.clone());
+            inner.quoted = reading.quoted.clone().or(inner.quoted.take());
             self.tell_of(&mut inner, change);
         }
         self.pump_and_tell(inner);
@@ -123,7 +120,7 @@ impl Gate {
 
     fn hear_of_places(&self, inner: &mut Inner, reading: &Reading) {
         let under_way = self.under_way.load(Ordering::Relaxed);
-        if reading.concurrency && closes(reading.class) {
+        if reading.concurrency && reading.class.closes() {
             inner.places.refused(under_way);
         } else if reading.class == Class::Fine {
             inner.places.went_well(under_way);

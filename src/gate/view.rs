@@ -27,6 +27,8 @@ pub struct GateView {
     pub closures: u64,
     /// The credential through which that was found out.
     pub credential: Option<Name>,
+    /// What the refusal that closed it last carried: the status and the headers of limits, one a line.
+    pub quoted: Option<Arc<str>>,
     /// What the upstream said was left.
     pub windows: Vec<WindowView>,
     /// The pace that was found, in requests per second.
@@ -66,6 +68,7 @@ impl Gate {
             why: inner.state.why().map(|closure| (closure.class, closure.wait)),
             closures: inner.closures,
             credential: inner.credential.clone(),
+            quoted: inner.quoted.clone(),
             windows: inner.state.windows().map(window).filter(|window| !window.reset.is_zero()).collect(),
             pace: inner.state.pace(),
             places: inner.places.limit(),

@@ -27,6 +27,13 @@ pub(super) struct Comer<'a> {
     pub(super) deadline: Instant,
 }
 
+impl Comer<'_> {
+    /// The same, as patient as the closure of this gate has it: what is added to the service's own time is no reason to refuse.
+    fn patient(self, inner: &Inner) -> Self {
+        Self { deadline: self.deadline + inner.state.jitter(), ..self }
+    }
+}
+
 /// How a waiter is told.
 type Verdict = oneshot::Receiver<Result<Pass, Refused>>;
 
@@ -56,7 +63,7 @@ impl Gate {
             Ok(pass) => return Ok(pass),
             Err(must_wait) => must_wait,
         };
-        let (waiter, mut told) = self.join(comer, must_wait)?;
+        let (waiter, mut told, comer) = self.join(comer, must_wait)?;
         let patience = tokio::time::sleep_until(comer.deadline.into());
         tokio::pin!(patience);
         tokio::select! {
@@ -90,8 +97,14 @@ impl Gate {
         Some(self.refusal(wait))
     }
 
-    fn join(self: &Arc<Self>, comer: Comer<'_>, must_wait: MustWait) -> Result<(Waiter<'_>, Verdict), Refused> {
+    /// Takes a place, and gives it with what waits there.
+    fn join<'a>(
+        self: &'a Arc<Self>,
+        comer: Comer<'a>,
+        must_wait: MustWait,
+    ) -> Result<(Waiter<'a>, Verdict, Comer<'a>), Refused> {
         let (now, mut inner) = (now(), self.lock());
+        let comer = comer.patient(&inner);
         let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
         let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
@@ -127,7 +140,7 @@ impl Gate {
             self.hall.rejected(Rejection::Queue);
             let _gone = waiting.tell.send(Err(Refused::Full));
         }
-        Ok((Waiter { gate: self, seat }, told))
+        Ok((Waiter { gate: self, seat }, told, comer))
     }
 
     /// Refuses at once what would wait too long here.
@@ -143,8 +156,10 @@ impl Gate {
         if self.quiet().is_some() {
             return None;
         }
-        let now = now();
-        let wait = self.predict(&self.lock(), now, comer);
+        let (now, inner) = (now(), self.lock());
+        let wait = self.predict(&inner, now, comer);
+        let comer = comer.patient(&inner);
+        drop(inner);
         // Who has no patience is on time where nobody waits, although the clock went on since it came.
         (!wait.is_zero() && now + wait > comer.deadline).then(|| self.refusal(wait))
     }

@@ -48,6 +48,9 @@ pub struct GateShown {
     pub reason: Option<String>,
     /// How often it closed since the proxy started.
     pub closures: u64,
+    /// The status and the headers of limits of the answer that closed it last, such as `retry-after: 30`.
+    #[serde(default)]
+    pub last_refusal: Vec<String>,
     /// What the service said was left.
     pub limits: Vec<GateLimit>,
     /// The pace that was found, in requests per second.
@@ -113,6 +116,7 @@ impl GateShown {
             closed_until: None,
             reason: None,
             closures: 0,
+            last_refusal: Vec::new(),
             limits: Vec::new(),
             pace_per_s: None,
             places: None,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::domain::{HeaderFamily, Rate, ResetUnit, RouteBucket, Signals, Verdict};
+use crate::domain::{HeaderFamily, OwnHeaders, Rate, ResetUnit, RouteBucket, Signals, Verdict};
 
 use super::body::{self, Said};
 use super::grpc;
+use super::quote;
 use super::reading::{Bucket, Class, Dimension, Reading, Scope, Unit, Word};
 use super::scan::{self, Look, Spotted, Told};
 use super::when::{self, Clocks};
@@ -167,6 +168,13 @@ impl Family {
             && reading.scope != Scope::Shared;
         reading.concurrency = self.is_concurrency(&reading, sample.headers, &hints);
         reading.settle();
+        let is_own = |name: &str| {
+            let of_one = |own: &OwnHeaders| {
+                [&own.limit, &own.remaining, &own.reset].into_iter().flatten().any(|other| other == name)
+            };
+            self.signals.own.iter().any(of_one)
+        };
+        reading.quoted = reading.class.closes().then(|| quote::of(sample.status, sample.headers, is_own));
         reading
     }
 

@@ -8,6 +8,7 @@ mod family;
 mod grpc;
 mod invalid;
 pub mod places;
+mod quote;
 mod reading;
 mod resend;
 mod scan;

@@ -2,6 +2,7 @@
 //! only; they are small, and those of an answer without limits hold no memory of their own.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that a gate closes for what the catalogue vouches for.
@@ -35,6 +36,8 @@ pub struct Reading {
     pub trusted: bool,
     /// Whether the service counts the request against its owner as an invalid one, whatever it was for.
     pub is_invalid: bool,
+    /// The status and the headers of limits of an answer that closes a gate, one a line, for people.
+    pub quoted: Option<Arc<str>>,
     /// False when the answer came from a cache: what it says is as old as it is, and no gate learns from it.
     pub current: bool,
 }
@@ -57,6 +60,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether it closes a gate.
+    pub const fn closes(self) -> bool {
+        matches!(self, Self::Throttled | Self::Exhausted | Self::Overloaded)
+    }
+
     /// Whether another attempt may go better.
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Throttled | Self::Overloaded | Self::Transient)
@@ -244,6 +252,7 @@ impl Reading {
             concurrency: false,
             trusted: false,
             is_invalid: false,
+            quoted: None,
             current: true,
         }
     }

@@ -255,6 +255,9 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     let (upstream, world) = keyed("");
     upstream.then(Answer::json(429, "{}").header("Retry-After", "45"));
     assert_eq!(ask(&world, "30").header("Sidekey-Retry", "off").reply().status, 429);
+    eventually("its headers are shown", || {
+        sidekey(&world, "limits list").contains("refused last with 429; retry-after: 45")
+    });
     let connections = || metric(&world, "sidekey_upstream_connections");
     let before = connections();
     let mut wire = world.wire();

@@ -139,7 +139,10 @@ fn who_waits_for_all_moves_to_the_bucket_that_an_answer_names_meanwhile() {
     let times = times.lock().unwrap();
     let spread = times[2].saturating_sub(times[0]);
     assert!(spread >= Duration::from_millis(1_400), "the second of its channel waits for the bucket: {times:?}");
-    assert!(times[1].saturating_sub(times[0]) < Duration::from_millis(1_400), "another channel has a bucket of its own: {times:?}");
+    assert!(
+        times[1].saturating_sub(times[0]) < Duration::from_millis(1_400),
+        "another channel has a bucket of its own: {times:?}"
+    );
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let head = ["SERVICE", "OWNER", "KEY", "BUCKET", "STATE", "FOR", "LEFT", "PINNED", "UNDER WAY", "WAITING"];
     let mut list = List::new(&head, "Nothing is known of any limit: no service told of one, and none was met.");
+    let mut refusals = Vec::new();
     if opened::has_store(&session.load()?.config)? {
         let now = session.now();
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
@@ -36,10 +37,24 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             session.screen.note("No proxy is running: this is how the last one left it.")?;
         }
         for gate in &found.gates {
+            refusals.extend(refusal(gate));
             list.add(row(gate, now), serde_json::to_value(gate)?);
         }
     }
-    Ok(list.show(arguments.json, &mut session.screen)?)
+    list.show(arguments.json, &mut session.screen)?;
+    if !arguments.json {
+        for line in refusals {
+            session.screen.say(line)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the service said when it refused last.
+fn refusal(gate: &GateShown) -> Option<String> {
+    let of = gate.bucket.as_ref().map(|bucket| format!(" {bucket}")).unwrap_or_default();
+    (!gate.last_refusal.is_empty())
+        .then(|| format!("{} ({}){of} refused last with {}", gate.service, gate.owner, gate.last_refusal.join("; ")))
 }
 
 fn row(gate: &GateShown, now: i64) -> Vec<String> {

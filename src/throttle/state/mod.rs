@@ -149,10 +149,12 @@ impl State {
 
     /// How long a closure lasts still, for the prediction of a wait; zero in any other phase.
     pub fn closed_for(&self, now: Instant) -> Duration {
-        match self.phase {
-            Inner::Closed(until) => until.saturating_duration_since(now),
-            _ => Duration::ZERO,
-        }
+        if let Inner::Closed(until) = self.phase { until.saturating_duration_since(now) } else { Duration::ZERO }
+    }
+
+    /// How much of that the service did not ask for.
+    pub fn jitter(&self) -> Duration {
+        if matches!(self.phase, Inner::Closed(_)) { self.jitter } else { Duration::ZERO }
     }
 
     /// The time between two requests, as far as it is known, for the prediction of a wait.
