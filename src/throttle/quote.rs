@@ -1,4 +1,5 @@
-//! What a refusal's headers said of limits, as text for people. The upstream wrote it: it is shown and never read again.
+//! What a refusal's headers said of limits, as text for people. The upstream wrote it, and may repeat a key there: what does not
+//! look like a number, a time or plain words is left out.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use super::scan::text;
 
 /// So many headers are quoted at most.
 const MOST: usize = 16;
-/// Of each value, so many characters.
+/// Of a longer value nothing is shown.
 const LONGEST: usize = 80;
+/// The longest plain word, and the longest number.
+const LONGEST_WORD: usize = 19;
 
 /// The status and the headers of limits, one a line.
 pub(super) fn of(status: StatusCode, headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> Arc<str> {
     let mut out = status.as_str().to_owned();
     let found = headers.iter().filter(|(name, _)| tells_of_limits(name.as_str()) || is_own(name.as_str()));
     for (name, value) in found.take(MOST) {
-        let value: String = text(value).unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+        let value = text(value).filter(|value| is_of_limits(value)).unwrap_or("…");
         let _never_fails = write!(out, "\n{name}: {value}");
     }
     out.into()
@@ -27,6 +30,15 @@ fn tells_of_limits(name: &str) -> bool {
     ["ratelimit", "rate-limit", "retry-after", "call-limit", "concurrent-requests", "retry-pushback"]
         .iter()
         .any(|part| name.contains(part))
+}
+
+/// Whether a value is of numbers, times and plain words alone. A key has letters and digits in one word, or a longer word.
+fn is_of_limits(value: &str) -> bool {
+    let is_plain = |word: &str| {
+        let of_time = |c: char| c.is_ascii_digit() || "hmsdTZ".contains(c);
+        word.len() <= LONGEST_WORD && (word.chars().all(of_time) || word.chars().all(|c| c.is_ascii_alphabetic()))
+    };
+    value.len() <= LONGEST && value.split(|c: char| !c.is_ascii_alphanumeric()).all(is_plain)
 }
 
 #[cfg(test)]
@@ -46,17 +58,53 @@ mod tests {
         ] {
             headers.insert(name, value.parse().unwrap());
         }
-        headers.insert("ratelimit-policy", "x".repeat(500).parse().unwrap());
+        headers.insert("ratelimit-policy", "x ".repeat(500).trim().parse().unwrap());
+        headers.insert("x-ratelimit-key", "sk_live_4eC39HqLyjWDarjtT1zdp7dc".parse().unwrap());
         let quoted = of(StatusCode::TOO_MANY_REQUESTS, &headers, |name| name == "x-plan-left");
         let lines: Vec<&str> = quoted.lines().collect();
         assert_eq!(lines.first(), Some(&"429"));
         assert!(lines.contains(&"retry-after: 30") && lines.contains(&"x-plan-left: 0"), "{quoted}");
-        assert!(!quoted.contains("canary") && lines.len() == 6, "{quoted}");
-        assert!(lines.iter().all(|line| line.len() <= LONGEST + 40), "{quoted}");
+        assert!(lines.contains(&"anthropic-ratelimit-tokens-reset: 2026-03-01T10:15:00Z"), "{quoted}");
+        assert!(lines.contains(&"ratelimit-policy: …") && lines.contains(&"x-ratelimit-key: …"), "{quoted}");
+        assert!(!quoted.contains("canary") && lines.len() == 7, "{quoted}");
         for number in 0..100 {
             let name = format!("x-ratelimit-{number}").parse::<http::HeaderName>().unwrap();
             headers.insert(name, "1".parse().unwrap());
         }
         assert_eq!(of(StatusCode::TOO_MANY_REQUESTS, &headers, |_| false).lines().count(), MOST + 1);
+    }
+
+    #[test]
+    fn a_value_that_may_be_a_key_is_not_quoted() {
+        for value in [
+            "30",
+            "2.5",
+            "0",
+            "6m0s",
+            "1h23m45s",
+            "32/40",
+            "1772360100000",
+            "2026-03-01T10:15:00.123456Z",
+            "Sun, 01 Mar 2026 10:15:00 GMT",
+            "limit=100, remaining=0, reset=30",
+            "\"burst\";q=100;w=60",
+            "endpoint-concurrency",
+            "-1",
+            "",
+        ] {
+            assert!(is_of_limits(value), "{value}");
+        }
+        for value in [
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "c0ffee12-9b1d-4f3a-8c2e-5d6f7a8b9c0d",
+            "Bearer abcd1234",
+            "AIzaSyD-9tSrke72PouQMnMX",
+            "ghp_abcdefghijklmnopqrstuvwxyzabcdefghij",
+            "abcdefghijklmnopqrst",
+            "12345678901234567890",
+            "remaining 0 for key a1b2c3",
+        ] {
+            assert!(!is_of_limits(value), "{value}");
+        }
     }
 }

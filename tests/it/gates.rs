@@ -253,11 +253,14 @@ fn a_bucket_that_is_a_path_is_shown_without_its_identifiers() {
 #[test]
 fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     let (upstream, world) = keyed("");
-    upstream.then(Answer::json(429, "{}").header("Retry-After", "45"));
+    let reflected = "sk_live_4eC39HqLyjWDarjtT1zdp7dc";
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "45").header("X-RateLimit-Key", reflected));
     assert_eq!(ask(&world, "30").header("Sidekey-Retry", "off").reply().status, 429);
     eventually("its headers are shown", || {
         sidekey(&world, "limits list").contains("refused last with 429; retry-after: 45")
     });
+    let shown = sidekey(&world, "limits list --json");
+    assert!(shown.contains("x-ratelimit-key: …") && !shown.contains(reflected), "{shown}");
     let connections = || metric(&world, "sidekey_upstream_connections");
     let before = connections();
     let mut wire = world.wire();
