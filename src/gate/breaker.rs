@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::ServiceName;
-use crate::throttle::circuit::{Circuit, Passage};
+use crate::throttle::circuit::{Circuit, Passage, Tried};
 
-use super::hall::{Hall, Happened, News};
+use super::dice::Dice;
+use super::hall::{Hall, Happened, News, Rejection};
 use super::limiter::now;
 use super::refused::Refused;
 
@@ -18,7 +19,7 @@ pub struct Breaker {
     is_calm: AtomicBool,
     /// Answers since the last failure that nobody looked at.
     fine: AtomicU32,
-    circuit: Mutex<Circuit>,
+    circuit: Mutex<(Circuit, Dice)>,
     hall: Arc<Hall>,
 }
 
@@ -26,7 +27,7 @@ pub struct Breaker {
 #[derive(Debug)]
 pub struct Attempt {
     breaker: Arc<Breaker>,
-    is_trial: bool,
+    tried: Tried,
     is_over: bool,
 }
 
@@ -41,27 +42,35 @@ impl Breaker {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Circuit> {
+    fn lock(&self) -> MutexGuard<'_, (Circuit, Dice)> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a request try.
     ///
     /// # Errors
-    /// While the circuit is open.
+    /// While the circuit is open, and for some of the requests while too many fail.
     pub fn pass(self: &Arc<Self>) -> Result<Attempt, Refused> {
-        let is_trial = !self.is_calm.load(Ordering::Acquire)
-            && match self.lock().pass(now()) {
-                Passage::Free => false,
-                Passage::Trial => true,
-                Passage::Shut(wait) => return Err(Refused::Circuit(wait.max(Duration::from_secs(1)))),
-            };
-        Ok(Attempt { breaker: Arc::clone(self), is_trial, is_over: false })
+        let tried = if self.is_calm.load(Ordering::Acquire) { Tried::Unseen } else { self.try_watched()? };
+        Ok(Attempt { breaker: Arc::clone(self), tried, is_over: false })
+    }
+
+    fn try_watched(&self) -> Result<Tried, Refused> {
+        let mut inner = self.lock();
+        let (circuit, dice) = &mut *inner;
+        match circuit.pass(now(), dice.roll()) {
+            Passage::Go(tried) => Ok(tried),
+            Passage::Shut(wait) => Err(Refused::Circuit(wait.max(Duration::from_secs(1)))),
+            Passage::HeldBack => {
+                self.hall.rejected(Rejection::Overload);
+                Err(Refused::HeldBack)
+            }
+        }
     }
 
     /// How long the circuit is open still; none when it is not.
     pub fn open_for(&self) -> Option<Duration> {
-        self.lock().open_for(now())
+        self.lock().0.open_for(now())
     }
 
     fn tell(&self, what: Happened) {
@@ -78,10 +87,11 @@ impl Attempt {
             breaker.fine.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut circuit = breaker.lock();
-        let closed = circuit.answered(self.is_trial);
-        breaker.is_calm.store(circuit.is_calm(), Ordering::Release);
-        drop(circuit);
+        let mut inner = breaker.lock();
+        let now = now();
+        let closed = inner.0.answered(now, self.tried);
+        breaker.is_calm.store(inner.0.is_calm(now), Ordering::Release);
+        drop(inner);
         if closed {
             breaker.tell(Happened::CircuitClosed);
         }
@@ -91,11 +101,11 @@ impl Attempt {
     pub fn failed(mut self) {
         self.is_over = true;
         let breaker = &self.breaker;
-        let mut circuit = breaker.lock();
+        let mut inner = breaker.lock();
         let unseen = breaker.fine.swap(0, Ordering::Relaxed);
-        let opened = circuit.failed(now(), self.is_trial, unseen);
+        let opened = inner.0.failed(now(), self.tried, unseen);
         breaker.is_calm.store(false, Ordering::Release);
-        drop(circuit);
+        drop(inner);
         if let Some(open) = opened {
             breaker.tell(Happened::CircuitOpened(open));
         }
@@ -104,8 +114,8 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.is_trial && !self.is_over {
-            self.breaker.lock().trial_lost(now());
+        if self.tried == Tried::Trial && !self.is_over {
+            self.breaker.lock().0.trial_lost(now());
         }
     }
 }

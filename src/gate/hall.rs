@@ -23,7 +23,7 @@ pub(super) struct Hall {
     news: Mutex<VecDeque<News>>,
 }
 
-/// Why a request was sent away from a queue.
+/// Why a request was sent away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// It would have waited longer than it may.
@@ -32,11 +32,13 @@ pub enum Rejection {
     Queue,
     /// Too many wait in this process.
     Overall,
+    /// Its upstream fails more than half of the requests.
+    Overload,
 }
 
 impl Rejection {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Deadline, Self::Queue, Self::Overall];
+    pub const ALL: [Self; 4] = [Self::Deadline, Self::Queue, Self::Overall, Self::Overload];
 
     /// As it stands in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Rejection {
             Self::Deadline => "deadline",
             Self::Queue => "queue_full",
             Self::Overall => "process_full",
+            Self::Overload => "upstream_overload",
         }
     }
 }

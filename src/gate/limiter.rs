@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +18,7 @@ use crate::domain::{CallerId, Limits, Name, Rate, ServiceName, write_shape};
 use crate::throttle::places::Places;
 use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
 
+use super::dice::Dice;
 use super::fine::Fine;
 use super::hall::Hall;
 use super::pass::Pass;
@@ -106,7 +106,7 @@ pub(super) struct Inner {
     pub(super) quoted: Option<Arc<str>>,
     /// Counts of closures, for the metrics.
     pub(super) closures: u64,
-    chance: u64,
+    pub(super) dice: Dice,
 }
 
 /// Why a request does not pass at once.
@@ -156,7 +156,7 @@ impl Gate {
             credential: None,
             quoted: None,
             closures: 0,
-            chance: RandomState::new().hash_one(0) | 1,
+            dice: Dice::default(),
         };
         let gate = Self {
             label,
@@ -304,14 +304,6 @@ impl Gate {
 }
 
 impl Inner {
-    /// A random number from 0 to 1, good enough to spread things by (xorshift).
-    pub(super) fn chance(&mut self) -> f64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        f64::from(u32::try_from(self.chance >> 32).unwrap_or_default()) / f64::from(u32::MAX)
-    }
-
     /// Notes that `caller` has a place, while places are limited.
     pub(super) fn hold(&mut self, caller: &CallerId) -> Option<CallerId> {
         self.places.limit()?;

@@ -3,6 +3,7 @@
 //! may. The gates belong to the process and not to a core. Only this module makes a `Permit`.
 
 mod breaker;
+mod dice;
 mod fine;
 mod hall;
 mod levels;

@@ -102,7 +102,7 @@ impl Gate {
             inner.state.count_unseen(at, fine);
         }
         self.hear_of_places(&mut inner, reading);
-        let (load, chance) = (self.load(&inner, Duration::ZERO), inner.chance());
+        let (load, chance) = (self.load(&inner, Duration::ZERO), inner.dice.roll());
         let learnt = inner.state.learn(now, ticket, reading, load, chance);
         if let Some(change) = learnt {
             inner.credential = Some(credential.clone());

@@ -58,6 +58,9 @@ pub enum Refused {
     /// The upstream failed so often that nothing is sent to it for a while.
     #[error("the upstream failed again and again: nothing is sent to it for {} s", .0.as_secs_f32().ceil())]
     Circuit(Duration),
+    /// The upstream fails more than half of the requests, so it is spared this one.
+    #[error("the upstream fails more than half of the requests, so it is spared some: this is one of them")]
+    HeldBack,
     /// The proxy is being stopped.
     #[error("sidekey is being stopped")]
     Closing,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::hall::Rejection;
 use super::limiter::{Want, now};
 use super::owner::{Passed, Route};
 use super::pass::Pass;
@@ -422,6 +423,36 @@ async fn a_breaker_opens_after_failures_in_a_row_and_one_trial_closes_it() {
     breaker.pass().unwrap().answered();
     let happened: Vec<Happened> = gates.news().into_iter().map(|news| news.what).collect();
     assert_eq!(happened, [Happened::CircuitOpened(Duration::from_secs(5)), Happened::CircuitClosed]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_holds_some_requests_back_from_an_upstream_that_fails_most_of_them() {
+    let gates = Gates::default();
+    let origin = Origin { scheme: Scheme::Https, host: Host::new("api.example.com").unwrap(), port: 443 };
+    let breaker = gates.breaker(&service(), &origin);
+    let (mut sent, mut held_back) = (0, 0);
+    for _ in 0..400 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match breaker.pass() {
+            Ok(attempt) if sent % 4 == 0 => attempt.answered(),
+            Ok(attempt) => attempt.failed(),
+            Err(refused) => {
+                assert_eq!(refused, Refused::HeldBack);
+                held_back += 1;
+                continue;
+            }
+        }
+        sent += 1;
+    }
+    assert!(held_back > sent, "of an upstream that accepts one in four: {held_back} held back, {sent} sent");
+    assert!(sent > 20, "it is tried still: {sent}");
+    let counted = gates.rejections().into_iter().find(|(why, _)| *why == Rejection::Overload).unwrap().1;
+    assert_eq!(counted, held_back);
+    assert_eq!(gates.news(), [], "the circuit never opened");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    for _ in 0..100 {
+        breaker.pass().unwrap().answered();
+    }
 }
 
 #[test]

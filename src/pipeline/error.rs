@@ -105,7 +105,7 @@ impl ProxyError {
             Self::Caller(fault) => fault.code(),
             Self::Gate(Refused::Limit { .. }) => Code::RateLimited,
             Self::Gate(Refused::Full | Refused::Closing) | Self::Upstream(ExchangeError::Full) => Code::Overloaded,
-            Self::Gate(Refused::Circuit(_)) => Code::CircuitOpen,
+            Self::Gate(Refused::Circuit(_) | Refused::HeldBack) => Code::CircuitOpen,
             Self::Upstream(ExchangeError::Dial(error)) => error.code(),
             Self::Upstream(ExchangeError::Closed) => Code::UpstreamUnreachable,
             Self::Upstream(ExchangeError::Broken(_) | ExchangeError::Unasked) => Code::UpstreamBroken,
@@ -118,9 +118,9 @@ impl ProxyError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Gate(Refused::Limit { wait, .. } | Refused::Circuit(wait)) => Some(*wait),
-            Self::Gate(Refused::Full | Refused::Closing) | Self::Upstream(ExchangeError::Full) | Self::Ours(_) => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Gate(Refused::Full | Refused::Closing | Refused::HeldBack)
+            | Self::Upstream(ExchangeError::Full)
+            | Self::Ours(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

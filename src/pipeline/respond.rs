@@ -143,6 +143,9 @@ fn gate_detail(refused: &Refused) -> String {
             "The upstream failed again and again, so nothing is sent to it for {} s; then one request tries. Check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.",
             wait.as_secs_f32().ceil()
         ),
+        Refused::HeldBack => {
+            "The upstream failed more than half of the requests of the last two minutes, so some are held back, this one among them. Try again in a moment, and check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.".into()
+        }
         Refused::Closing => "sidekey is being stopped. Try again in a moment.".into(),
     }
 }

@@ -67,6 +67,7 @@ fn name(error: &ProxyError) -> &'static str {
         ProxyError::Gate(Refused::Limit { .. }) => "limit",
         ProxyError::Gate(Refused::Full) => "gate full",
         ProxyError::Gate(Refused::Circuit(_)) => "circuit",
+        ProxyError::Gate(Refused::HeldBack) => "held back",
         ProxyError::Gate(Refused::Closing) => "closing",
         ProxyError::Upstream(fault) => match fault {
             ExchangeError::Closed => "closed",
@@ -91,7 +92,7 @@ fn name(error: &ProxyError) -> &'static str {
     }
 }
 
-const NAMES: usize = 34;
+const NAMES: usize = 35;
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -170,6 +171,7 @@ async fn table() -> Vec<Row> {
         (Refused::Full.into(), 503, Code::Overloaded, full),
         (Refused::Closing.into(), 503, Code::Overloaded, full),
         (Refused::Circuit(Duration::from_secs(5)).into(), 503, Code::CircuitOpen, "destination_unavailable"),
+        (Refused::HeldBack.into(), 503, Code::CircuitOpen, "destination_unavailable"),
         (ExchangeError::Full.into(), 503, Code::Overloaded, full),
         (ExchangeError::Closed.into(), 502, Code::UpstreamUnreachable, "connection_refused"),
         (ExchangeError::Unasked.into(), 502, Code::UpstreamBroken, "http_upgrade_failed"),

@@ -7,6 +7,7 @@ pub mod circuit;
 mod family;
 mod grpc;
 mod invalid;
+mod overload;
 pub mod places;
 mod quote;
 mod reading;
