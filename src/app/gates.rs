@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::audit::{self, Act};
-use crate::domain::{Clock, NotedGate, SystemClock};
+use crate::domain::{Clock, Name, NotedGate, SystemClock};
 use crate::gate::{GateView, Gates, Happened, LeftClosed, LimitOf, News};
 use crate::metrics::{GateLevels, Metrics};
 use crate::operations::{GateLimit, GateShown, GateWaiters};
@@ -72,7 +72,11 @@ pub(super) fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
         }
         let bucket = Bucket::new(&gate.bucket);
         let wait = Duration::from_secs(u64::try_from(gate.wait).unwrap_or(left).max(1));
-        gates.resume(&gate.service, &gate.owner, LeftClosed { bucket, closed_for: Duration::from_secs(left), wait });
+        let shown: Option<GateShown> = serde_json::from_str(&gate.shown).ok();
+        let class = shown.as_ref().and_then(|shown| shown.reason.as_deref()).map_or(Class::Throttled, class_of);
+        let credential = shown.and_then(|shown| Name::new(&shown.key?).ok());
+        let closed = LeftClosed { bucket, closed_for: Duration::from_secs(left), wait, class, credential };
+        gates.resume(&gate.service, &gate.owner, closed);
     }
     Ok(())
 }
@@ -188,6 +192,11 @@ const fn reason(class: Class) -> &'static str {
         Class::Overloaded => "overloaded",
         _ => "throttled",
     }
+}
+
+fn class_of(word: &str) -> Class {
+    let closing = [Class::Exhausted, Class::Overloaded];
+    closing.into_iter().find(|class| reason(*class) == word).unwrap_or(Class::Throttled)
 }
 
 fn tell(news: &[News], metrics: &Metrics, audit: &audit::Log) {

@@ -16,7 +16,7 @@ use super::hall::Hall;
 use super::limiter::{Gate, Label, now};
 use super::pass::Pass;
 use super::refused::LimitOf;
-use super::registry::LeftClosed;
+use super::registry::Left;
 
 /// So many buckets of one owner have gates; what is beyond shares the owner's, until some have nothing to remember.
 const MOST_BUCKETS: usize = 256;
@@ -76,13 +76,13 @@ impl Owner {
     }
 
     /// Closes what a former process left closed.
-    pub(super) fn resume(&self, left: &LeftClosed) {
-        let gate = match left.bucket {
+    pub(super) fn resume(&self, left: &Left) {
+        let gate = match left.closed.bucket {
             Some(bucket) => self.gate_of(bucket),
             None => Some(Arc::clone(&self.all)),
         };
         if let Some(gate) = gate {
-            gate.resume(self.mode, left.closed_for, left.wait);
+            gate.resume(self.mode, left);
         }
     }
 

@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::{Gating, Limits, Name, Origin, Pin, Quotas, ServiceName};
 use crate::throttle::state::Mode;
-use crate::throttle::{Bucket, Family};
+use crate::throttle::{Bucket, Class, Family};
 
 use super::breaker::Breaker;
 use super::hall::{Hall, Happened, News, Rejection};
 use super::levels::Levels;
-use super::limiter::{Gate, Label};
+use super::limiter::{Gate, Label, now};
 use super::owner::Owner;
 use super::pins::{Board, Pins};
 use super::quota::{OwnerQuotas, QuotaBook};
@@ -37,7 +37,7 @@ struct Halls {
     quotas: QuotaBook,
     pins: Board,
     /// Gates that a former process left closed, until their owner is asked for.
-    left: Mutex<HashMap<OwnerKey, Vec<LeftClosed>>>,
+    left: Mutex<Vec<Left>>,
 }
 
 /// A gate that a former process left closed.
@@ -49,6 +49,18 @@ pub struct LeftClosed {
     pub closed_for: Duration,
     /// For how long it was closed.
     pub wait: Duration,
+    /// Why.
+    pub class: Class,
+    /// The credential through which that was found out.
+    pub credential: Option<Name>,
+}
+
+/// The same, until its owner is asked for.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) label: Label,
+    pub(super) until: Instant,
+    pub(super) closed: LeftClosed,
 }
 
 impl Default for Gates {
@@ -107,7 +119,8 @@ impl Gates {
             return Some(Arc::clone(kept));
         }
         let fresh = Arc::new(Owner::new(service, owner, mode, family, &self.0.hall));
-        for left in locked(&self.0.left).remove(&key).unwrap_or_default() {
+        let is_its = |left: &mut Left| left.label.service == *service && left.label.owner.as_deref() == Some(owner);
+        for left in locked(&self.0.left).extract_if(.., is_its) {
             fresh.resume(&left);
         }
         owners.insert(key, Arc::clone(&fresh));
@@ -115,8 +128,15 @@ impl Gates {
     }
 
     /// Goes on where a former process ended: this gate is closed still.
-    pub fn resume(&self, service: &ServiceName, owner: &str, left: LeftClosed) {
-        locked(&self.0.left).entry((service.clone(), owner.into())).or_default().push(left);
+    pub fn resume(&self, service: &ServiceName, owner: &str, closed: LeftClosed) {
+        let bucket = closed.bucket.map(|bucket| bucket.as_str().into());
+        let label = Label { of: LimitOf::Upstream, service: service.clone(), owner: Some(owner.into()), bucket };
+        locked(&self.0.left).push(Left { label, until: now() + closed.closed_for, closed });
+    }
+
+    /// What a former process left closed and nobody asked for since.
+    pub(super) fn left(&self) -> MutexGuard<'_, Vec<Left>> {
+        locked(&self.0.left)
     }
 
     /// The circuit in front of `origin`.
@@ -175,6 +195,8 @@ impl Gates {
         locked(&self.0.levels).values().for_each(|levels| levels.sweep());
         self.0.shares.forget_unused();
         self.0.quotas.forget_unused();
+        let now = now();
+        self.left().retain(|left| left.until > now);
     }
 
     /// What happened since the last time that this was asked.

@@ -16,7 +16,7 @@ use super::waiting::Comer;
 use super::*;
 use crate::domain::{CallerId, Gating, Host, Limits, Name, Origin, Pin, PinnedTo, Rate, Scheme, ServiceName, Weight};
 use crate::throttle::state::{Mode, Phase};
-use crate::throttle::{Class, Dimension, Family, Reading, Scope, Word};
+use crate::throttle::{Bucket, Class, Dimension, Family, Reading, Scope, Word};
 
 /// What an ordinary request asks.
 const WANT: Want = Want { cost: 1, tokens: 0, is_repeatable: true };
@@ -613,4 +613,37 @@ async fn a_heavy_caller_has_its_turns_where_others_have_one() {
     tokio::time::sleep(Duration::from_millis(5_050)).await;
     let served = served.each_ref().map(|count| count.load(Ordering::Relaxed));
     assert!(served[0].abs_diff(40) <= 4 && served[1].abs_diff(10) <= 2, "{served:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_former_process_left_closed_is_shown_and_forgotten_before_anybody_asks_for_it() {
+    let left = |bucket: Option<&str>, class| LeftClosed {
+        bucket: bucket.and_then(Bucket::new),
+        closed_for: Duration::from_secs(600),
+        wait: Duration::from_secs(3600),
+        class,
+        credential: Name::new("prod").ok(),
+    };
+    let gates = Gates::default();
+    gates.resume(&service(), "acme", left(None, Class::Exhausted));
+    gates.resume(&service(), "acme", left(Some("search"), Class::Throttled));
+    gates.resume(&service(), "other", left(None, Class::Throttled));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let of_acme = |gates: &Gates| {
+        gates.views().into_iter().filter(|view| view.label.owner.as_deref() == Some("acme")).collect::<Vec<_>>()
+    };
+    let before = of_acme(&gates);
+    assert_eq!(before.len(), 2);
+    assert_eq!(before[0].closed_for, Duration::from_secs(500), "time goes on");
+    assert_eq!(before[0].why, Some((Class::Exhausted, Duration::from_secs(3600))));
+    let owner = gates.owner(&service(), "acme", Mode::Enforce, &Family::default()).unwrap();
+    assert_eq!(of_acme(&gates), before, "the gates that are made of it look the same");
+    assert!(owner.all.exhausted().is_some());
+    assert_eq!(gates.reset(|label| label.owner.as_deref() == Some("other")), 1);
+    let other = gates.owner(&service(), "other", Mode::Enforce, &Family::default()).unwrap();
+    assert_eq!(other.all.view().phase, Phase::Open);
+    gates.resume(&service(), "late", left(None, Class::Throttled));
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    gates.sweep();
+    assert!(gates.left().is_empty(), "what is over is forgotten");
 }

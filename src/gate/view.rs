@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{CallerId, Name};
 use crate::throttle::Class;
+use crate::throttle::places::Places;
 use crate::throttle::state::{Mode, Phase, State};
 
 use super::limiter::{Gate, Label, now};
 use super::refused::Refused;
-use super::registry::Gates;
+use super::registry::{Gates, Left};
 
 /// One gate at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,10 +101,10 @@ impl Gate {
     }
 
     /// Is closed for so long, as a former process left it.
-    pub(super) fn resume(&self, mode: Mode, closed_for: Duration, wait: Duration) {
+    pub(super) fn resume(&self, mode: Mode, left: &Left) {
         let mut inner = self.lock();
-        let now = now();
-        inner.state = State::resumed(mode, now + closed_for, wait, Class::Throttled, now);
+        inner.state = State::resumed(mode, left.until, left.closed.wait, left.closed.class, now());
+        inner.credential.clone_from(&left.closed.credential);
         self.publish(&inner);
     }
 
@@ -111,20 +112,44 @@ impl Gate {
     pub(super) fn reset(self: &Arc<Self>) {
         let mut inner = self.lock();
         inner.state.reset(now());
+        inner.places = Places::new(self.limits.concurrency);
         self.pump_and_tell(inner);
+    }
+}
+
+impl Left {
+    /// What it looks like now; none when it is closed no more.
+    fn view(&self, now: Instant) -> Option<GateView> {
+        let closed_for = self.until.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        Some(GateView {
+            label: self.label.clone(),
+            phase: Phase::Closed { until: self.until },
+            closed_for,
+            why: Some((self.closed.class, self.closed.wait)),
+            closures: 0,
+            credential: self.closed.credential.clone(),
+            quoted: None,
+            windows: Vec::new(),
+            pace: None,
+            places: None,
+            under_way: 0,
+            waiting: Vec::new(),
+        })
     }
 }
 
 impl Gates {
     /// Every gate, as it is now.
     pub fn views(&self) -> Vec<GateView> {
-        self.all().iter().map(|gate| gate.view()).collect()
+        let now = now();
+        let left: Vec<GateView> = self.left().iter().filter_map(|left| left.view(now)).collect();
+        self.all().iter().map(|gate| gate.view()).chain(left).collect()
     }
 
     /// Forgets what was learnt of the gates that `which` names; how many there were.
     pub fn reset(&self, which: impl Fn(&Label) -> bool) -> usize {
         let found: Vec<Arc<Gate>> = self.all().into_iter().filter(|gate| which(gate.label())).collect();
         found.iter().for_each(Gate::reset);
-        found.len()
+        found.len() + self.left().extract_if(.., |left| which(&left.label)).count()
     }
 }
