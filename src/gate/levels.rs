@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crate::domain::{Gating, Limits, Rate, ServiceName};
 use crate::throttle::state::Mode;
 
+use super::allowance::interval;
 use super::hall::Hall;
-use super::limiter::{Gate, Label, interval, now};
+use super::limiter::{Gate, Label, now};
 use super::refused::LimitOf;
 
 /// How long a gate is kept at least that nobody asks for.

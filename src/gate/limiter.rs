@@ -3,21 +3,17 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tokio::sync::{Notify, oneshot};
 
-use crate::domain::{CallerId, Limits, Name, Rate, ServiceName, write_shape};
+use crate::domain::{CallerId, Limits, Name, ServiceName, write_shape};
 use crate::throttle::places::Places;
 use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
 
+use super::allowance::{Allowance, interval};
 use super::dice::Dice;
 use super::fine::Fine;
 use super::hall::Hall;
@@ -26,23 +22,9 @@ use super::queue::Queue;
 use super::refused::{LimitOf, Refused};
 use super::waiting::Comer;
 
-/// The clock of all gates: tokio's, so that tests can hold it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct GateClock;
-
-impl Clock for GateClock {
-    type Instant = Instant;
-
-    fn now(&self) -> Instant {
-        now()
-    }
-}
-
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, GateClock, NoOpMiddleware<Instant>>;
 
 /// Which gate it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +57,7 @@ impl Label {
 pub struct Gate {
     pub(super) label: Label,
     pub(super) limits: Limits,
-    rate: Option<Limiter>,
+    pub(super) rate: Option<Allowance>,
     pub(super) hall: Arc<Hall>,
     /// The episode in the upper half; the lowest bit is set while nothing needs the lock.
     quick: AtomicU64,
@@ -145,7 +127,7 @@ const QUIET: u64 = 1;
 impl Gate {
     /// A gate for these limits that learns as `mode` says. `dearest` is the most that one request costs.
     pub(super) fn new(label: Label, limits: Limits, dearest: u32, mode: Mode, hall: &Arc<Hall>) -> Self {
-        let rate = limits.rate.map(|rate| Limiter::direct_with_clock(quota(rate, limits.burst, dearest), GateClock));
+        let rate = limits.rate.map(|rate| Allowance::new(rate, limits.burst, dearest));
         let inner = Inner {
             state: State::new(mode, now()),
             places: Places::new(limits.concurrency),
@@ -224,7 +206,7 @@ impl Gate {
         if let Some(ticket) = self.quiet() {
             self.take_rate(want.cost).map_err(MustWait::For)?;
             self.count_in();
-            return Ok(Pass::new(Arc::clone(self), ticket, None));
+            return Ok(Pass::new(Arc::clone(self), ticket, want.cost, None));
         }
         let mut inner = self.lock();
         if !inner.queue.is_empty() {
@@ -239,7 +221,7 @@ impl Gate {
         let held = inner.hold(caller);
         self.publish(&inner);
         drop(inner);
-        Ok(Pass::new(Arc::clone(self), ticket, held))
+        Ok(Pass::new(Arc::clone(self), ticket, want.cost, held))
     }
 
     /// Whether one more may pass now that may wait for `patience` still; when it may, it is counted.
@@ -266,12 +248,12 @@ impl Gate {
 
     /// Uses up some of the rate, or says when there is enough.
     fn take_rate(&self, cost: u32) -> Result<(), Duration> {
-        let Some(rate) = &self.rate else { return Ok(()) };
-        let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
-        match rate.check_n(cost) {
-            Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(not_until)) => Err(not_until.wait_time_from(now())),
-        }
+        self.rate.as_ref().map_or(Ok(()), |rate| rate.take(cost))
+    }
+
+    /// When there is enough of the rate.
+    pub(super) fn look_at_rate(&self, cost: u32) -> Duration {
+        self.rate.as_ref().map(|rate| rate.look(cost)).unwrap_or_default()
     }
 
     /// How long one that comes now would wait, as far as it can be told: until the next may pass, and for those ahead at the
@@ -282,7 +264,8 @@ impl Gate {
         // A probe under way is answered at any moment, and followed by another only when it is not.
         let next = inner.next.filter(|_| inner.state.phase() != Phase::Probing);
         let next = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
-        inner.state.closed_for(now).max(next).saturating_add(spacing.saturating_mul(ahead))
+        let least = inner.state.closed_for(now).max(next).max(self.look_at_rate(comer.want.cost));
+        least.saturating_add(spacing.saturating_mul(ahead))
     }
 
     /// The refusal of one that would wait for `wait`.
@@ -320,16 +303,4 @@ impl Inner {
             }
         }
     }
-}
-
-pub(super) fn interval(rate: Rate) -> Duration {
-    rate.period / rate.count.get()
-}
-
-/// `100/s burst 20`: one every 10 ms, and up to 20 at once after a pause; never less than the dearest request costs.
-fn quota(rate: Rate, burst: Option<NonZeroU32>, dearest: u32) -> Quota {
-    let fallback = Quota::per_second(NonZeroU32::MIN);
-    let every = interval(rate).max(Duration::from_nanos(1));
-    let burst = burst.unwrap_or(NonZeroU32::MIN).max(NonZeroU32::new(dearest).unwrap_or(NonZeroU32::MIN));
-    Quota::with_period(every).unwrap_or(fallback).allow_burst(burst)
 }

@@ -2,6 +2,7 @@
 //! upstreams were found to allow stand in one queue per gate, in which callers take turns and nobody waits longer than it
 //! may. The gates belong to the process and not to a core. Only this module makes a `Permit`.
 
+mod allowance;
 mod breaker;
 mod dice;
 mod fine;

@@ -18,6 +18,8 @@ pub(super) struct Pass {
     gate: Arc<Gate>,
     ticket: Ticket,
     stage: Stage,
+    /// What it took of the gate's rate.
+    cost: u32,
     held: Option<CallerId>,
 }
 
@@ -33,8 +35,8 @@ enum Stage {
 
 impl Pass {
     /// For a request that was counted in already.
-    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, held: Option<CallerId>) -> Self {
-        Self { gate, ticket, stage: Stage::Unsent, held }
+    pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, cost: u32, held: Option<CallerId>) -> Self {
+        Self { gate, ticket, stage: Stage::Unsent, cost, held }
     }
 
     pub(super) fn gate(&self) -> &Arc<Gate> {
@@ -75,6 +77,9 @@ impl Drop for Pass {
         gate.under_way.fetch_sub(1, Ordering::Relaxed);
         if self.stage != Stage::Answered {
             gate.unanswered.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let (Stage::Unsent, Some(rate)) = (self.stage, &gate.rate) {
+            rate.give_back(self.cost);
         }
         let changes_nothing = self.stage == Stage::Answered || !self.ticket.is_probe();
         if changes_nothing && self.held.is_none() && gate.quiet().is_some() {

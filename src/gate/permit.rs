@@ -64,6 +64,29 @@ struct Passes {
     service: Option<Pass>,
     pins: Vec<Pass>,
     others: Vec<Pass>,
+    counted: Counted,
+}
+
+/// What a request used up of quotas: given back when it is never sent.
+#[derive(Debug, Default)]
+struct Counted {
+    quotas: Option<(Arc<OwnerQuotas>, u32)>,
+    share: Option<Arc<ShareGate>>,
+    is_sent: bool,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.is_sent {
+            return;
+        }
+        if let Some((quotas, cost)) = &self.quotas {
+            quotas.give_back(*cost);
+        }
+        if let Some(share) = &self.share {
+            share.give_back();
+        }
+    }
 }
 
 /// Admission of one request. Freed on drop, so it is kept until the answer's last byte.
@@ -96,6 +119,7 @@ impl<C: Candidate> Permit<C> {
     /// Something of the request goes out: from here on it counts, whatever becomes of it.
     pub fn sent(&mut self) {
         self.passes.each(Pass::sent);
+        self.passes.counted.is_sent = true;
     }
 
     /// The head of its answer came: the gates learn from it.
@@ -171,8 +195,21 @@ impl Course<'_> {
         if let Some(service) = self.service {
             passes.service = Some(service.try_pass(caller, self.want(), self.patience).ok()?);
         }
-        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost)).ok()?;
+        self.count(&mut passes.counted).ok()?;
         Some(passes)
+    }
+
+    /// Uses up what it counts for of the quotas: last, so that what another limit refuses is not counted.
+    fn count(&self, counted: &mut Counted) -> Result<(), Refused> {
+        if let Some(quotas) = self.quotas {
+            quotas.take(self.cost)?;
+            counted.quotas = Some((Arc::clone(quotas), self.cost));
+        }
+        if let Some(share) = self.share {
+            share.count()?;
+            counted.share = Some(Arc::clone(share));
+        }
+        Ok(())
     }
 
     const fn want(&self) -> Want {
@@ -192,18 +229,16 @@ impl Course<'_> {
             share.look()?;
         }
         self.quotas.map_or(Ok(()), |quotas| quotas.look(self.cost))?;
+        let narrow = || self.share.and_then(|share| share.rate()).into_iter().chain(&levels);
         // Refused at once is what one of the gates ahead would hold for too long, before anything is used up at another.
-        self.learnt(route).iter().try_for_each(|gate| gate.foresee(comer))?;
+        narrow().chain(&self.learnt(route)).try_for_each(|gate| gate.foresee(comer))?;
         let mut others = Vec::new();
-        for gate in self.share.and_then(|share| share.rate()).into_iter().chain(&levels) {
+        for gate in narrow() {
             others.push(gate.pass(comer).await?);
         }
         let mut passes = self.pass_learnt(comer, route).await?;
         passes.others = others;
-        self.quotas.map_or(Ok(()), |quotas| quotas.take(self.cost))?;
-        if let Some(share) = self.share {
-            share.count()?;
-        }
+        self.count(&mut passes.counted)?;
         let waited = now().saturating_duration_since(started);
         // What did not wait took a few microseconds, which is no wait.
         Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))

@@ -97,9 +97,8 @@ impl Meter {
         Ok(Taken { before, after: before.saturating_add(cost) })
     }
 
-    /// Gives back what another quota refused.
-    fn give_back(&self, taken: Taken) {
-        let cost = taken.after - taken.before;
+    /// Gives back what another limit refused, or what was never sent.
+    pub(super) fn give_back(&self, cost: u32) {
         let less = |state| {
             let (period, used) = halves(state);
             Some(whole(period, used.saturating_sub(cost)))
@@ -162,12 +161,17 @@ impl OwnerQuotas {
                 }
                 Err(refused) => {
                     let earlier = self.meters.iter().take(at);
-                    earlier.for_each(|meter| meter.give_back(Taken { before: 0, after: cost }));
+                    earlier.for_each(|meter| meter.give_back(cost));
                     return Err(refused);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Gives back what a request used up that was never sent.
+    pub(super) fn give_back(&self, cost: u32) {
+        self.meters.iter().for_each(|meter| meter.give_back(cost));
     }
 
     fn tell(&self, what: Happened) {

@@ -66,6 +66,11 @@ async fn pass(gate: &Arc<Gate>) -> Result<Pass, Refused> {
     pass_as(gate, "a", Duration::from_secs(30)).await
 }
 
+/// Passes `gate` with something that is sent.
+async fn send(gate: &Arc<Gate>) {
+    pass(gate).await.unwrap().sent();
+}
+
 fn throttled(wait: u64) -> Reading {
     Reading { wait: Some(Duration::from_secs(wait)), ..Reading::plain(Class::Throttled) }
 }
@@ -82,10 +87,10 @@ async fn a_burst_passes_at_once_and_the_next_waits_for_the_rate() {
     let gate = of_service(limits(Some((50, 1)), Some(3), None));
     let started = Instant::now();
     for _ in 0..3 {
-        pass(&gate).await.unwrap();
+        send(&gate).await;
     }
     assert_eq!(started.elapsed(), Duration::ZERO);
-    pass(&gate).await.unwrap();
+    send(&gate).await;
     let waited = started.elapsed();
     assert!(waited >= Duration::from_millis(19) && waited <= Duration::from_millis(22), "{waited:?}");
 }
@@ -96,13 +101,32 @@ async fn a_rate_holds_however_many_wait_for_it() {
     let started = Instant::now();
     let waiting = (0..40).map(|n| {
         let gate = Arc::clone(&gate);
-        tokio::spawn(async move { pass_as(&gate, &format!("c{}", n % 4), Duration::from_secs(30)).await.map(drop) })
+        tokio::spawn(async move {
+            pass_as(&gate, &format!("c{}", n % 4), Duration::from_secs(30)).await.map(|mut pass| pass.sent())
+        })
     });
     for one in waiting.collect::<Vec<_>>() {
         one.await.unwrap().unwrap();
     }
     let took = started.elapsed().as_secs_f32();
     assert!((3.8..4.3).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passed_and_was_not_sent_leaves_its_room_to_who_waits() {
+    let gate = of_service(limits(Some((1, 60)), None, None));
+    let unsent = pass(&gate).await.unwrap();
+    let started = Instant::now();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { pass_as(&gate, "b", Duration::from_secs(70)).await.map(|mut pass| pass.sent()) }
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    drop(unsent);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+    let Err(Refused::Limit { wait, .. }) = pass(&gate).await else { panic!("passed") };
+    assert_eq!(wait, Duration::from_secs(60), "what was sent counts, though it is over");
 }
 
 #[tokio::test(start_paused = true)]
@@ -561,7 +585,7 @@ async fn a_pinned_limit_holds_those_it_is_pinned_on_and_ends_with_its_pin() {
     let narrow_first: Vec<_> = pins.of("acme", Some("search")).iter().map(|gate| gate.label().owner.clone()).collect();
     assert_eq!(narrow_first, [Some("acme".into()), None]);
     let gate = pins.of("acme", Some("search")).remove(0);
-    pass(&gate).await.unwrap();
+    send(&gate).await;
     let Err(Refused::Limit { policy, of, .. }) = pass_as(&gate, "b", Duration::from_secs(5)).await else {
         panic!("passed")
     };
@@ -605,7 +629,7 @@ async fn a_heavy_caller_has_its_turns_where_others_have_one() {
                 let caller = CallerId::new(&who.to_string());
                 let (weight, deadline) = (Weight::new(weight).unwrap(), now() + Duration::from_secs(100));
                 let comer = Comer { caller: &caller, weight, want: WANT, place: Place::Last, deadline };
-                gate.pass(comer).await.unwrap();
+                gate.pass(comer).await.unwrap().sent();
                 served.fetch_add(1, Ordering::Relaxed);
             });
         }

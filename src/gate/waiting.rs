@@ -153,13 +153,13 @@ impl Gate {
 
     /// The refusal of what would wait too long here; none when it would not.
     pub(super) fn foreseen(&self, comer: Comer<'_>) -> Option<Refused> {
-        if self.quiet().is_some() {
-            return None;
-        }
-        let (now, inner) = (now(), self.lock());
-        let wait = self.predict(&inner, now, comer);
-        let comer = comer.patient(&inner);
-        drop(inner);
+        let now = now();
+        let (wait, comer) = if self.quiet().is_some() {
+            (self.look_at_rate(comer.want.cost), comer)
+        } else {
+            let inner = self.lock();
+            (self.predict(&inner, now, comer), comer.patient(&inner))
+        };
         // Who has no patience is on time where nobody waits, although the clock went on since it came.
         (!wait.is_zero() && now + wait > comer.deadline).then(|| self.refusal(wait))
     }
@@ -213,7 +213,8 @@ impl Gate {
 
     fn tell(self: &Arc<Self>, told: Told) {
         for (waiting, verdict) in told {
-            let verdict = verdict.map(|(ticket, held)| Pass::new(Arc::clone(self), ticket, held));
+            let cost = waiting.want.cost;
+            let verdict = verdict.map(|(ticket, held)| Pass::new(Arc::clone(self), ticket, cost, held));
             // Who is gone meanwhile gives the pass back by dropping it.
             let _gone = waiting.tell.send(verdict);
         }
@@ -226,7 +227,7 @@ impl Gate {
         self.pump_and_tell(inner);
         for one in waiting {
             self.count_in();
-            let _gone = one.tell.send(Ok(Pass::new(Arc::clone(self), ticket, None)));
+            let _gone = one.tell.send(Ok(Pass::new(Arc::clone(self), ticket, 0, None)));
         }
     }
 

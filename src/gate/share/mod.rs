@@ -40,6 +40,11 @@ impl ShareGate {
         self.quota.as_ref().map_or(Ok(()), |meter| meter.take(1, now()).map(drop))
     }
 
+    /// Gives back what a request used up that was never sent.
+    pub(super) fn give_back(&self) {
+        self.quota.iter().for_each(|meter| meter.give_back(1));
+    }
+
     fn keeps(&self, bounds: &Bounds) -> bool {
         self.rate.as_ref().and_then(|gate| gate.limits().rate) == bounds.rate
             && self.quota.as_ref().map(|meter| meter.quota) == bounds.quota
