@@ -130,6 +130,7 @@ impl Corridor {
 fn admitted(grant: Grant<Held>, entry: &Entry, parts: &Parts) -> Option<Permit<Held>> {
     let held = Arc::clone(grant.candidate());
     let course = Course {
+        gates: &held.entry.gates,
         share: None,
         levels: None,
         owner: held.owner(),

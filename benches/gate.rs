@@ -70,6 +70,7 @@ fn grant(view: &Snapshot, service: &str) -> Grant<Held> {
 fn pass(grant: Grant<Held>, answer: &HeaderMap) {
     let held = Arc::clone(grant.candidate());
     let course = Course {
+        gates: &held.entry.gates,
         share: None,
         levels: None,
         owner: held.owner(),

@@ -162,6 +162,7 @@ impl Proxy {
         let grant = self.grant(caller, service);
         let held = Arc::clone(grant.candidate());
         let course = Course {
+            gates: &held.entry.gates,
             share: None,
             levels: None,
             owner: held.owner(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Allowed, Quota, Rate};
+use super::{Allowed, Level, Quota, Rate};
 
 /// What a share may be used for. Nothing set: everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +32,14 @@ impl fmt::Display for Bounds {
         parts.extend(self.rate.map(|rate| rate.to_string()));
         parts.extend(self.quota.map(|quota| quota.to_string()));
         f.write_str(&parts.join(", "))
+    }
+}
+
+/// As people write it: `10/s burst 5`.
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.rate)?;
+        self.burst.map_or(Ok(()), |burst| write!(f, " burst {burst}"))
     }
 }
 

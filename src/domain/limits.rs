@@ -16,6 +16,15 @@ pub struct Rate {
     pub period: Duration,
 }
 
+/// `"100/s burst 20"`: a rate, and how many may come at once after a pause; 1 when nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// The rate.
+    pub rate: Rate,
+    /// How many may come at once before the rate spaces them.
+    pub burst: Option<NonZeroU32>,
+}
+
 /// Preventive limits of a service. All off unless configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -60,11 +69,15 @@ pub struct Gating {
     /// How far they follow it; by what is known of it when none.
     pub mode: Option<GateMode>,
     /// What each caller may.
-    pub per_caller: Option<Rate>,
+    pub per_caller: Option<Level>,
     /// What the callers of each team may together.
-    pub per_team: Option<Rate>,
+    pub per_team: Option<Level>,
     /// What each credential is used for.
-    pub per_credential: Option<Rate>,
+    pub per_credential: Option<Level>,
+    /// What is sent of certain requests with the keys of each limit owner: the first rule that admits a request says how often.
+    pub per_route: Vec<(Rule, Level)>,
+    /// What is sent with the keys of each limit owner together.
+    pub per_owner: Option<Level>,
     /// Requests that count for more than one: the first rule that admits a request says for how many.
     pub costs: Vec<(Rule, NonZeroU32)>,
     /// How much each limit owner may in a day or a month.
@@ -76,6 +89,11 @@ impl Gating {
     pub fn cost(&self, method: &str, path: &str) -> u32 {
         let found = self.costs.iter().find(|(rule, _)| rule.admits(method, path));
         found.map_or(1, |(_, cost)| cost.get())
+    }
+
+    /// Whether it matters which path a request is for.
+    pub fn looks_at_paths(&self) -> bool {
+        !self.costs.is_empty() || !self.per_route.is_empty()
     }
 
     /// The most that one request counts for.

@@ -35,7 +35,7 @@ pub use credential::{Credential, Share, Shared, Source, SourceKind};
 pub use event::EventKind;
 pub use host::{Host, HostError, HostPattern, HostRange, OWN_HOST};
 pub use ids::{CallerId, CredentialId, Name, NameError, ServiceName, TeamId, UserId};
-pub use limits::{GateMode, Gating, Limits, Rate, Retry, Timeouts};
+pub use limits::{GateMode, Gating, Level, Limits, Rate, Retry, Timeouts};
 pub use noted::{GateReset, NotedGate};
 pub use peer::{Peer, Perimeter, PerimeterError};
 pub use pin::{Pin, PinnedTo};

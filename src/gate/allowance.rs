@@ -116,9 +116,8 @@ impl Allowance {
     pub(super) fn give_back(&self, cost: u32) {
         let less = u64::try_from((self.every * cost).as_nanos()).unwrap_or(u64::MAX);
         // Earlier than now is as good as now, so that nothing can be saved up by it.
-        let _always = self.due.0.fetch_update(Ordering::Release, Ordering::Relaxed, |due| {
-            Some(due.saturating_sub(less).max(u64::from(due != 0)))
-        });
+        let earlier = |due: u64| Some(due.saturating_sub(less));
+        let _always = self.due.0.fetch_update(Ordering::Release, Ordering::Relaxed, earlier);
     }
 }
 

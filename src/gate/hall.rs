@@ -3,24 +3,37 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::{Name, Quota, ServiceName};
 use crate::throttle::Class;
 
+use super::refused::Refused;
+use super::shared::{Alone, Shared};
+
 /// So many may wait in this process.
 pub const MOST_WAITERS_OVERALL: u32 = 10_000;
+/// So many may be under way in this process, from their admission to their answer's last byte.
+const MOST_IN_FLIGHT: u32 = 20_000;
 /// So much is kept to be told; what is more is counted in the metrics alone.
 const MOST_NEWS: usize = 1_000;
 
 /// What all gates share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hall {
+    pub(super) shared: Arc<dyn Shared>,
     waiting: AtomicU32,
+    in_flight: AtomicU32,
     is_closing: AtomicBool,
     rejected: [AtomicU64; Rejection::ALL.len()],
     news: Mutex<VecDeque<News>>,
+}
+
+impl Default for Hall {
+    fn default() -> Self {
+        Self::new(Arc::new(Alone))
+    }
 }
 
 /// Why a request was sent away.
@@ -34,11 +47,13 @@ pub enum Rejection {
     Overall,
     /// Its upstream fails more than half of the requests.
     Overload,
+    /// Too many are under way in this process.
+    InFlight,
 }
 
 impl Rejection {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Deadline, Self::Queue, Self::Overall, Self::Overload];
+    pub const ALL: [Self; 5] = [Self::Deadline, Self::Queue, Self::Overall, Self::Overload, Self::InFlight];
 
     /// As it stands in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -47,6 +62,7 @@ impl Rejection {
             Self::Queue => "queue_full",
             Self::Overall => "process_full",
             Self::Overload => "upstream_overload",
+            Self::InFlight => "in_flight",
         }
     }
 }
@@ -85,7 +101,43 @@ pub enum Happened {
     FailedOver(Name),
 }
 
+/// One request that is under way.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Hall>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Hall {
+    /// That of a node which has `shared` in common with others.
+    pub(super) fn new(shared: Arc<dyn Shared>) -> Self {
+        Self {
+            shared,
+            waiting: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+            is_closing: AtomicBool::new(false),
+            rejected: Default::default(),
+            news: Mutex::default(),
+        }
+    }
+
+    /// One more is under way.
+    ///
+    /// # Errors
+    /// When too many are.
+    pub(super) fn begin(self: &Arc<Self>) -> Result<InFlight, Refused> {
+        let former = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let begun = InFlight(Arc::clone(self));
+        if former < MOST_IN_FLIGHT {
+            return Ok(begun);
+        }
+        self.rejected(Rejection::InFlight);
+        Err(Refused::Full)
+    }
+
     /// One more waits; false when there is no room.
     pub(super) fn enter(&self) -> bool {
         let entered = self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITERS_OVERALL;
@@ -93,6 +145,11 @@ impl Hall {
             self.leave();
         }
         entered
+    }
+
+    /// One more waits, in the place of one that is about to leave.
+    pub(super) fn enter_anyway(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn leave(&self) {

@@ -1,11 +1,12 @@
-//! The rates that a service's configuration sets for each caller, each team and each credential: a gate for each of them that
-//! asks, forgotten when it has not asked for a while.
+//! The rates that a service's configuration sets for each caller, each team, each credential and each limit owner, and for
+//! certain requests of an owner: a gate for each of them that asks, forgotten when it has not asked for a while.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::{Gating, Limits, Rate, ServiceName};
+use crate::domain::{Gating, Level, Limits, Rule, ServiceName, TeamId};
 use crate::throttle::state::Mode;
 
 use super::allowance::interval;
@@ -16,20 +17,33 @@ use super::refused::LimitOf;
 /// How long a gate is kept at least that nobody asks for.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// The rates of one service by who asks.
+/// The rates of one service by who asks, and for what.
 #[derive(Debug)]
 pub struct Levels {
-    pub(super) caller: Option<Keyed>,
-    pub(super) team: Option<Keyed>,
-    pub(super) credential: Option<Keyed>,
+    caller: Option<Keyed>,
+    team: Option<Keyed>,
+    credential: Option<Keyed>,
+    routes: Vec<(Rule, Keyed)>,
+    owner: Option<Keyed>,
+}
+
+/// Who asks, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) caller: &'a str,
+    pub(super) teams: &'a [TeamId],
+    pub(super) credential: &'a str,
+    pub(super) owner: &'a str,
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
 }
 
 /// Gates of one kind.
 #[derive(Debug)]
-pub(super) struct Keyed {
+struct Keyed {
     service: ServiceName,
     of: LimitOf,
-    rate: Rate,
+    level: Level,
     dearest: u32,
     hall: Arc<Hall>,
     gates: Mutex<Generations>,
@@ -46,34 +60,65 @@ struct Generations {
 impl Levels {
     /// None when nothing is limited by who asks.
     pub(super) fn new(service: &ServiceName, gating: &Gating, hall: &Arc<Hall>) -> Option<Self> {
-        let keyed = |of, rate: Option<Rate>| {
+        let keyed = |of, level: Level| {
             let gates = Generations { young: HashMap::new(), old: HashMap::new(), changed: now() };
             let (service, hall, dearest) = (service.clone(), Arc::clone(hall), gating.dearest());
-            rate.map(|rate| Keyed { service, of, rate, dearest, hall, gates: Mutex::new(gates) })
+            Keyed { service, of, level, dearest, hall, gates: Mutex::new(gates) }
         };
+        let route = |(rule, level): &(Rule, Level)| (rule.clone(), keyed(LimitOf::Route, *level));
         let levels = Self {
-            caller: keyed(LimitOf::Caller, gating.per_caller),
-            team: keyed(LimitOf::Team, gating.per_team),
-            credential: keyed(LimitOf::Credential, gating.per_credential),
+            caller: gating.per_caller.map(|level| keyed(LimitOf::Caller, level)),
+            team: gating.per_team.map(|level| keyed(LimitOf::Team, level)),
+            credential: gating.per_credential.map(|level| keyed(LimitOf::Credential, level)),
+            routes: gating.per_route.iter().map(route).collect(),
+            owner: gating.per_owner.map(|level| keyed(LimitOf::Owner, level)),
         };
-        (levels.caller.is_some() || levels.team.is_some() || levels.credential.is_some()).then_some(levels)
+        let is_any = levels.each().next().is_some();
+        is_any.then_some(levels)
     }
 
     pub(super) fn keeps(&self, gating: &Gating) -> bool {
-        let rate = |keyed: &Option<Keyed>| keyed.as_ref().map(|keyed| keyed.rate);
-        let dearest = |keyed: &Option<Keyed>| keyed.as_ref().is_none_or(|keyed| keyed.dearest == gating.dearest());
-        [(&self.caller, gating.per_caller), (&self.team, gating.per_team), (&self.credential, gating.per_credential)]
-            .into_iter()
-            .all(|(keyed, configured)| rate(keyed) == configured && dearest(keyed))
+        let level = |keyed: &Option<Keyed>| keyed.as_ref().map(|keyed| keyed.level);
+        let routes = self.routes.iter().map(|(rule, keyed)| (rule, &keyed.level));
+        self.each().all(|keyed| keyed.dearest == gating.dearest())
+            && level(&self.caller) == gating.per_caller
+            && level(&self.team) == gating.per_team
+            && level(&self.credential) == gating.per_credential
+            && level(&self.owner) == gating.per_owner
+            && routes.eq(gating.per_route.iter().map(|(rule, level)| (rule, level)))
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Keyed> {
+        let by_who = [&self.caller, &self.team, &self.credential, &self.owner].into_iter().flatten();
+        by_who.chain(self.routes.iter().map(|(_, keyed)| keyed))
+    }
+
+    /// The gates that this one passes, the narrow ones first.
+    pub(super) fn of(&self, asker: &Asker<'_>) -> Vec<Arc<Gate>> {
+        let mut gates = Vec::new();
+        gates.extend(self.caller.as_ref().map(|caller| caller.of(asker.caller)));
+        gates.extend(self.team.iter().flat_map(|team| asker.teams.iter().map(|id| team.of(id.as_str()))));
+        gates.extend(self.of_key(asker));
+        gates
+    }
+
+    /// Those of them that are the same whoever calls with this key.
+    pub(super) fn of_key(&self, asker: &Asker<'_>) -> Vec<Arc<Gate>> {
+        let mut gates = Vec::new();
+        gates.extend(self.credential.as_ref().map(|of| of.of(asker.credential)));
+        let route = self.routes.iter().find(|(rule, _)| rule.admits(asker.method, asker.path));
+        gates.extend(route.map(|(_, of)| of.of(asker.owner)));
+        gates.extend(self.owner.as_ref().map(|of| of.of(asker.owner)));
+        gates
     }
 
     /// Every gate there is.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
-        [&self.caller, &self.team, &self.credential].into_iter().flatten().flat_map(Keyed::all).collect()
+        self.each().flat_map(Keyed::all).collect()
     }
 
     pub(super) fn sweep(&self) {
-        [&self.caller, &self.team, &self.credential].into_iter().flatten().for_each(Keyed::age);
+        self.each().for_each(Keyed::age);
     }
 }
 
@@ -87,7 +132,7 @@ impl Keyed {
         let gate = gates.old.remove(who).unwrap_or_else(|| {
             let (of, owner) = (self.of, Some(who.into()));
             let label = Label { of, service: self.service.clone(), owner, bucket: None };
-            let limits = Limits { rate: Some(self.rate), ..Limits::default() };
+            let limits = Limits { rate: Some(self.level.rate), burst: self.level.burst, ..Limits::default() };
             Arc::new(Gate::new(label, limits, self.dearest, Mode::Off, &self.hall))
         });
         gates.young.insert(who.into(), Arc::clone(&gate));
@@ -102,7 +147,7 @@ impl Keyed {
     /// Forgets who has not asked for so long that its rate is as good as unused.
     fn age(&self) {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = interval(self.rate) * self.dearest;
+        let full = interval(self.level.rate) * self.dearest.max(self.level.burst.map_or(1, NonZeroU32::get));
         if now().saturating_duration_since(gates.changed) >= KEPT.max(full) {
             let waiting: HashMap<_, _> = gates.old.drain().filter(|(_, gate)| Arc::strong_count(gate) > 1).collect();
             gates.old = std::mem::take(&mut gates.young);

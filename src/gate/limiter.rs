@@ -57,7 +57,7 @@ impl Label {
 pub struct Gate {
     pub(super) label: Label,
     pub(super) limits: Limits,
-    pub(super) rate: Option<Allowance>,
+    rate: Option<Allowance>,
     pub(super) hall: Arc<Hall>,
     /// The episode in the upper half; the lowest bit is set while nothing needs the lock.
     quick: AtomicU64,
@@ -82,6 +82,8 @@ pub(super) struct Inner {
     /// Whether a task keeps the time for those who wait, and what it waits for.
     pub(super) is_timed: bool,
     pub(super) next: Option<Instant>,
+    /// Until when it was closed when it was last looked for those who cannot wait for that.
+    pub(super) swept: Option<Instant>,
     /// The credential by which it was last learnt, for people.
     pub(super) credential: Option<Name>,
     /// What the refusal that closed it last carried, for people.
@@ -123,6 +125,8 @@ pub(super) struct Waiting {
 pub(super) type Told = Vec<(Waiting, Result<(Ticket, Option<CallerId>), Refused>)>;
 
 const QUIET: u64 = 1;
+/// After this other nodes are asked again that stand in the way.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Gate {
     /// A gate for these limits that learns as `mode` says. `dearest` is the most that one request costs.
@@ -135,6 +139,7 @@ impl Gate {
             held: HashMap::new(),
             is_timed: false,
             next: None,
+            swept: None,
             credential: None,
             quoted: None,
             closures: 0,
@@ -226,8 +231,13 @@ impl Gate {
 
     /// Whether one more may pass now that may wait for `patience` still; when it may, it is counted.
     pub(super) fn admit(&self, inner: &mut Inner, now: Instant, want: Want, patience: Duration) -> Admission {
-        if inner.places.limit().is_some_and(|limit| self.under_way.load(Ordering::Relaxed) >= limit) {
+        let places = inner.places.limit();
+        if places.is_some_and(|limit| self.under_way.load(Ordering::Relaxed) >= limit) {
             return Admission::Hold;
+        }
+        let shared = &self.hall.shared;
+        if inner.state.wants_probe(now) && !shared.may_probe(&self.label) {
+            return Admission::At(now + ASK_AGAIN);
         }
         let load = Load { tokens: want.tokens, ..self.load(inner, patience) };
         let admission = inner.state.admit(now, load);
@@ -235,6 +245,11 @@ impl Gate {
             if let Err(wait) = self.take_rate(want.cost) {
                 inner.state.refund(now, ticket);
                 return Admission::At(now + wait);
+            }
+            if places.is_some_and(|limit| !shared.enter(&self.label, limit)) {
+                inner.state.refund(now, ticket);
+                self.give_back_rate(want.cost);
+                return Admission::At(now + ASK_AGAIN);
             }
             self.count_in();
         }
@@ -248,7 +263,17 @@ impl Gate {
 
     /// Uses up some of the rate, or says when there is enough.
     fn take_rate(&self, cost: u32) -> Result<(), Duration> {
-        self.rate.as_ref().map_or(Ok(()), |rate| rate.take(cost))
+        let (Some(rate), Some(of)) = (&self.rate, self.limits.rate) else { return Ok(()) };
+        rate.take(cost)?;
+        self.hall.shared.take(&self.label, of, cost).inspect_err(|_| rate.give_back(cost))
+    }
+
+    /// Gives back what was taken of the rate for what is never sent.
+    pub(super) fn give_back_rate(&self, cost: u32) {
+        if let Some(rate) = &self.rate {
+            rate.give_back(cost);
+            self.hall.shared.give_back(&self.label, cost);
+        }
     }
 
     /// When there is enough of the rate.
@@ -259,7 +284,7 @@ impl Gate {
     /// How long one that comes now would wait, as far as it can be told: until the next may pass, and for those ahead at the
     /// known pace.
     pub(super) fn predict(&self, inner: &Inner, now: Instant, comer: Comer<'_>) -> Duration {
-        let ahead = u32::try_from(inner.queue.ahead(comer.caller, comer.weight)).unwrap_or(u32::MAX);
+        let ahead = u32::try_from(inner.queue.ahead(comer.caller, comer.weight, comer.place)).unwrap_or(u32::MAX);
         let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing(now));
         // A probe under way is answered at any moment, and followed by another only when it is not.
         let next = inner.next.filter(|_| inner.state.phase() != Phase::Probing);

@@ -2,6 +2,7 @@
 //! upstreams were found to allow stand in one queue per gate, in which callers take turns and nobody waits longer than it
 //! may. The gates belong to the process and not to a core. Only this module makes a `Permit`.
 
+mod address;
 mod allowance;
 mod breaker;
 mod dice;
@@ -18,6 +19,7 @@ mod quota;
 mod refused;
 mod registry;
 mod share;
+mod shared;
 mod view;
 mod waiting;
 
@@ -33,6 +35,7 @@ pub use quota::{OwnerQuotas, QuotaBook};
 pub use refused::{LimitOf, Refused};
 pub use registry::{Gates, LeftClosed};
 pub use share::{ShareGate, ShareGates};
+pub use shared::{Alone, Shared, Shut};
 pub use view::{GateView, WindowView};
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{GateMode, Limits, Name, ServiceName};
 use crate::throttle::state::Mode;
-use crate::throttle::{Bucket, Budget, Class, Family, Invalid, Reading, Scope};
+use crate::throttle::{Bucket, Budget, Class, Family, Reading, Scope};
 
+use super::address::Address;
 use super::hall::Hall;
 use super::limiter::{Gate, Label, now};
 use super::pass::Pass;
@@ -39,9 +40,8 @@ pub struct Owner {
     names_buckets: AtomicBool,
     buckets: Mutex<Buckets>,
     budget: Budget,
-    began: Instant,
-    /// What the service counts as invalid, where it shuts out whoever has too many of those.
-    invalid: Option<Invalid>,
+    /// Where the service counts invalid requests by the address they come from.
+    address: Option<Arc<Address>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,12 +55,15 @@ struct Buckets {
 const SEED: foldhash::fast::FixedState = foldhash::fast::FixedState::with_seed(0);
 
 impl Owner {
-    pub(super) fn new(service: &ServiceName, name: &str, mode: Mode, family: &Family, hall: &Arc<Hall>) -> Self {
-        let concurrency = family.signals().concurrency.filter(|_| mode == Mode::Enforce);
-        let rate = family.overall().filter(|_| mode == Mode::Enforce);
-        let burst = rate.and_then(|rate| NonZeroU32::new(rate.count.get() / BURST));
-        let limits = Limits { rate, burst, concurrency, ..Limits::default() };
-        let all = Arc::new(gate(service, name, None, limits, mode, hall));
+    pub(super) fn new(
+        (service, name): (&ServiceName, &str),
+        mode: Mode,
+        family: &Family,
+        address: Option<Arc<Address>>,
+        hall: &Arc<Hall>,
+    ) -> Self {
+        let all = Arc::new(gate(service, name, None, limits(mode, family), mode, hall));
+        address.iter().for_each(|address| address.join(&all));
         Self {
             service: service.clone(),
             name: name.into(),
@@ -70,20 +73,32 @@ impl Owner {
             names_buckets: AtomicBool::new(false),
             buckets: Mutex::default(),
             budget: Budget::default(),
-            began: now(),
-            invalid: family.counts_invalid().then(Invalid::default),
+            address,
         }
     }
 
-    /// Closes what a former process left closed.
+    /// Whether its gates are those that would be made for this.
+    pub(super) fn keeps(&self, mode: Mode, family: &Family) -> bool {
+        self.mode == mode
+            && *self.all.limits() == limits(mode, family)
+            && self.address.is_some() == family.counts_invalid()
+    }
+
+    /// Closes what is closed of `former`, which it takes the place of.
+    pub(super) fn follow(&self, former: &Self) {
+        former.gates().iter().filter_map(|gate| Left::of(gate)).for_each(|left| self.resume(&left));
+    }
+
+    /// Closes what was left closed.
     pub(super) fn resume(&self, left: &Left) {
-        let gate = match left.closed.bucket {
-            Some(bucket) => self.gate_of(bucket),
-            None => Some(Arc::clone(&self.all)),
-        };
-        if let Some(gate) = gate {
+        if let Some(gate) = self.gate(left.closed.bucket) {
             gate.resume(self.mode, left);
         }
+    }
+
+    /// The gate of this bucket, or of everything.
+    pub(super) fn gate(&self, bucket: Option<Bucket>) -> Option<Arc<Gate>> {
+        bucket.map_or_else(|| Some(Arc::clone(&self.all)), |bucket| self.gate_of(bucket))
     }
 
     /// How much sending again it may be burdened with.
@@ -139,7 +154,9 @@ impl Owner {
     /// that an answer came.
     pub(super) fn hear(&self, passed: Passed<'_>, reading: &Reading, credential: &Name) {
         let Passed { all, bucket, route } = passed;
-        self.count_invalid(reading, credential);
+        if let Some(address) = self.address.as_ref().filter(|_| reading.is_invalid) {
+            address.count(credential);
+        }
         let speaks_for_all = reading.speaks_for_owner();
         let passive = Reading { current: reading.current, ..Reading::plain(passive(reading.class)) };
         if let Some(named) = route.bucket_in(reading).filter(|_| !speaks_for_all && reading.current) {
@@ -165,16 +182,6 @@ impl Owner {
                 hear_at(all, reading, credential);
             }
             None => hear_at(all, reading, credential),
-        }
-    }
-
-    /// Closes it before the service shuts out whoever sent too much that it counts as invalid.
-    fn count_invalid(&self, reading: &Reading, credential: &Name) {
-        let Some(invalid) = self.invalid.as_ref().filter(|_| reading.is_invalid) else { return };
-        if let Some(rest) = invalid.count(now().saturating_duration_since(self.began).as_secs()) {
-            let scope = Scope::Owner;
-            let shut = Reading { wait: Some(rest), scope, trusted: true, ..Reading::plain(Class::Exhausted) };
-            self.all.overhear(&shut, credential);
         }
     }
 
@@ -244,6 +251,14 @@ impl Buckets {
         self.routes.retain(|_, bucket| self.gates.contains_key(bucket));
         self.gates.len() < MOST_BUCKETS
     }
+}
+
+/// What the catalogue knows of the limits of an owner.
+fn limits(mode: Mode, family: &Family) -> Limits {
+    let concurrency = family.signals().concurrency.filter(|_| mode == Mode::Enforce);
+    let rate = family.overall().filter(|_| mode == Mode::Enforce);
+    let burst = rate.and_then(|rate| NonZeroU32::new(rate.count.get() / BURST));
+    Limits { rate, burst, concurrency, ..Limits::default() }
 }
 
 fn hear_at(pass: Option<&mut Pass>, reading: &Reading, credential: &Name) {

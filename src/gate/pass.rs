@@ -11,6 +11,8 @@ use crate::throttle::{Class, Reading};
 
 use super::hall::{Happened, News};
 use super::limiter::{Gate, Inner, now};
+use super::registry::LeftClosed;
+use super::shared::Shut;
 
 /// One request's passage through one gate.
 #[derive(Debug)]
@@ -41,6 +43,11 @@ impl Pass {
 
     pub(super) fn gate(&self) -> &Arc<Gate> {
         &self.gate
+    }
+
+    /// Whether its gate waits for its answer.
+    pub(super) fn is_probe(&self) -> bool {
+        self.ticket.is_probe()
     }
 
     /// Whether nothing changed since that would hold the request back now.
@@ -78,8 +85,8 @@ impl Drop for Pass {
         if self.stage != Stage::Answered {
             gate.unanswered.fetch_sub(1, Ordering::Relaxed);
         }
-        if let (Stage::Unsent, Some(rate)) = (self.stage, &gate.rate) {
-            rate.give_back(self.cost);
+        if self.stage == Stage::Unsent {
+            gate.give_back_rate(self.cost);
         }
         let changes_nothing = self.stage == Stage::Answered || !self.ticket.is_probe();
         if changes_nothing && self.held.is_none() && gate.quiet().is_some() {
@@ -93,6 +100,7 @@ impl Drop for Pass {
         }
         if let Some(caller) = &self.held {
             inner.let_go(caller);
+            gate.hall.shared.leave(&gate.label);
         }
         gate.pump_and_tell(inner);
     }
@@ -123,6 +131,20 @@ impl Gate {
         self.hear(ticket, reading, credential);
     }
 
+    /// Closes, or stays closed for longer, because another node was refused.
+    pub(super) fn close_as_told(self: &Arc<Self>, closed: &LeftClosed) {
+        let mut inner = self.lock();
+        let reading = Reading { wait: Some(closed.closed_for), trusted: true, ..Reading::plain(closed.class) };
+        let ticket = Ticket::of_episode(inner.state.episode());
+        let load = self.load(&inner, Duration::ZERO);
+        // The jitter is in what was told; and who told it is not told of it.
+        if let Some(Change::Closed(_)) = inner.state.learn(now(), ticket, &reading, load, 0.0) {
+            inner.closures += 1;
+            inner.credential.clone_from(&closed.credential);
+        }
+        self.pump_and_tell(inner);
+    }
+
     fn hear_of_places(&self, inner: &mut Inner, reading: &Reading) {
         let under_way = self.under_way.load(Ordering::Relaxed);
         if reading.concurrency && reading.class.closes() {
@@ -133,6 +155,10 @@ impl Gate {
     }
 
     fn tell_of(&self, inner: &mut Inner, change: Change) {
+        if let (Change::Closed(_) | Change::Extended, Some(why)) = (change, inner.state.why()) {
+            let closed_for = inner.state.closed_for(now());
+            self.hall.shared.shut(Shut { gate: &self.label, closed_for, class: why.class });
+        }
         let what = match change {
             Change::Closed(closure) => {
                 inner.closures += 1;

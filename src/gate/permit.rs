@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::access::{Candidate, Grant};
 use crate::throttle::{Family, Reading};
 
-use super::levels::Levels;
+use super::hall::InFlight;
+use super::levels::{Asker, Levels};
 use super::limiter::{Gate, Want, now};
 use super::owner::{Owner, Passed, Route};
 use super::pass::Pass;
@@ -15,6 +16,7 @@ use super::pins::{self, Pins};
 use super::queue::Place;
 use super::quota::OwnerQuotas;
 use super::refused::Refused;
+use super::registry::Gates;
 use super::share::ShareGate;
 use super::waiting::Comer;
 
@@ -24,6 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// The gates on the way of one request, and how it comes to them.
 #[derive(Clone, Copy)]
 pub struct Course<'a> {
+    /// Those of the process.
+    pub gates: &'a Gates,
     /// That of the share through which the key is used.
     pub share: Option<&'a Arc<ShareGate>>,
     /// Those by who asks.
@@ -97,6 +101,7 @@ pub struct Permit<C: Candidate> {
     route: Route,
     passes: Passes,
     waited: Duration,
+    _in_flight: InFlight,
 }
 
 impl<C: Candidate> Permit<C> {
@@ -162,12 +167,13 @@ impl Passes {
 pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result<Permit<C>, Refused> {
     let owner = course.owner.map(Arc::clone);
     let route = Route::of(course.family, course.method, course.path);
-    if let Some(passes) = course.pass_at_once(&grant, &route) {
-        return Ok(Permit { grant, owner, route, passes, waited: Duration::ZERO });
-    }
-    // Boxed, so that requests that do not wait do not carry the room for it.
-    let (passes, waited) = Box::pin(course.pass_all(&grant, &route)).await?;
-    Ok(Permit { grant, owner, route, passes, waited })
+    let (passes, waited) = match course.pass_at_once(&grant, &route) {
+        Some(passes) => (passes, Duration::ZERO),
+        // Boxed, so that requests that do not wait do not carry the room for it.
+        None => Box::pin(course.pass_all(&grant, &route)).await?,
+    };
+    let in_flight = course.gates.hall().begin()?;
+    Ok(Permit { grant, owner, route, passes, waited, _in_flight: in_flight })
 }
 
 /// Why `grant` would not be admitted in time, as far as its key's own limits tell it beforehand: the limit of its owner is used
@@ -176,8 +182,7 @@ pub fn foretell<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Option<R
     let route = Route::of(course.family, course.method, course.path);
     let comer = course.comer(grant, now());
     let used_up = |gate: &Arc<Gate>| gate.exhausted().or_else(|| gate.foreseen(comer));
-    let own = course.levels.and_then(|levels| levels.credential.as_ref());
-    let own = own.map(|of| of.of(grant.candidate().credential().id.as_str()));
+    let own = course.levels.map(|levels| levels.of_key(&course.asker(grant))).unwrap_or_default();
     let quotas = course.quotas.and_then(|quotas| quotas.look(course.cost).err());
     quotas.or_else(|| course.learnt(&route).iter().chain(&own).find_map(used_up))
 }
@@ -246,14 +251,29 @@ impl Course<'_> {
 
     /// The gates of the owner, what is pinned, and the service's own.
     async fn pass_learnt(&self, comer: Comer<'_>, route: &Route) -> Result<Passes, Refused> {
+        // The owner's gate, where it was waited for by itself.
+        let mut all = None;
         loop {
-            let mut passes = Passes::default();
+            let mut passes = Passes { all: all.take(), ..Passes::default() };
             let bucket = self.bucket(route);
             if let Some(gate) = &bucket {
-                passes.bucket = Some(gate.pass(comer).await?);
+                passes.bucket = match passes.all {
+                    Some(_) => gate.try_pass(comer.caller, comer.want, self.patience).ok(),
+                    None => Some(gate.pass(comer).await?),
+                };
+                if passes.bucket.is_none() {
+                    continue;
+                }
             }
-            if let Some(owner) = self.owner {
-                passes.all = Some(owner.all.pass(comer).await?);
+            if let (Some(owner), None) = (self.owner, &passes.all) {
+                let passed = owner.all.try_pass(comer.caller, comer.want, self.patience);
+                // A probe that waited elsewhere would keep everybody waiting, and be taken for lost.
+                if passed.is_err() && passes.bucket.as_ref().is_some_and(Pass::is_probe) {
+                    drop(passes);
+                    all = Some(owner.all.pass(comer).await?);
+                    continue;
+                }
+                passes.all = Some(if let Ok(pass) = passed { pass } else { owner.all.pass(comer).await? });
             }
             for gate in self.pinned(bucket.as_deref()) {
                 let want = Want { cost: pins::COST, ..comer.want };
@@ -304,11 +324,21 @@ impl Course<'_> {
     }
 
     fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {
-        let Some(levels) = self.levels else { return Vec::new() };
-        let (known, credential) = (grant.known(), grant.candidate().credential());
-        let caller = levels.caller.as_ref().map(|caller| caller.of(known.caller.id.as_str()));
-        let teams = levels.team.iter().flat_map(|team| known.owner.teams.iter().map(|id| team.of(id.as_str())));
-        let own = levels.credential.as_ref().map(|of| of.of(credential.id.as_str()));
-        caller.into_iter().chain(teams).chain(own).collect()
+        self.levels.map(|levels| levels.of(&self.asker(grant))).unwrap_or_default()
+    }
+
+    fn asker<'b, C: Candidate>(&'b self, grant: &'b Grant<C>) -> Asker<'b> {
+        let known = grant.known();
+        Asker {
+            caller: known.caller.id.as_str(),
+            teams: &known.owner.teams,
+            credential: grant.candidate().credential().id.as_str(),
+            owner: self.owner_name,
+            method: self.method,
+            path: self.path,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

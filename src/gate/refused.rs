@@ -15,6 +15,10 @@ pub enum LimitOf {
     Team,
     /// A credential's.
     Credential,
+    /// That of certain requests of a limit owner.
+    Route,
+    /// A limit owner's, as it is configured.
+    Owner,
     /// A limit owner's at a service, in a day or a month.
     Quota,
     /// One that an administrator pinned.
@@ -32,6 +36,8 @@ impl LimitOf {
             Self::Caller => "caller",
             Self::Team => "team",
             Self::Credential => "credential",
+            Self::Route => "route",
+            Self::Owner => "owner",
             Self::Quota => "quota",
             Self::Pin => "pin",
             Self::Upstream => "upstream",

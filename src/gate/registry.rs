@@ -9,6 +9,7 @@ use crate::domain::{Gating, Limits, Name, Origin, Pin, Quotas, ServiceName};
 use crate::throttle::state::Mode;
 use crate::throttle::{Bucket, Class, Family};
 
+use super::address::Address;
 use super::breaker::Breaker;
 use super::hall::{Hall, Happened, News, Rejection};
 use super::levels::Levels;
@@ -18,6 +19,7 @@ use super::pins::{Board, Pins};
 use super::quota::{OwnerQuotas, QuotaBook};
 use super::refused::LimitOf;
 use super::share::ShareGates;
+use super::shared::{Alone, Shared};
 
 /// The gates of all services, limit owners, callers and shares.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ struct Halls {
     levels: Mutex<HashMap<ServiceName, Arc<Levels>>>,
     owners: Mutex<HashMap<OwnerKey, Arc<Owner>>>,
     breakers: Mutex<HashMap<(ServiceName, Origin), Arc<Breaker>>>,
+    addresses: Mutex<HashMap<ServiceName, Arc<Address>>>,
     shares: ShareGates,
     quotas: QuotaBook,
     pins: Board,
@@ -65,7 +68,14 @@ pub(super) struct Left {
 
 impl Default for Gates {
     fn default() -> Self {
-        let hall = Arc::<Hall>::default();
+        Self::sharing(Arc::new(Alone))
+    }
+}
+
+impl Gates {
+    /// The gates of a node that has `shared` in common with others.
+    pub fn sharing(shared: Arc<dyn Shared>) -> Self {
+        let hall = Arc::new(Hall::new(shared));
         let (shares, quotas) = (ShareGates::new(&hall), QuotaBook::new(&hall));
         Self(Arc::new(Halls {
             hall,
@@ -73,15 +83,24 @@ impl Default for Gates {
             levels: Mutex::default(),
             owners: Mutex::default(),
             breakers: Mutex::default(),
+            addresses: Mutex::default(),
             shares,
             quotas,
             pins: Board::default(),
             left: Mutex::default(),
         }))
     }
-}
 
-impl Gates {
+    /// Another node was told to leave this gate of a limit owner alone for so long. What is known here is only made longer by it.
+    pub fn close_from_elsewhere(&self, service: &ServiceName, owner: &str, closed: LeftClosed) {
+        let known = locked(&self.0.owners).get(&(service.clone(), owner.into())).map(Arc::clone);
+        let gate = known.as_ref().and_then(|known| known.gate(closed.bucket));
+        match gate {
+            Some(gate) => gate.close_as_told(&closed),
+            None => self.resume(service, owner, closed),
+        }
+    }
+
     /// The gate of `service` for `limits`; none when nothing is limited. `dearest` is the most that one request costs.
     pub fn of(&self, service: &ServiceName, limits: Limits, dearest: u32) -> Option<Arc<Gate>> {
         if limits.rate.is_none() && limits.concurrency.is_none() {
@@ -115,16 +134,24 @@ impl Gates {
         }
         let mut owners = locked(&self.0.owners);
         let key = (service.clone(), owner.into());
-        if let Some(kept) = owners.get(&key).filter(|kept| kept.mode() == mode) {
+        let former = owners.get(&key);
+        if let Some(kept) = former.filter(|kept| kept.keeps(mode, family)) {
             return Some(Arc::clone(kept));
         }
-        let fresh = Arc::new(Owner::new(service, owner, mode, family, &self.0.hall));
+        let address = family.counts_invalid().then(|| self.address(service));
+        let fresh = Arc::new(Owner::new((service, owner), mode, family, address, &self.0.hall));
+        former.into_iter().for_each(|former| fresh.follow(former));
         let is_its = |left: &mut Left| left.label.service == *service && left.label.owner.as_deref() == Some(owner);
         for left in locked(&self.0.left).extract_if(.., is_its) {
             fresh.resume(&left);
         }
         owners.insert(key, Arc::clone(&fresh));
         Some(fresh)
+    }
+
+    fn address(&self, service: &ServiceName) -> Arc<Address> {
+        let mut addresses = locked(&self.0.addresses);
+        Arc::clone(addresses.entry(service.clone()).or_insert_with(|| Arc::new(Address::new())))
     }
 
     /// Goes on where a former process ended: this gate is closed still.
@@ -137,6 +164,11 @@ impl Gates {
     /// What a former process left closed and nobody asked for since.
     pub(super) fn left(&self) -> MutexGuard<'_, Vec<Left>> {
         locked(&self.0.left)
+    }
+
+    /// What all of them share.
+    pub(super) fn hall(&self) -> &Arc<Hall> {
+        &self.0.hall
     }
 
     /// The circuit in front of `origin`.

@@ -14,7 +14,9 @@ use super::pass::Pass;
 use super::queue::Place;
 use super::waiting::Comer;
 use super::*;
-use crate::domain::{CallerId, Gating, Host, Limits, Name, Origin, Pin, PinnedTo, Rate, Scheme, ServiceName, Weight};
+use crate::domain::{
+    CallerId, Gating, Host, Level, Limits, Name, Origin, Pin, PinnedTo, Rate, Scheme, ServiceName, Weight,
+};
 use crate::throttle::state::{Mode, Phase};
 use crate::throttle::{Bucket, Class, Dimension, Family, Reading, Scope, Word};
 
@@ -270,13 +272,15 @@ async fn a_flood_of_one_caller_does_not_delay_another_by_more_than_a_turn() {
     let mut flood = Vec::new();
     for _ in 0..1_000 {
         let gate = Arc::clone(&gate);
-        flood.push(tokio::spawn(async move { pass_as(&gate, "a", Duration::from_secs(120)).await.map(drop) }));
+        flood.push(tokio::spawn(async move {
+            pass_as(&gate, "a", Duration::from_secs(120)).await.map(|mut pass| pass.sent())
+        }));
     }
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(gate.waiting(), 500, "half of the queue for one caller");
     for _ in 0..10 {
         let started = Instant::now();
-        pass_as(&gate, "b", Duration::from_secs(120)).await.unwrap();
+        pass_as(&gate, "b", Duration::from_secs(120)).await.unwrap().sent();
         assert!(started.elapsed() <= Duration::from_millis(210), "{:?}", started.elapsed());
     }
     let refused = flood.iter().filter(|task| task.is_finished()).count();
@@ -528,7 +532,7 @@ async fn a_gate_outlives_a_reload_that_leaves_its_limits() {
     let other = limits(Some((6, 1)), None, None);
     assert!(!Arc::ptr_eq(&first, &gates.of(&service(), other, 1).unwrap()));
     let rate = Rate { count: NonZeroU32::MIN, period: Duration::from_secs(60) };
-    let gating = Gating { per_caller: Some(rate), ..Gating::default() };
+    let gating = Gating { per_caller: Some(Level { rate, burst: None }), ..Gating::default() };
     let levels = gates.levels(&service(), &gating).unwrap();
     assert!(Arc::ptr_eq(&levels, &gates.levels(&service(), &gating).unwrap()));
     assert!(gates.levels(&service(), &Gating::default()).is_none());

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::domain::{CallerId, Name};
-use crate::throttle::Class;
 use crate::throttle::places::Places;
 use crate::throttle::state::{Mode, Phase, State};
+use crate::throttle::{Bucket, Class};
 
 use super::limiter::{Gate, Label, now};
 use super::refused::Refused;
-use super::registry::{Gates, Left};
+use super::registry::{Gates, Left, LeftClosed};
 
 /// One gate at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,11 +113,21 @@ impl Gate {
         let mut inner = self.lock();
         inner.state.reset(now());
         inner.places = Places::new(self.limits.concurrency);
+        self.hall.shared.forgotten(&self.label);
         self.pump_and_tell(inner);
     }
 }
 
 impl Left {
+    /// A gate that is closed; none when it is not.
+    pub(super) fn of(gate: &Gate) -> Option<Self> {
+        let GateView { label, closed_for, why, credential, .. } = gate.view();
+        let (class, wait) = why.filter(|_| !closed_for.is_zero())?;
+        let bucket = label.bucket.as_deref().and_then(Bucket::new);
+        let closed = LeftClosed { bucket, closed_for, wait, class, credential };
+        Some(Self { label, until: now() + closed_for, closed })
+    }
+
     /// What it looks like now; none when it is closed no more.
     fn view(&self, now: Instant) -> Option<GateView> {
         let closed_for = self.until.checked_duration_since(now).filter(|left| !left.is_zero())?;

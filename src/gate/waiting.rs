@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::domain::{CallerId, Weight};
-use crate::throttle::state::{Admission, Ticket};
+use crate::throttle::state::{Admission, Phase, Ticket};
 
 use super::hall::Rejection;
 use super::limiter::{Gate, Inner, MustWait, Told, Waiting, Want, now};
@@ -115,10 +115,7 @@ impl Gate {
         if self.hall.is_closing() {
             return Err(Refused::Closing);
         }
-        if !self.hall.enter() {
-            self.hall.rejected(Rejection::Overall);
-            return Err(Refused::Full);
-        }
+        let gone = self.make_room(&mut inner, comer.caller)?;
         let (tell, told) = oneshot::channel();
         let Comer { caller, weight, want, place, deadline } = comer;
         let joined = inner.queue.join((caller, weight), want.cost, place, Waiting { tell, deadline, want });
@@ -127,6 +124,7 @@ impl Gate {
             Joined::Full(_) => {
                 drop(inner);
                 self.hall.leave();
+                self.send_off(gone, Rejection::Overall);
                 self.hall.rejected(Rejection::Queue);
                 return Err(Refused::Full);
             }
@@ -136,11 +134,33 @@ impl Gate {
             tokio::spawn(keep_time(Arc::clone(self)));
         }
         self.pump_and_tell(inner);
-        if let Some(waiting) = sent_away {
-            self.hall.rejected(Rejection::Queue);
+        self.send_off(gone, Rejection::Overall);
+        self.send_off(sent_away, Rejection::Queue);
+        Ok((Waiter { gate: self, seat }, told, comer))
+    }
+
+    /// Tells one that it made room for another.
+    fn send_off(&self, gone: Option<Waiting>, why: Rejection) {
+        if let Some(waiting) = gone {
+            self.hall.rejected(why);
             let _gone = waiting.tell.send(Err(Refused::Full));
         }
-        Ok((Waiter { gate: self, seat }, told, comer))
+    }
+
+    /// Takes a place among all who wait in the process. When there is none, the last of the caller with most waiters here leaves.
+    fn make_room(&self, inner: &mut Inner, caller: &CallerId) -> Result<Option<Waiting>, Refused> {
+        if self.hall.enter() {
+            return Ok(None);
+        }
+        let own = inner.queue.by_caller().find(|(other, _)| *other == caller).map_or(0, |(_, count)| count);
+        let gone = inner.queue.send_away(own);
+        if gone.is_none() {
+            self.hall.rejected(Rejection::Overall);
+            return Err(Refused::Full);
+        }
+        // It frees its place in a moment.
+        self.hall.enter_anyway();
+        Ok(gone)
     }
 
     /// Refuses at once what would wait too long here.
@@ -191,15 +211,23 @@ impl Gate {
                 Admission::Hold => break None,
             }
         };
-        let closed_for = inner.state.closed_for(now);
-        if !closed_for.is_zero() {
-            for waiting in inner.queue.take_where(|waiting| waiting.deadline < now + closed_for) {
-                self.hall.rejected(Rejection::Deadline);
-                told.push((waiting, Err(self.refusal(closed_for))));
-            }
-        }
+        self.sweep(inner, now, &mut told);
         self.rearm_when(inner, next);
         told
+    }
+
+    /// Sends away who cannot wait for as long as it is closed: once for each time that it closes or stays closed for longer, for
+    /// who comes later is not let in.
+    fn sweep(&self, inner: &mut Inner, now: Instant, told: &mut Told) {
+        let Phase::Closed { until } = inner.state.phase() else { return };
+        if until <= now || inner.swept == Some(until) {
+            return;
+        }
+        inner.swept = Some(until);
+        for waiting in inner.queue.take_where(|waiting| waiting.deadline < until) {
+            self.hall.rejected(Rejection::Deadline);
+            told.push((waiting, Err(self.refusal(until - now))));
+        }
     }
 
     fn rearm_when(&self, inner: &mut Inner, next: Option<Instant>) {

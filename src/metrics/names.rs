@@ -72,7 +72,7 @@ pub const BUDGET_LEFT: Metric =
 pub const GATE_PINS: Metric = gauge("sidekey_gate_pins", "Limits that are pinned");
 /// Over all gates.
 pub const GATE_WAITING: Metric = gauge("sidekey_gate_waiting_requests", "Requests that wait for their turn");
-/// By `reason` (`deadline`, `queue_full`, `process_full`, `upstream_overload`).
+/// By `reason` (`deadline`, `queue_full`, `process_full`, `upstream_overload`, `in_flight`).
 pub const GATE_REJECTIONS: Metric =
     counter("sidekey_gate_rejections", "Requests that were sent away before they were sent");
 /// By `service`.

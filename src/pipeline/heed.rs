@@ -179,6 +179,7 @@ fn course<'a>(
     let entry = &held.entry;
     let method = inbound.parts.method.as_str();
     Course {
+        gates: &entry.gates,
         share,
         levels: entry.levels.as_ref(),
         owner: held.owner(),

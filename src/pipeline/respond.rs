@@ -137,7 +137,7 @@ fn gate_detail(refused: &Refused) -> String {
     match refused {
         Refused::Limit { policy, wait, of } => limit_detail(policy, wait.as_secs_f32().ceil(), *of),
         Refused::Full => {
-            "Too many requests wait for this service already. Try again in a moment, or send fewer at once.".into()
+            "Too many requests wait for this service, or are under way in this process, already. Try again in a moment, or send fewer at once.".into()
         }
         Refused::Circuit(wait) => format!(
             "The upstream failed again and again, so nothing is sent to it for {} s; then one request tries. Check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.",
@@ -163,6 +163,8 @@ fn limit_detail(policy: &str, seconds: f32, of: LimitOf) -> String {
         LimitOf::Caller => ("of this caller", "or have the service's `rate.per_caller` raised"),
         LimitOf::Team => ("of this caller's team", "or have the service's `rate.per_team` raised"),
         LimitOf::Credential => ("of this key", "or have the service's `rate.per_credential` raised"),
+        LimitOf::Route => ("of requests like this one", "or have the service's `rate.per_route` raised"),
+        LimitOf::Owner => ("of this key's limit owner", "or have the service's `rate.per_owner` raised"),
         LimitOf::Pin => ("that is pinned on this service", "or have it taken back (`sidekey limits unpin`)"),
         LimitOf::Quota => {
             return format!(

@@ -41,7 +41,7 @@ pub struct Entry {
     /// Whether anything of the gates depends on the path as it is sent.
     pub looks_at_paths: bool,
     /// The gates of the process.
-    gates: Gates,
+    pub gates: Gates,
     /// Its counters.
     pub metrics: Arc<ServiceMetrics>,
     /// How its hosts are approached.
@@ -173,7 +173,7 @@ impl Entry {
             levels: gates.levels(name, gating),
             pins: gates.pins(name),
             mode: mode_of(gating.mode, &family),
-            looks_at_paths: !gating.costs.is_empty() || !service.signals.buckets.is_empty() || service.signals.by_path,
+            looks_at_paths: gating.looks_at_paths() || !service.signals.buckets.is_empty() || service.signals.by_path,
             budget: Budget::default(),
             gates: gates.clone(),
             metrics: metrics.service(name),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::domain::{GateMode, Gating, Limits, Quota, Quotas, Rate, Rule};
+use crate::domain::{GateMode, Gating, Level, Limits, Quota, Quotas, Rate, Rule};
 
 use super::error::{Faults, KeyPath};
 use super::units;
@@ -44,9 +44,11 @@ pub(super) fn gating(record: &ServiceRecord, faults: &mut Faults) -> Gating {
     let at = KeyPath::root().key("rate");
     Gating {
         mode: mode(record, &at, faults),
-        per_caller: rate(record.per_caller.as_deref(), at.key("per_caller"), faults),
-        per_team: rate(record.per_team.as_deref(), at.key("per_team"), faults),
-        per_credential: rate(record.per_credential.as_deref(), at.key("per_credential"), faults),
+        per_caller: level(record.per_caller.as_deref(), at.key("per_caller"), faults),
+        per_team: level(record.per_team.as_deref(), at.key("per_team"), faults),
+        per_credential: level(record.per_credential.as_deref(), at.key("per_credential"), faults),
+        per_route: routes(record, &at.key("per_route"), faults),
+        per_owner: level(record.per_owner.as_deref(), at.key("per_owner"), faults),
         costs: costs(record, &at.key("costs"), faults),
         quotas: Quotas { each: quotas(record, &at.key("quota"), faults), zone: zone(record, &at, faults) },
     }
@@ -105,6 +107,25 @@ fn costs(record: &RateRecord, at: &KeyPath, faults: &mut Faults) -> Vec<(Rule, N
         }
     }
     costs
+}
+
+fn routes(record: &RateRecord, at: &KeyPath, faults: &mut Faults) -> Vec<(Rule, Level)> {
+    let mut routes = Vec::new();
+    for (rule, text) in record.per_route.iter().flatten() {
+        let at = at.key(rule);
+        match Rule::parse(rule) {
+            Ok(parsed) => routes.extend(level(Some(text), at, faults).map(|level| (parsed, level))),
+            Err(_) => faults.quote(at, "this is no rule", rule, "write it as in `allow`, such as `POST /v1/search`"),
+        }
+    }
+    routes
+}
+
+/// Notes what is no rate with a burst.
+fn level(text: Option<&str>, at: KeyPath, faults: &mut Faults) -> Option<Level> {
+    let text = text?;
+    let found = units::level(text);
+    found.map_err(|error| faults.quote(at, error.to_string(), text, "write `100/s`, `60/min` or `100/s burst 20`")).ok()
 }
 
 /// Notes what is no rate.

@@ -32,6 +32,8 @@ per_key!(RateRecord {
     per_caller,
     per_team,
     per_credential,
+    per_route,
+    per_owner,
     quota,
     quota_timezone,
     costs

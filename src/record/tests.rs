@@ -84,6 +84,20 @@ fn rates_are_a_count_and_a_period() {
 }
 
 #[test]
+fn a_rate_may_have_a_burst() {
+    let table = [("100/s", "100/s"), ("100/s burst 20", "100/s burst 20"), ("60 / min  burst  5", "60/min burst 5")];
+    for (text, shown) in table {
+        assert_eq!(level(text).unwrap().to_string(), shown);
+    }
+    assert_eq!(level("1/s burst 0"), Err(UnitError::Zero));
+    assert_eq!(level("1/s burst 5000000000"), Err(UnitError::TooLarge));
+    for bad in ["1/s burst", "1/s burst x", "1/s burst 5s", "1/s burst 5 burst 6"] {
+        assert_eq!(level(bad), Err(UnitError::Level), "{bad}");
+    }
+    assert_eq!(level("burst 5"), Err(UnitError::Rate));
+}
+
+#[test]
 fn quotas_are_a_count_and_a_day_or_a_month() {
     for (text, shown) in [("1000/day", "1000/day"), ("5 / d", "5/day"), ("50000/month", "50000/month")] {
         assert_eq!(quota(text).unwrap().to_string(), shown);
@@ -221,6 +235,10 @@ fn values_out_of_bounds_are_refused_by_their_key() {
         ("rate = { burst = 5 }", "rate.burst"),
         ("rate = { concurrency = 0 }", "rate.concurrency"),
         ("rate = { max_wait = \"3m\" }", "rate.max_wait"),
+        ("rate = { per_caller = \"10/s burst 0\" }", "rate.per_caller"),
+        ("rate = { per_owner = \"10/s at once 5\" }", "rate.per_owner"),
+        ("rate = { per_route = { \"GET\" = \"10/s\" } }", "rate.per_route.GET"),
+        ("rate = { per_route = { \"GET /a\" = \"fast\" } }", "rate.per_route.\"GET /a\""),
         ("rate = { quota = [\"10/h\"] }", "rate.quota"),
         ("rate = { quota = [\"0/day\"] }", "rate.quota"),
         ("rate = { quota = [\"10/day\", \"20/d\"] }", "rate.quota"),

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::{Period, Quota, Rate};
+use crate::domain::{Level, Period, Quota, Rate};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -17,6 +17,9 @@ pub enum UnitError {
     /// Not a whole number with or without a unit of bytes.
     #[error("expected a size: a whole number of bytes, or one with `KiB`, `MiB`, `GiB`, `KB`, `MB` or `GB`")]
     Size,
+    /// Not `COUNT/PERIOD burst COUNT`.
+    #[error("expected a rate with a burst, such as `100/s burst 20`")]
+    Level,
     /// Not `COUNT/PERIOD`.
     #[error("expected a rate: a count and a period, such as `100/s`, `60/min`, `1000/h` or `10000/d`")]
     Rate,
@@ -98,6 +101,19 @@ pub fn rate(text: &str) -> Result<Rate, UnitError> {
     let count = u32::try_from(count?).map_err(|_| UnitError::TooLarge)?;
     let count = NonZeroU32::new(count).ok_or(UnitError::Zero)?;
     Ok(Rate { count, period: Duration::from_secs(seconds) })
+}
+
+/// Parses a rate with a burst: `100/s`, `100/s burst 20`.
+///
+/// # Errors
+/// When the text has another form, or a count that is not in 1..=4294967295.
+pub fn level(text: &str) -> Result<Level, UnitError> {
+    let Some((before, burst)) = text.split_once("burst") else {
+        return Ok(Level { rate: rate(text)?, burst: None });
+    };
+    let Some((burst, "")) = number(burst.trim()) else { return Err(UnitError::Level) };
+    let burst = u32::try_from(burst?).map_err(|_| UnitError::TooLarge)?;
+    Ok(Level { rate: rate(before.trim())?, burst: Some(NonZeroU32::new(burst).ok_or(UnitError::Zero)?) })
 }
 
 /// Parses a quota: `1000/day` (or `/d`), `50000/month`.

@@ -131,15 +131,21 @@ pub struct RateRecord {
     /// (also before). Default: `enforce` when it is known which headers the service sends, else `observe`.
     #[schemars(extend("pattern" = r"^(off|observe|enforce)$|\$\{"))]
     pub mode: Option<String>,
-    /// What each caller may: as `limit`.
-    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    /// What each caller may: as `limit`, with a burst: `100/s burst 20`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)( burst [0-9]+)?$|\$\{"))]
     pub per_caller: Option<String>,
-    /// What the callers of each team may together: as `limit`.
-    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    /// What the callers of each team may together: as `per_caller`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)( burst [0-9]+)?$|\$\{"))]
     pub per_team: Option<String>,
-    /// For how much each credential is used: as `limit`.
-    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
+    /// For how much each credential is used: as `per_caller`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)( burst [0-9]+)?$|\$\{"))]
     pub per_credential: Option<String>,
+    /// How often certain requests are sent with the keys of each limit owner: by rules as in `allow`, each a rate as
+    /// `per_caller`. The first rule that admits a request counts it.
+    pub per_route: Option<BTreeMap<String, String>>,
+    /// What is sent with the keys of each limit owner together: as `per_caller`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)( burst [0-9]+)?$|\$\{"))]
+    pub per_owner: Option<String>,
     /// How much each limit owner may in a calendar period: `COUNT/day` and `COUNT/month`, at most one of each. For keys of one
     /// limit owner together; kept over restarts.
     #[schemars(inner(regex(pattern = r"^[0-9]+ ?/ ?(d|day|month)$|\$\{")))]

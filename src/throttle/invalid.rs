@@ -11,7 +11,7 @@ const MOST: u64 = 5_000;
 const WINDOW: u64 = 600;
 const COUNTS: u64 = (1 << 24) - 1;
 
-/// The count of one limit owner: the second in which its window began, and how many, in one word.
+/// The count of one address: the second in which its window began, and how many, in one word.
 #[derive(Debug, Default)]
 pub struct Invalid(AtomicU64);
 

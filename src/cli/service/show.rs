@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
-use crate::domain::{Allowed, Name, Service, Variable};
+use crate::domain::{Allowed, Level, Name, Service, Variable};
 use crate::record::to_table;
 
 const EXAMPLES: &str = "\
@@ -112,6 +112,16 @@ pub(in crate::cli) fn limits(service: &Service) -> String {
     if !parts.is_empty() {
         parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
     }
+    let gating = &service.gating;
+    let levels = [
+        (gating.per_caller, "caller"),
+        (gating.per_team, "team"),
+        (gating.per_credential, "key"),
+        (gating.per_owner, "limit owner"),
+    ];
+    let level = |(level, of): (Option<Level>, &str)| level.map(|level| format!("{level} for each {of}"));
+    parts.extend(levels.into_iter().filter_map(level));
+    parts.extend(gating.per_route.iter().map(|(rule, level)| format!("{level} of {rule} for each limit owner")));
     let zone = quotas.zone.iana_name().unwrap_or("UTC");
     parts.extend(quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
     parts.join(", ")

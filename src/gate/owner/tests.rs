@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{HeaderFamily, Rate, Signals};
+use crate::gate::Gates;
 use crate::throttle::state::Phase;
 
 fn family(family: HeaderFamily) -> Family {
@@ -12,8 +13,11 @@ fn family(family: HeaderFamily) -> Family {
 }
 
 fn owner(family: &Family) -> Arc<Owner> {
-    let gates = super::super::Gates::default();
-    gates.owner(&ServiceName::new("api").unwrap(), "acme", Mode::Enforce, family).unwrap()
+    owner_of(&Gates::default(), "acme", family)
+}
+
+fn owner_of(gates: &Gates, name: &str, family: &Family) -> Arc<Owner> {
+    gates.owner(&ServiceName::new("api").unwrap(), name, Mode::Enforce, family).unwrap()
 }
 
 /// Hears an answer to a request of `route` that passed the owner's gate, and that of its bucket where it is known.
@@ -69,18 +73,22 @@ async fn a_burst_limit_of_jira_closes_its_method_and_endpoint_alone() {
 #[tokio::test(start_paused = true)]
 async fn too_much_that_discord_calls_invalid_stops_everything_before_discord_does() {
     let discord = family(HeaderFamily::Discord);
-    let owner = owner(&discord);
+    // It counts by address, whichever bot it is.
+    let gates = Gates::default();
+    let bots = ["one", "other"].map(|name| owner_of(&gates, name, &discord));
     let refused = Reading { is_invalid: true, ..Reading::plain(Class::Auth) };
-    for _ in 0..4_999 {
-        hear(&owner, Route::Any, &refused);
+    for n in 0..4_999 {
+        hear(&bots[n % 2], Route::Any, &refused);
     }
-    hear(&owner, Route::Any, &Reading::plain(Class::Auth));
-    assert!(!is_closed(&owner.all));
+    hear(&bots[0], Route::Any, &Reading::plain(Class::Auth));
+    assert!(!bots.iter().any(|bot| is_closed(&bot.all)));
     tokio::time::advance(Duration::from_secs(400)).await;
-    hear(&owner, Route::Any, &refused);
-    let view = owner.all.view();
-    assert_eq!(view.why.map(|(class, _)| class), Some(Class::Exhausted));
-    assert!(view.closed_for >= Duration::from_secs(200) && view.closed_for <= Duration::from_secs(203), "{view:?}");
+    hear(&bots[0], Route::Any, &refused);
+    for bot in &bots {
+        let view = bot.all.view();
+        assert_eq!(view.why.map(|(class, _)| class), Some(Class::Exhausted));
+        assert!(view.closed_for >= Duration::from_secs(200) && view.closed_for <= Duration::from_secs(203), "{view:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
