@@ -1,5 +1,6 @@
 //! The one table from a fault to what the client gets: status, code, prose for the person who must act, Proxy-Status.
-//! Nothing here repeats a value that the caller or the upstream sent, except names that the caller chose itself.
+//! Nothing here repeats a value that the caller or the upstream sent, except names that the caller chose itself, and
+//! nothing tells addresses behind them.
 
 use std::time::Duration;
 
@@ -250,7 +251,7 @@ fn mending(kind: SourceKind) -> &'static str {
 
 fn upstream_detail(fault: &ExchangeError) -> String {
     match fault {
-        ExchangeError::Dial(error) => format!("{error}."),
+        ExchangeError::Dial(error) => format!("{}.", error.to_callers()),
         ExchangeError::Closed => {
             "The upstream closed the connection as soon as it was opened; nothing was sent. Check that it is up and that the port is the right one.".into()
         }
