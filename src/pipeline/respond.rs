@@ -44,7 +44,9 @@ impl Problem {
         let code = error.code();
         let (status, title) = status(code, error);
         let policy = match error {
-            ProxyError::Gate(Refused::Limit { policy, .. }) => Some(policy.clone()),
+            // The service that has it is the whole name of a limit that was learnt.
+            ProxyError::Gate(Refused::Limit { policy, of: LimitOf::Upstream, .. }) => Some(policy.clone()),
+            ProxyError::Gate(Refused::Limit { policy, of, .. }) => Some(format!("{} {policy}", of.as_str())),
             _ => None,
         };
         let retry_after = error.retry_after();
