@@ -319,10 +319,15 @@ fn problem_type(code: Code) -> String {
     }
 }
 
-/// `sidekey; received-status=429`: the answer is the upstream's own.
-pub(super) fn received(status: StatusCode) -> Option<HeaderValue> {
+/// `sidekey;received-status=429;details="3 attempts"`: the answer is the upstream's own, and the last of so many.
+pub(super) fn received(status: StatusCode, attempts: u32) -> Option<HeaderValue> {
     let status = Integer::from(i16::try_from(status.as_u16()).ok()?);
     let item = ItemSerializer::new().bare_item(token_ref("sidekey")).parameter(key_ref("received-status"), status);
+    let details = format!("{attempts} attempts");
+    let item = match StringRef::from_str(&details) {
+        Ok(details) if attempts > 1 => item.parameter(key_ref("details"), details),
+        _ => item,
+    };
     HeaderValue::try_from(item.finish()).ok()
 }
 

@@ -41,7 +41,7 @@ pub struct Entry {
     /// Whether anything of the gates depends on the path as it is sent.
     pub looks_at_paths: bool,
     /// The gates of the process.
-    gates: Gates,
+    pub(super) gates: Gates,
     /// Its counters.
     pub metrics: Arc<ServiceMetrics>,
     /// How its hosts are approached.

@@ -47,9 +47,7 @@ fn audit(world: &World) -> String {
 
 /// The value of a metric, as it is written.
 fn metric(world: &World, name: &str) -> String {
-    let all = Ask::new(&world.console(), "GET", "/metrics").reply().text();
-    let line = all.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+    world.metric(name)
 }
 
 #[test]
