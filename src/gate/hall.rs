@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::domain::{Name, Quota, ServiceName};
 use crate::throttle::Class;
 
@@ -26,6 +28,8 @@ pub(super) struct Hall {
     waiting: AtomicU32,
     in_flight: AtomicU32,
     is_closing: AtomicBool,
+    /// Wakes those who pause before they come back to a gate.
+    closing: Notify,
     rejected: [AtomicU64; Rejection::ALL.len()],
     news: Mutex<VecDeque<News>>,
 }
@@ -119,6 +123,7 @@ impl Hall {
             waiting: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
+            closing: Notify::new(),
             rejected: Default::default(),
             news: Mutex::default(),
         }
@@ -161,11 +166,22 @@ impl Hall {
     }
 
     pub(super) fn close(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
+        self.is_closing.store(true, Ordering::Release);
+        self.closing.notify_waiters();
+    }
+
+    /// Comes when it is over.
+    pub(super) async fn closing(&self) {
+        let mut told = std::pin::pin!(self.closing.notified());
+        // Told from here on, so that a closing in between is not missed.
+        told.as_mut().enable();
+        if !self.is_closing() {
+            told.await;
+        }
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Relaxed)
+        self.is_closing.load(Ordering::Acquire)
     }
 
     pub(super) fn rejected(&self, why: Rejection) {

@@ -61,6 +61,13 @@ impl Pass {
         }
     }
 
+    /// Nothing of it went out after all.
+    pub(super) fn unsent(&mut self) {
+        if self.stage == Stage::Sent {
+            self.stage = Stage::Unsent;
+        }
+    }
+
     /// The answer came. Whether the gate is closed by it for the first time.
     pub(super) fn answered(&mut self, reading: &Reading, credential: &Name) {
         if self.stage == Stage::Answered {

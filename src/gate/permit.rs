@@ -127,6 +127,12 @@ impl<C: Candidate> Permit<C> {
         self.passes.counted.is_sent = true;
     }
 
+    /// Nothing of it went out after all: dropped, it is as if it had never passed.
+    pub fn unsent(&mut self) {
+        self.passes.each(Pass::unsent);
+        self.passes.counted.is_sent = false;
+    }
+
     /// The head of its answer came: the gates learn from it.
     pub fn complete(&mut self, reading: &Reading) {
         let credential = &self.grant.candidate().credential().name;
@@ -143,8 +149,17 @@ impl<C: Candidate> Permit<C> {
 
     /// For how long the gates of its limit owner are closed.
     pub fn closed_for(&self) -> Duration {
+        self.longest(Gate::closed_for)
+    }
+
+    /// How much of that the service itself asked for: without what was added so that not all open in one moment.
+    pub fn asked_for(&self) -> Duration {
+        self.longest(Gate::asked_for)
+    }
+
+    fn longest(&self, time: impl Fn(&Gate) -> Duration) -> Duration {
         let gates = self.passes.all.iter().chain(&self.passes.bucket).map(Pass::gate);
-        gates.map(|gate| gate.closed_for()).max().unwrap_or_default()
+        gates.map(|gate| time(gate)).max().unwrap_or_default()
     }
 }
 

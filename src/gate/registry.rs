@@ -216,6 +216,11 @@ impl Gates {
         self.all().iter().for_each(Gate::close);
     }
 
+    /// Comes when the proxy is being stopped.
+    pub async fn closing(&self) {
+        self.0.hall.closing().await;
+    }
+
     /// Forgets what nobody uses and what has nothing to remember.
     pub fn sweep(&self) {
         let is_used = |gates: usize| gates > 1;

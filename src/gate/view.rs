@@ -83,6 +83,15 @@ impl Gate {
         if self.quiet().is_some() { Duration::ZERO } else { self.lock().state.closed_for(now()) }
     }
 
+    /// How much of that the service itself asked for.
+    pub(super) fn asked_for(&self) -> Duration {
+        if self.quiet().is_some() {
+            return Duration::ZERO;
+        }
+        let inner = self.lock();
+        inner.state.closed_for(now()).saturating_sub(inner.state.jitter())
+    }
+
     /// The refusal of a gate that is closed because the limit is used up for long.
     pub(super) fn exhausted(&self) -> Option<Refused> {
         if self.quiet().is_some() {

@@ -1,25 +1,25 @@
 //! Whether a request goes out once more, and when: what `throttle` decides purely, with what this request still has. An
 //! answer that is not given yet is kept until another attempt is under way, so that there is always one to give.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use hyper::upgrade::OnUpgrade;
 
 use crate::crypto::random;
-use crate::gate::Permit;
+use crate::gate::{Attempt, Breaker, Permit, Refused};
 use crate::metrics::Resend;
 use crate::throttle::{self, Asked, Cause, Class, Cost, LARGEST_BODY, Reading, Repeats, is_vetoed, may_resend};
 use crate::upstream::{Failed, Outgoing, UpstreamBody};
 
-use super::Line;
 use super::error::ProxyError;
 use super::heed::{self, Sending};
 use super::inbound::{Inbound, KeepHead, Repeatable};
-use super::send::Ready;
 use super::snapshot::{Entry, Held};
 use super::trail::Trail;
+use super::{Line, judge};
 
 /// How long the rest of an answer is waited for that another attempt may replace.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -35,20 +35,42 @@ pub(super) struct Attempts {
     pub(super) spare: bool,
     /// Whether the service's answers are looked at with their request.
     looks: bool,
-    /// What the last of them took of the budget.
-    taken: Option<Cost>,
-    /// Why it was made, until it is known what became of it.
-    why: Option<Resend>,
+    /// What was paid for the last of them, until it is known what became of it.
+    paid: Option<Paid>,
 }
 
-/// What follows an answer.
+/// What another attempt took of the budget. Unless it is made, the budget has it back.
+struct Paid {
+    held: Arc<Held>,
+    /// None where a closed gate sets the pace.
+    cost: Option<Cost>,
+    why: Resend,
+    is_made: bool,
+}
+
+/// What keeps further attempts from becoming a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// The budget of the limit owner.
+    Budget,
+    /// The gate that is closed before it: it lets one try, and then no more than the service takes. A wave of refusals that
+    /// all wait there is no storm, and none of them is turned away for want of a budget.
+    Gate,
+}
+
+/// What follows an answer or a failure.
 pub(super) enum Follow {
     /// It is given to the client; without a permit when that was let go before.
     Answer(Response<UpstreamBody>, Option<Permit<Held>>),
-    /// The same request once more: nothing of it went out.
-    Unsent(Permit<Held>, Ready),
-    /// Another attempt, which was admitted, with its body.
-    Attempt(Permit<Held>, Outgoing),
+    /// Another attempt.
+    Attempt(Next),
+}
+
+/// Another attempt: what it was admitted with, and its body.
+pub(super) struct Next {
+    pub(super) permit: Permit<Held>,
+    pub(super) behind: Option<Attempt>,
+    pub(super) body: Outgoing,
 }
 
 /// An answer that was read, and the admission it was had for.
@@ -58,12 +80,33 @@ pub(super) struct Heard {
     pub(super) permit: Permit<Held>,
 }
 
-/// What is left of a failed attempt.
-pub(super) enum Remains {
-    /// The request as it was: nothing of it went out.
-    Request(Box<Request<Outgoing>>),
-    /// The client's body, from its first byte on.
-    Body(Outgoing),
+impl Heard {
+    /// The client gets it, with what the gates know of it.
+    pub(super) fn given(self, trail: &Trail) -> Follow {
+        let Self { mut answer, reading, permit } = self;
+        let shut = (permit.learns() && reading.class != Class::Fine).then(|| permit.closed_for());
+        heed::tell(&mut answer, &reading, shut, trail);
+        Follow::Answer(answer, Some(permit))
+    }
+}
+
+impl Paid {
+    /// It is known what became of the attempt.
+    fn ended(mut self, went_well: bool) {
+        self.is_made = true;
+        self.held.entry.metrics.resent(self.why, went_well);
+        if let Some(cost) = self.cost.filter(|_| went_well) {
+            self.held.budget().refund(cost);
+        }
+    }
+}
+
+impl Drop for Paid {
+    fn drop(&mut self) {
+        if let Some(cost) = self.cost.filter(|_| !self.is_made) {
+            self.held.budget().give_back(cost);
+        }
+    }
 }
 
 impl Attempts {
@@ -88,26 +131,20 @@ impl Attempts {
         let keeps =
             most > 1 && may_resend(&Asked { throttle_safe: true, ..asked }, Cause::Answered(Class::Throttled), false);
         let looks = entry.family.has_body_rules();
-        Self {
-            most,
-            made: 0,
-            asked,
-            keep: keeps.then_some(retry.max_body),
-            spare: false,
-            looks,
-            taken: None,
-            why: None,
-        }
+        Self { most, made: 0, asked, keep: keeps.then_some(retry.max_body), spare: false, looks, paid: None }
     }
 
+    /// What did not go out may do so later, whatever it is.
     pub(super) fn head(&self) -> KeepHead {
-        if self.keep.is_some() || self.spare || self.looks { KeepHead::Yes } else { KeepHead::No }
+        if self.most > 1 || self.spare || self.looks { KeepHead::Yes } else { KeepHead::No }
     }
 
-    /// One more begins; which it is.
-    pub(super) fn begin(&mut self) -> u32 {
+    /// One more begins.
+    pub(super) fn begin(&mut self) {
         self.made += 1;
-        self.made
+        if let Some(paid) = &mut self.paid {
+            paid.is_made = true;
+        }
     }
 
     fn may(&self, cause: Cause, vetoed: bool) -> bool {
@@ -117,19 +154,17 @@ impl Attempts {
     /// An answer came: where it is no failure, the budget gets its due.
     pub(super) fn answered(&mut self, held: &Held, class: Class) {
         let went_well = matches!(class, Class::Fine | Class::Auth);
-        self.ended(held, went_well);
-        if went_well {
-            match self.taken.take() {
-                Some(cost) => held.budget().refund(cost),
-                None => held.budget().succeeded(),
-            }
+        match self.paid.take() {
+            Some(paid) => paid.ended(went_well),
+            None if went_well => held.budget().succeeded(),
+            None => {}
         }
     }
 
-    /// It is known what became of the last attempt.
-    fn ended(&mut self, held: &Held, went_well: bool) {
-        if let Some(why) = self.why.take() {
-            held.entry.metrics.resent(why, went_well);
+    /// None came.
+    fn failed(&mut self) {
+        if let Some(paid) = self.paid.take() {
+            paid.ended(false);
         }
     }
 
@@ -140,14 +175,22 @@ impl Attempts {
     }
 
     /// Takes what the next attempt costs from the budget; whether that had it.
-    fn pay(&mut self, permit: &Permit<Held>, class: Class, now: u64) -> bool {
-        self.taken = permit.grant().candidate().budget().take(class, now);
-        self.why = self.taken.is_some().then_some(match class {
+    fn pay(&mut self, permit: &Permit<Held>, class: Class, pace: Pace, now: u64) -> bool {
+        let held = Arc::clone(permit.grant().candidate());
+        let cost = match pace {
+            Pace::Gate => None,
+            Pace::Budget => match held.budget().take(class, now) {
+                None => return false,
+                cost => cost,
+            },
+        };
+        let why = match class {
             Class::Overloaded => Resend::Overloaded,
             Class::Transient => Resend::Transient,
             _ => Resend::Throttled,
-        });
-        self.taken.is_some()
+        };
+        self.paid = Some(Paid { held, cost, why, is_made: false });
+        true
     }
 }
 
@@ -167,58 +210,115 @@ impl Line {
         attempts: &mut Attempts,
         trail: &mut Trail,
     ) -> Result<Follow, ProxyError> {
-        let spent = trail.waited();
-        let again = self.weigh(&heard, inbound, attempts, spent);
+        let again = self.weigh(&heard, inbound, attempts, trail.waited());
         let whole = inbound.body.repeatable() == Repeatable::Whole;
-        let Heard { answer, permit, .. } = heard;
         let Some((pause, body)) = again.and_then(|pause| Some((pause, inbound.body.outgoing(attempts.keep)?))) else {
-            return Ok(Follow::Answer(answer, Some(permit)));
+            return Ok(heard.given(trail));
         };
-        // What still reads of the client's body must be gone before another does.
-        let kept = if whole { Some(drained(answer).await) } else { None };
-        drop(permit);
-        tokio::time::sleep(pause).await;
-        let grant = self.grant_anew(inbound)?;
-        match (self.admit(grant, inbound, Sending::Again, spent + pause).await, kept) {
-            (Ok(permit), _) => {
-                trail.readmitted(&permit, pause);
-                Ok(Follow::Attempt(permit, body))
+        let Heard { answer, reading, permit } = heard;
+        let learns = permit.learns();
+        let kept = if whole {
+            Some(drained(answer).await)
+        } else {
+            // What still reads of the client's body must be gone before another does.
+            drop(answer);
+            None
+        };
+        match (self.again(permit, pause, body, inbound, trail).await, kept) {
+            (Ok(next), _) => Ok(Follow::Attempt(next)),
+            (Err(refused @ ProxyError::Gate(_)), Some(mut answer)) => {
+                heed::tell(&mut answer, &reading, refused.retry_after().filter(|_| learns), trail);
+                Ok(Follow::Answer(answer, None))
             }
-            (Err(ProxyError::Gate(_)), Some(answer)) => Ok(Follow::Answer(answer, None)),
             (Err(error), _) => Err(error),
         }
     }
 
-    /// What is left for another attempt after a failure, once its pause is over.
+    /// Sends once more after a failure, where that is safe, paid for and within what the request may wait.
     ///
     /// # Errors
     /// The failure, when no attempt may follow.
     pub(super) async fn recover(
         &self,
         failed: Failed,
-        permit: &Permit<Held>,
+        permit: Permit<Held>,
         inbound: &mut Inbound,
         attempts: &mut Attempts,
-    ) -> Result<Remains, ProxyError> {
-        attempts.ended(permit.grant().candidate(), false);
-        let cause = match &failed.request {
-            Some(_) if failed.error.is_passing() => Some(Cause::Unsent),
-            None if failed.error.is_unprocessed() => Some(Cause::Unsent),
-            None if failed.error.is_break() => Some(Cause::Broken),
+        trail: &mut Trail,
+    ) -> Result<Follow, ProxyError> {
+        attempts.failed();
+        let Failed { error, request } = failed;
+        let cause = match &request {
+            Some(_) if error.is_passing() => Some(Cause::Unsent),
+            None if error.is_unprocessed() => Some(Cause::Unsent),
+            None if error.is_break() => Some(Cause::Broken),
             _ => None,
         };
-        if !cause.is_some_and(|cause| attempts.may(cause, false)) {
-            return Err(failed.error.into());
+        let pause = attempts.pause(Class::Transient, None);
+        let is_in_time = pause <= heed::patience(permit.grant(), inbound).saturating_sub(trail.waited());
+        if !is_in_time || !cause.is_some_and(|cause| attempts.may(cause, false)) {
+            return Err(error.into());
         }
-        let remains = match failed.request {
-            Some(request) => Some(Remains::Request(request)),
-            None => inbound.body.outgoing(attempts.keep).map(Remains::Body),
+        // Of what did not go out nothing was read; all the rest of it is made again.
+        let body = match request {
+            Some(request) => Some(request.into_body()),
+            None => inbound.body.outgoing(attempts.keep),
         };
-        let (Some(remains), true) = (remains, attempts.pay(permit, Class::Transient, self.now())) else {
-            return Err(failed.error.into());
+        let (Some(body), true) = (body, attempts.pay(&permit, Class::Transient, Pace::Budget, self.now())) else {
+            return Err(error.into());
         };
-        tokio::time::sleep(attempts.pause(Class::Transient, None)).await;
-        Ok(remains)
+        match self.again(permit, pause, body, inbound, trail).await {
+            Ok(next) => Ok(Follow::Attempt(next)),
+            // That it failed says more than that it may not try again now.
+            Err(ProxyError::Gate(Refused::Limit { .. } | Refused::Full | Refused::Circuit(_) | Refused::HeldBack)) => {
+                Err(error.into())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Gives up an admission, pauses, and asks for another: caller, key, gates and circuit are those of that moment.
+    async fn again(
+        &self,
+        permit: Permit<Held>,
+        pause: Duration,
+        body: Outgoing,
+        inbound: &Inbound,
+        trail: &mut Trail,
+    ) -> Result<Next, ProxyError> {
+        let began = self.clock.now();
+        let entry = Arc::clone(&permit.grant().candidate().entry);
+        drop(permit);
+        match self.pass_again(&entry, pause, inbound, trail.waited() + pause).await {
+            Ok((permit, behind)) => {
+                trail.readmitted(&permit, pause);
+                Ok(Next { permit, behind, body })
+            }
+            Err(error) => {
+                trail.paused(self.clock.now().saturating_duration_since(began));
+                Err(error)
+            }
+        }
+    }
+
+    async fn pass_again(
+        &self,
+        entry: &Entry,
+        pause: Duration,
+        inbound: &Inbound,
+        spent: Duration,
+    ) -> Result<(Permit<Held>, Option<Attempt>), ProxyError> {
+        if !pause.is_zero() {
+            tokio::select! {
+                biased;
+                () = entry.gates.closing() => return Err(Refused::Closing.into()),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let permit = self.admit(self.grant_anew(inbound)?, inbound, Sending::Again, spent).await?;
+        let way = judge::way(permit.grant().candidate(), &inbound.target)?;
+        let behind = way.breaker.as_ref().map(Breaker::pass).transpose()?;
+        Ok((permit, behind))
     }
 
     fn now(&self) -> u64 {
@@ -240,14 +340,17 @@ impl Line {
             Repeatable::Begun => matches!(answer.body(), UpstreamBody::H1(_)),
             Repeatable::No => false,
         };
-        let shut = permit.closed_for();
-        let hint = reading.wait.unwrap_or_default();
+        let (shut, hint) = (permit.closed_for(), reading.wait.unwrap_or_default());
         // A gate that is closed for the hint holds the request, and spreads those that wait; it has no need of a pause.
         let pause = if shut > hint { Duration::ZERO } else { attempts.pause(reading.class, reading.wait) };
         let patience = heed::patience(permit.grant(), inbound).saturating_sub(spent);
-        let outlasts = shut.max(pause) > patience || reading.class == Class::Exhausted;
-        let pause = if outlasts && elsewhere { Duration::ZERO } else { pause };
-        let may = ready && (!outlasts || elsewhere) && attempts.pay(permit, class, self.now());
+        // What is added to the service's own time is no reason to give up: as much patience as that is enough.
+        let asked_for = permit.asked_for().max(reading.wait.unwrap_or(pause));
+        let outlasts = asked_for > patience || reading.class == Class::Exhausted;
+        let pause = if outlasts && elsewhere { Duration::ZERO } else { pause.min(hint.max(patience)) };
+        let is_held = reading.class == Class::Throttled && !shut.is_zero() && !outlasts;
+        let pace = if is_held { Pace::Gate } else { Pace::Budget };
+        let may = ready && (!outlasts || elsewhere) && attempts.pay(permit, class, pace, self.now());
         may.then_some(pause)
     }
 }

@@ -91,10 +91,11 @@ impl Line {
         let held = permit.grant().candidate();
         let Some(former) = &held.former else { return refused };
         let Ok(fields) = self.vault.unlock_former(permit) else { return refused };
-        let made = send::make(&former.held, &fields, inbound, Outgoing::default(), KeepHead::No, trail);
+        // It may be turned down for a limit, and then both go out once more.
+        let made = send::make(&former.held, &fields, inbound, Outgoing::default(), KeepHead::Yes, trail);
         drop(fields);
         let Ok(Ready { destination, request, .. }) = made else { return refused };
-        trail.again();
+        trail.attempt();
         match self.upstream.exchange(&destination, &held.entry.service.timeouts, request).await {
             Ok(answer) if answer.status() != StatusCode::UNAUTHORIZED => {
                 trail.fell_back(&former.held);

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response};
 
 use crate::domain::{Clock, SystemClock};
 use crate::gate::{self, Attempt, Course, Permit, Refused, ShareGate};
-use crate::throttle::{Class, LARGEST_BODY, Reading, Sample};
+use crate::throttle::{self, Class, LARGEST_BODY, Reading, Sample};
 use crate::upstream::{ExchangeError, UpstreamBody};
 
 use super::error::ProxyError;
@@ -222,8 +222,11 @@ pub(super) fn answered(
     let sample = Sample { status, headers, now: SystemClock.wall(), body };
     let reading = permit.grant().candidate().entry.family.read(&sample);
     permit.complete(&reading);
+    // A service that is reached says with a 4xx what is wrong with the request, or with others at the moment, and not that it
+    // fails; gRPC says that it does in a head that HTTP calls fine.
+    let failed = reading.class == Class::Transient && !status.is_client_error();
     match attempt {
-        Some(attempt) if reading.class == Class::Transient => attempt.failed(),
+        Some(attempt) if failed => attempt.failed(),
         Some(attempt) => attempt.answered(),
         None => {}
     }
@@ -237,20 +240,20 @@ pub(super) fn failed(attempt: Option<Attempt>, error: &ExchangeError) {
     }
 }
 
-/// What the client is told of the gates: a refusal for a limit is passed on with its body and headers, and `Retry-After` is
-/// raised to the time for which the gate is closed; and who waited sees for how long.
-pub(super) fn tell(answer: &mut Response<UpstreamBody>, reading: &Reading, permit: &Permit<Held>, trail: &Trail) {
+/// What the client is told of the gates, which are `shut` for so long; none where nothing is learnt. A refusal is passed on
+/// with its body and headers, and `Retry-After` is raised to what is known; and who waited sees for how long.
+pub(super) fn tell(answer: &mut Response<UpstreamBody>, reading: &Reading, shut: Option<Duration>, trail: &Trail) {
     let status = answer.status();
     let headers = answer.headers_mut();
-    if permit.learns()
-        && matches!(reading.class, Class::Throttled | Class::Exhausted | Class::Overloaded)
-        && !status.is_success()
-    {
-        let wait = permit.closed_for().max(reading.wait.unwrap_or_default());
-        if !wait.is_zero() {
+    // What went well for HTTP is no refusal to those who read its headers, whatever its body says.
+    let is_refusal = (reading.class.closes() || reading.class == Class::Transient) && !status.is_success();
+    if let Some(shut) = shut.filter(|_| is_refusal) {
+        let own = throttle::retry_after(headers, SystemClock.wall());
+        let wait = own.max(reading.wait).unwrap_or_default().max(shut);
+        if own.is_some() || !wait.is_zero() {
             headers.insert(RETRY_AFTER, HeaderValue::from(respond::seconds(wait)));
         }
-        if let Some(value) = respond::received(status) {
+        if let Some(value) = respond::received(status, trail.attempts()) {
             headers.append(PROXY_STATUS, value);
         }
     }

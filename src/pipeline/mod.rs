@@ -25,7 +25,6 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::access::{Grant, Known};
 use crate::domain::{Clock, Host, Origin, Scheme, Timeouts};
-use crate::gate::Permit;
 use crate::inject;
 use crate::route::{Routed, Target};
 use crate::upstream::{Destination, ExchangeError, Reach, Stream, Upstream};
@@ -134,12 +133,6 @@ impl Line {
         authorize(&view, known, &routed, inbound, trail.began()).map(Some)
     }
 
-    /// The same admission for what this caller may use now.
-    fn renew(&self, permit: Permit<Held>, inbound: &Inbound) -> Result<Permit<Held>, ProxyError> {
-        let fresh = self.grant_anew(inbound)?.of(&permit.grant().candidate().credential.id);
-        Ok(permit.renewed(fresh))
-    }
-
     /// What this caller may use now, for a request that was looked at before.
     fn grant_anew(&self, inbound: &Inbound) -> Result<Grant<Held>, ProxyError> {
         let view = self.view.load();
@@ -167,7 +160,7 @@ impl Line {
         let body = trail.count_upload(body);
         let request = Box::new(Request::from_parts(outbound.into_parts(), body));
         let timeouts = Timeouts::default();
-        trail.attempt(1);
+        trail.attempt();
         let sent = self.upstream.exchange(&destination, &timeouts, request).await;
         let answer = sent.map_err(|failed| ProxyError::from(failed.error))?;
         Ok(Reply::new(answer, None, upgrade, timeouts.idle))

@@ -1,5 +1,6 @@
 //! The one table from a fault to what the client gets: status, code, prose for the person who must act, Proxy-Status.
-//! Nothing here repeats a value that the caller or the upstream sent, except names that the caller chose itself.
+//! Nothing here repeats a value that the caller or the upstream sent, except names that the caller chose itself, and
+//! nothing tells addresses behind them.
 
 use std::time::Duration;
 
@@ -43,7 +44,9 @@ impl Problem {
         let code = error.code();
         let (status, title) = status(code, error);
         let policy = match error {
-            ProxyError::Gate(Refused::Limit { policy, .. }) => Some(policy.clone()),
+            // The service that has it is the whole name of a limit that was learnt.
+            ProxyError::Gate(Refused::Limit { policy, of: LimitOf::Upstream, .. }) => Some(policy.clone()),
+            ProxyError::Gate(Refused::Limit { policy, of, .. }) => Some(format!("{} {policy}", of.as_str())),
             _ => None,
         };
         let retry_after = error.retry_after();
@@ -252,7 +255,7 @@ fn mending(kind: SourceKind) -> &'static str {
 
 fn upstream_detail(fault: &ExchangeError) -> String {
     match fault {
-        ExchangeError::Dial(error) => format!("{error}."),
+        ExchangeError::Dial(error) => format!("{}.", error.to_callers()),
         ExchangeError::Closed => {
             "The upstream closed the connection as soon as it was opened; nothing was sent. Check that it is up and that the port is the right one.".into()
         }
@@ -318,10 +321,15 @@ fn problem_type(code: Code) -> String {
     }
 }
 
-/// `sidekey; received-status=429`: the answer is the upstream's own.
-pub(super) fn received(status: StatusCode) -> Option<HeaderValue> {
+/// `sidekey;received-status=429;details="3 attempts"`: the answer is the upstream's own, and the last of so many.
+pub(super) fn received(status: StatusCode, attempts: u32) -> Option<HeaderValue> {
     let status = Integer::from(i16::try_from(status.as_u16()).ok()?);
     let item = ItemSerializer::new().bare_item(token_ref("sidekey")).parameter(key_ref("received-status"), status);
+    let details = format!("{attempts} attempts");
+    let item = match StringRef::from_str(&details) {
+        Ok(details) if attempts > 1 => item.parameter(key_ref("details"), details),
+        _ => item,
+    };
     HeaderValue::try_from(item.finish()).ok()
 }
 

@@ -12,10 +12,10 @@ use crate::domain::Fields;
 use crate::gate::{Attempt, Breaker, Permit};
 use crate::inject::{self, Outbound};
 use crate::route::Target;
-use crate::throttle::{Class, Reading};
+use crate::throttle::Class;
 use crate::upstream::{Destination, Outgoing, UpstreamBody};
 
-use super::again::{Attempts, Follow, Heard, Remains};
+use super::again::{Attempts, Follow, Heard, Next};
 use super::error::{OurFault, ProxyError};
 use super::inbound::{Inbound, KeepHead};
 use super::outlet::Outlet;
@@ -50,12 +50,12 @@ impl Line {
         attempts.spare = fallback::is_at_hand(&permit, &body, trail.began());
         held.budget().begun(trail.began().unsigned_abs());
         let mut ready = self.make(&permit, &mut inbound, body, &attempts, trail)?;
+        let mut behind = ready.breaker.as_ref().map(Breaker::pass).transpose()?;
         loop {
-            match self.attempt(ready, permit, &mut inbound, &mut attempts, trail).await? {
+            match self.attempt(ready, behind, permit, &mut inbound, &mut attempts, trail).await? {
                 Follow::Answer(answer, permit) => return Ok((answer, permit, upgrade)),
-                Follow::Unsent(again, unsent) => (permit, ready) = (again, unsent),
-                Follow::Attempt(again, body) => {
-                    permit = again;
+                Follow::Attempt(Next { permit: admitted, behind: passed, body }) => {
+                    (permit, behind) = (admitted, passed);
                     ready = self.make(&permit, &mut inbound, body, &attempts, trail)?;
                 }
             }
@@ -66,57 +66,57 @@ impl Line {
     async fn attempt(
         &self,
         ready: Ready,
+        behind: Option<Attempt>,
         mut permit: Permit<Held>,
         inbound: &mut Inbound,
         attempts: &mut Attempts,
         trail: &mut Trail,
     ) -> Result<Follow, ProxyError> {
-        trail.attempt(attempts.begin());
-        let Ready { destination, breaker, request } = ready;
-        let behind = breaker.as_ref().map(Breaker::pass).transpose()?;
+        attempts.begin();
+        trail.attempt();
         permit.sent();
         let timeouts = permit.grant().candidate().entry.service.timeouts;
-        match self.upstream.exchange(&destination, &timeouts, request).await {
+        match self.upstream.exchange(&ready.destination, &timeouts, ready.request).await {
             Ok(answer) => {
-                let (answer, reading) = self.hear(answer, behind, &mut permit, inbound, attempts, trail).await;
+                let heard = self.hear(answer, behind, permit, inbound, attempts, trail).await;
+                let Heard { reading, permit, .. } = &heard;
                 attempts.answered(permit.grant().candidate(), reading.class);
-                if !reading.class.is_passing() && !again::may_go_elsewhere(&permit, &reading) {
-                    return Ok(Follow::Answer(answer, Some(permit)));
+                if !reading.class.is_passing() && !again::may_go_elsewhere(permit, reading) {
+                    return Ok(heard.given(trail));
                 }
-                Box::pin(self.follow(Heard { answer, reading, permit }, inbound, attempts, trail)).await
+                Box::pin(self.follow(heard, inbound, attempts, trail)).await
             }
             Err(failed) => {
                 heed::failed(behind, &failed.error);
-                match Box::pin(self.recover(failed, &permit, inbound, attempts)).await? {
-                    Remains::Request(request) => Ok(Follow::Unsent(permit, Ready { destination, breaker, request })),
-                    Remains::Body(body) => Ok(Follow::Attempt(self.renew(permit, inbound)?, body)),
+                if failed.error.is_unsent() {
+                    permit.unsent();
                 }
+                Box::pin(self.recover(failed, permit, inbound, attempts, trail)).await
             }
         }
     }
 
-    /// An answer came: the gates and the circuit learn from it, and the former version of the key may help out.
+    /// An answer came: the former version of the key may help out, and the gates and the circuit learn from it.
     async fn hear(
         &self,
         mut answer: Response<UpstreamBody>,
         behind: Option<Attempt>,
-        permit: &mut Permit<Held>,
+        mut permit: Permit<Held>,
         inbound: &mut Inbound,
         attempts: &Attempts,
         trail: &mut Trail,
-    ) -> (Response<UpstreamBody>, Reading) {
-        if heed::looks_inside(permit, &answer, inbound) {
+    ) -> Heard {
+        if attempts.spare && answer.status() == StatusCode::UNAUTHORIZED {
+            answer = Box::pin(self.fall_back(answer, &permit, inbound, trail)).await;
+        }
+        if heed::looks_inside(&permit, &answer, inbound) {
             answer = Box::pin(heed::looked_into(answer)).await;
         }
-        let reading = heed::answered(permit, behind, &answer);
+        let reading = heed::answered(&mut permit, behind, &answer);
         if matches!(reading.class, Class::Throttled | Class::Exhausted) {
             trail.turned_down(answer.status());
         }
-        if attempts.spare && answer.status() == StatusCode::UNAUTHORIZED {
-            answer = Box::pin(self.fall_back(answer, permit, inbound, trail)).await;
-        }
-        heed::tell(&mut answer, &reading, permit, trail);
-        (answer, reading)
+        Heard { answer, reading, permit }
     }
 
     /// Opens the key and makes the request that goes upstream. The key lives in it alone from then on.

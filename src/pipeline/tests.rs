@@ -228,6 +228,6 @@ fn a_limit_rounds_its_wait_up_to_whole_seconds() {
         let limit = Refused::Limit { policy: "1/1m".into(), wait: Duration::from_millis(wait), of: LimitOf::Share };
         let answer = answer(&Problem::of(&limit.into()), RequestId::new(0, 0));
         assert_eq!(answer.headers()[RETRY_AFTER], shown);
-        assert_eq!(answer.headers()["ratelimit"], format!("\"1/1m\";r=0;t={shown}"));
+        assert_eq!(answer.headers()["ratelimit"], format!("\"share 1/1m\";r=0;t={shown}"));
     }
 }

@@ -102,6 +102,8 @@ struct Record {
     started: Instant,
     wall: Duration,
     waited: Duration,
+    /// How much of that was before anything was sent.
+    waited_first: Duration,
     sent: Option<Instant>,
     answered: Option<Instant>,
     outcome: Outcome,
@@ -139,6 +141,7 @@ impl Trail {
             started: clock.now(),
             wall: clock.wall(),
             waited: Duration::ZERO,
+            waited_first: Duration::ZERO,
             sent: None,
             answered: None,
             outcome: Outcome::ClientGone,
@@ -195,23 +198,31 @@ impl Trail {
         self.0.waited += pause + permit.waited();
     }
 
-    pub(super) fn attempt(&mut self, number: u32) {
-        self.0.attempts = number;
-        if number == 1 {
+    /// It waited for so long to be admitted once more, and was not.
+    pub(super) fn paused(&mut self, waited: Duration) {
+        self.0.waited += waited;
+    }
+
+    /// It is sent, for the first time or once more.
+    pub(super) fn attempt(&mut self) {
+        let record = &mut self.0;
+        record.attempts += 1;
+        if record.attempts == 1 {
             // A request that did not wait was sent when it came, but for a microsecond: not worth reading the clock.
-            let waited = !self.0.waited.is_zero();
-            self.0.sent = Some(if waited { SystemClock.now() } else { self.0.started });
+            let waited = !record.waited.is_zero();
+            record.sent = Some(if waited { SystemClock.now() } else { record.started });
+            record.waited_first = record.waited;
         }
+    }
+
+    /// How often it was sent.
+    pub(super) fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
     /// The upstream turned it down for a limit.
     pub(super) fn turned_down(&mut self, status: StatusCode) {
         self.0.turned_down.count(status);
-    }
-
-    /// It is sent once more, with other credentials.
-    pub(super) fn again(&mut self) {
-        self.0.attempts += 1;
     }
 
     /// The former version of the key carried it.
@@ -225,10 +236,10 @@ impl Trail {
         body
     }
 
-    /// For `Server-Timing`, when the request waited: in the queue, and since it was sent.
+    /// For `Server-Timing`, when the request waited: in queues and pauses, and at the upstream.
     pub(super) fn timing(&self) -> Option<HeaderValue> {
         let record = &self.0;
-        let upstream = || record.sent.map(|sent| SystemClock.now().saturating_duration_since(sent));
+        let upstream = || record.sent.map(|_| record.upstream_until(SystemClock.now()));
         (!record.waited.is_zero()).then(|| heed::timing(record.waited, upstream()))?
     }
 
@@ -299,13 +310,16 @@ impl Trail {
 }
 
 impl Record {
+    /// How long it was with the upstream: since it was sent, without what it waited between two attempts.
+    fn upstream_until(&self, then: Instant) -> Duration {
+        let since = self.sent.map(|sent| then.saturating_duration_since(sent)).unwrap_or_default();
+        since.saturating_sub(self.waited.saturating_sub(self.waited_first))
+    }
+
     fn close(&self, core: &Core) {
         let now = SystemClock.now();
         let total = now.saturating_duration_since(self.started);
-        let upstream = match (self.sent, self.answered) {
-            (Some(sent), answered) => answered.unwrap_or(now).saturating_duration_since(sent),
-            (None, _) => Duration::ZERO,
-        };
+        let upstream = self.upstream_until(self.answered.unwrap_or(now));
         let uploaded = self.uploaded.as_ref().map_or(0, |count| count.load(Ordering::Relaxed));
         if let Some(code) = self.code {
             core.metrics.refused(core.index, code);

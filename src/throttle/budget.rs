@@ -51,10 +51,14 @@ struct Second {
     resends: u64,
 }
 
-/// What a resend took from the quota, to be given back when it succeeds.
+/// What a resend took from the quota, to be given back when it succeeds or is not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a resend that succeeds is refunded"]
-pub struct Cost(u32);
+pub struct Cost {
+    quota: u32,
+    /// In which second it counts.
+    number: u64,
+}
 
 impl Second {
     const NUMBERS: u64 = (1 << 24) - 1;
@@ -103,12 +107,24 @@ impl Budget {
         }
         self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(cost)).ok()?;
         self.count(now, |second| Second { resends: second.resends + 1, ..second });
-        Some(Cost(cost))
+        Some(Cost { quota: cost, number })
     }
 
     /// A resend succeeded: what it took comes back.
     pub fn refund(&self, cost: Cost) {
-        self.give(cost.0);
+        self.give(cost.quota);
+    }
+
+    /// A resend that was paid for is not made: it is as if nobody had asked.
+    pub fn give_back(&self, cost: Cost) {
+        self.give(cost.quota);
+        for word in &self.seconds {
+            let _ = word.fetch_update(Relaxed, Relaxed, |word| {
+                let second = Second::of(word);
+                let resends = second.resends.checked_sub(1).filter(|_| second.number == cost.number)?;
+                Some(Second { resends, ..second }.word())
+            });
+        }
     }
 
     /// A first attempt succeeded.

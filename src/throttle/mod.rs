@@ -23,6 +23,7 @@ pub use family::{Family, Sample};
 pub use invalid::Invalid;
 pub use reading::{Bucket, Class, Dimension, DimensionName, Dimensions, Reading, Scope, Unit, Word};
 pub use resend::{Asked, Cause, Client, Repeats, is_vetoed, may_resend};
+pub use when::retry_after;
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,15 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
-use http::header::DATE;
+use http::header::{DATE, RETRY_AFTER};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use crate::domain::ResetUnit;
+
+use super::scan;
 
 /// From here on a number counts seconds since the epoch (2001), not from now (31 years).
 const EPOCH_SECONDS: f64 = 1e9;
@@ -65,6 +67,16 @@ impl<'a> Clocks<'a> {
         };
         (!wait.is_zero() && wait <= FURTHEST).then_some(wait)
     }
+}
+
+/// The time that `Retry-After` gives, which is none when it has passed; none where it gives none. `now` is ours, since the
+/// Unix epoch.
+pub fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER).and_then(scan::text)?;
+    Some(match moment(value, None)? {
+        Moment::In(wait) => wait,
+        Moment::At { time, .. } => time.saturating_sub(Clocks::new(now, headers).server()),
+    })
 }
 
 /// The moment that `text` names. The declared unit counts unless the text cannot mean it: then its own form does. Blank

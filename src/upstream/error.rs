@@ -1,7 +1,7 @@
 //! Why there is no connection, for the person who must act, and whether trying again may help.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::guard::AddressRefused;
@@ -101,6 +101,38 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// The same for callers, who are not to learn the addresses of a network that is not theirs.
+    pub fn to_callers(&self) -> String {
+        let host = self.host();
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let named = if is_address { "the service's host".to_owned() } else { format!("`{host}`") };
+        match self {
+            Self::Connect { .. } => {
+                format!("{named} cannot be connected to; check that it is up and that port and firewall let it through")
+            }
+            Self::Refused { why: AddressRefused::Range { what, fix, .. }, .. } => {
+                format!("{named} is not dialled: it leads to {what}; {fix}")
+            }
+            Self::Refused { .. } | Self::Loop { .. } => format!(
+                "{named} is not dialled: it leads to sidekey itself, so the request would come back; point the service's \
+                 base_url (or connect_to) at the real upstream"
+            ),
+            other => other.to_string().replace(&format!("`{host}`"), &named),
+        }
+    }
+
+    fn host(&self) -> &str {
+        match self {
+            Self::Resolve { host, .. }
+            | Self::Refused { host, .. }
+            | Self::Loop { host, .. }
+            | Self::Connect { host, .. }
+            | Self::Tls { host, .. }
+            | Self::Timeout { host, .. }
+            | Self::Parent { host, .. } => host,
+        }
+    }
+
     /// The code that a caller gets.
     pub fn code(&self) -> Code {
         match self {

@@ -74,7 +74,8 @@ impl ExchangeError {
     }
 
     /// Whether the upstream said of a request that it did not look at it: a refused stream, or one above the last that it
-    /// looked at before it went away (RFC 9113 §8.7).
+    /// looked at before it went away (RFC 9113 §8.7): of those alone `h2` says that the connection went away. A stream below the
+    /// last that is cut off later fails as the connection does.
     pub fn is_unprocessed(&self) -> bool {
         let Self::Broken(error) = self else { return false };
         let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
@@ -213,13 +214,19 @@ impl Upstream {
     async fn open(&self, destination: &Arc<Destination>, slot: Slot) -> Result<(Connection, bool), ExchangeError> {
         let dialed = self.dialer.dial(destination.reach()).await?;
         if dialed.protocol == Protocol::Http2 {
-            let h2 = H2::begin(dialed.stream, destination, slot).await.map_err(ExchangeError::Broken)?;
+            let h2 = H2::begin(dialed.stream, destination, slot).await.map_err(never_begun)?;
             pool::share(h2.clone());
             return Ok((Connection::Shared(h2), false));
         }
-        let h1 = H1::begin(dialed.stream, destination, dialed.forward, slot).await.map_err(ExchangeError::Broken)?;
+        let h1 = H1::begin(dialed.stream, destination, dialed.forward, slot).await.map_err(never_begun)?;
         Ok((Connection::Own(h1), false))
     }
+}
+
+/// A connection that ended before HTTP began on it, and with it before the request.
+fn never_begun(error: hyper::Error) -> ExchangeError {
+    tracing::debug!(%error, "a connection to an upstream ended before it was used");
+    ExchangeError::Closed
 }
 
 async fn send(

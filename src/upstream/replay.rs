@@ -14,10 +14,29 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// How many bytes of bodies the process keeps for sending them again.
-const MOST_KEPT: u64 = 64 << 20;
+/// What the process keeps of bodies for sending them again.
+static ROOM: Room = Room::of(64 << 20);
 
-static KEPT: AtomicU64 = AtomicU64::new(0);
+/// Room for so many bytes of bodies together.
+pub(super) struct Room {
+    taken: AtomicU64,
+    most: u64,
+}
+
+impl Room {
+    pub(super) const fn of(most: u64) -> Self {
+        Self { taken: AtomicU64::new(0), most }
+    }
+
+    /// Takes room for `bytes` more, whether or not there is; whether there was.
+    fn take(&self, bytes: u64) -> bool {
+        self.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most
+    }
+
+    fn free(&self, bytes: u64) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 /// A body of which a copy is kept. Clones are handles to the same one.
 #[derive(Clone)]
@@ -29,6 +48,7 @@ struct Source {
     kept: Option<Vec<Kept>>,
     bytes: u64,
     most: u64,
+    room: &'static Room,
     /// Whether its end has passed.
     ended: bool,
 }
@@ -49,8 +69,13 @@ impl fmt::Debug for Replay {
 impl Replay {
     /// Keeps up to `most` bytes of `body`. A body that is said to be larger is not kept at all.
     pub fn new(body: Incoming, most: u64) -> Self {
+        Self::within(&ROOM, body, most)
+    }
+
+    /// The same where `room` is what all copies share.
+    pub(super) fn within(room: &'static Room, body: Incoming, most: u64) -> Self {
         let kept = (body.size_hint().lower() <= most).then(Vec::new);
-        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most, ended: false })))
+        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most, room, ended: false })))
     }
 
     /// Whether everything that has passed is still there.
@@ -94,9 +119,9 @@ impl Source {
         }
         let Some(data) = frame.data_ref() else { return };
         let length = data.len() as u64;
-        let in_all = KEPT.fetch_add(length, Ordering::Relaxed) + length;
+        let has_room = self.room.take(length);
         self.bytes += length;
-        if self.bytes <= self.most && in_all <= MOST_KEPT {
+        if self.bytes <= self.most && has_room {
             kept.push(Kept::Data(data.clone()));
         } else {
             self.forget();
@@ -105,7 +130,7 @@ impl Source {
 
     fn forget(&mut self) {
         if self.kept.take().is_some() {
-            KEPT.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.room.free(self.bytes);
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Every answer that sidekey makes itself, provoked through the doors of the real program: its status, its code, the shape
 //! that clients may rely on. And the other side of that promise: an upstream's own answer is never taken for ours.
 
-use std::{collections::BTreeSet, fs, thread};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    thread,
+};
 
 use sidekey::domain::Code;
 
@@ -28,6 +33,18 @@ fn assert_refused(reply: &Reply, status: u16, code: Code, proxy_error: &str) {
     assert_eq!(retry_after.is_some(), promised, "{reply:?}");
     assert!(retry_after.is_none_or(|seconds| seconds > 0));
     assert!(!format!("{reply:?}").contains(KEY));
+    assert_eq!(addresses(&format!("{reply:?}")), Vec::<&str>::new(), "callers learn no address: {reply:?}");
+}
+
+/// Every IP address in `text`.
+fn addresses(text: &str) -> Vec<&str> {
+    let words = text.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
+    let bare = words.map(|word| word.trim_matches(|letter| ".:".contains(letter)));
+    bare.filter(|word| {
+        let host = word.rsplit_once(':').map_or(*word, |(host, _)| host);
+        host.parse::<Ipv4Addr>().is_ok() || word.parse::<IpAddr>().is_ok()
+    })
+    .collect()
 }
 
 /// A proxy whose services fail in every way there is.

@@ -47,9 +47,7 @@ fn audit(world: &World) -> String {
 
 /// The value of a metric, as it is written.
 fn metric(world: &World, name: &str) -> String {
-    let all = Ask::new(&world.console(), "GET", "/metrics").reply().text();
-    let line = all.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+    world.metric(name)
 }
 
 #[test]
@@ -185,8 +183,8 @@ fn a_quota_is_told_at_four_fifths_used_up_and_kept_over_a_restart() {
     }
     let refused = world.get("/api/v1");
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
-    assert!(refused.value("ratelimit").unwrap().starts_with("\"5/month\";r=0;t="), "{refused:?}");
-    assert_eq!(refused.json()["violated-policies"], serde_json::json!(["5/month"]));
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"quota 5/month\";r=0;t="), "{refused:?}");
+    assert_eq!(refused.json()["violated-policies"], serde_json::json!(["quota 5/month"]));
     assert!(detail(&refused).contains("quota 5/month") && seconds(&refused) <= 32 * 86_400, "{refused:?}");
     assert_eq!(upstream.requests().len(), 5, "nothing is sent beyond it");
     eventually("it is told", || audit(&world).contains("quota.used_up"));

@@ -1,9 +1,7 @@
 //! What services allow and how it is found out, through the real program: one refusal holds everyone who shares it, who would
 //! wait too long is told at once, and what was learnt is shown, forgotten on order and kept over a restart.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -41,54 +39,65 @@ fn gates(world: &World) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
+/// A service that lets fifty through, then says "in two seconds", and from then on takes so many in any two seconds.
+#[derive(Default)]
+struct Busy {
+    through: Vec<Duration>,
+    refused: Vec<Duration>,
+    probe: Option<Duration>,
+}
+
+impl Busy {
+    const FIRST: usize = 50;
+    const WINDOW: Duration = Duration::from_secs(2);
+    /// A little more than the pace at which it let the first through.
+    const IN_WINDOW: usize = 75;
+    /// The probe is answered so late that whoever does not wait for that is seen.
+    const PROBE: Duration = Duration::from_millis(400);
+
+    fn asked(&mut self, at: Duration) -> Answer {
+        let opens = self.refused.first().map(|closed| *closed + Self::WINDOW);
+        let recent = self.through.iter().filter(|through| **through + Self::WINDOW > at).count();
+        let lets_through = match opens {
+            None => self.through.len() < Self::FIRST,
+            Some(opens) => at >= opens && recent < Self::IN_WINDOW,
+        };
+        if !lets_through {
+            self.refused.push(at);
+            return too_many(2);
+        }
+        self.through.push(at);
+        let is_probe = opens.is_some() && self.probe.is_none();
+        if is_probe {
+            self.probe = Some(at);
+        }
+        Answer::json(200, "{}").later(if is_probe { Self::PROBE } else { Duration::ZERO })
+    }
+}
+
 #[test]
 fn two_hundred_clients_share_one_refusal_and_all_are_served() {
-    const FIRST: u32 = 50;
     let (upstream, world) = keyed("");
-    let (count, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let (counted, noted) = (Arc::clone(&count), Arc::clone(&seen));
-    let started = Instant::now();
-    let opens = Duration::from_secs(2);
-    let first_refusal = Arc::new(Mutex::new(None));
-    upstream.always(move |_| {
-        let (at, number) = (started.elapsed(), counted.fetch_add(1, Ordering::Relaxed));
-        let mut first = first_refusal.lock().unwrap();
-        let lets_through = number < FIRST || first.is_some_and(|first| at >= first + opens);
-        if !lets_through {
-            first.get_or_insert(at);
-        }
-        noted.lock().unwrap().push((at, lets_through));
-        if lets_through { Answer::json(200, "{}") } else { too_many(2) }
-    });
-    let clients: Vec<_> = (0..200)
-        .map(|_| {
-            let proxy = world.proxy();
-            thread::spawn(move || {
-                for sent in 1.. {
-                    let reply = crate::world::Ask::new(&proxy, "GET", "/api/v1").reply();
-                    match reply.status {
-                        200 => return sent,
-                        429 => {
-                            assert!(reply.value("proxy-status").unwrap().contains("received-status=429"), "{reply:?}");
-                        }
-                        _ => panic!("{reply:?}"),
-                    }
-                }
-                unreachable!()
-            })
-        })
-        .collect();
-    let most_sent = clients.into_iter().map(|client| client.join().unwrap()).max().unwrap();
-    let seen = seen.lock().unwrap();
-    let closed = seen.iter().find(|(_, through)| !through).unwrap().0;
-    let refused: Vec<_> = seen.iter().filter(|(_, through)| !through).collect();
-    assert!(refused.len() <= 150, "no more than were under way: {}", refused.len());
-    let late = refused.iter().filter(|(at, _)| *at > closed + Duration::from_millis(1_500)).count();
-    assert_eq!(late, 0, "no second wave: {refused:?}");
-    let quiet = seen.iter().filter(|(at, _)| *at > closed + opens / 2 && *at < closed + opens).count();
-    assert_eq!(quiet, 0, "nothing is sent while it is closed");
-    assert!(most_sent <= 2, "every client was refused once at most: {most_sent}");
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    let busy = Arc::new(Mutex::new(Busy::default()));
+    let (asked, started) = (Arc::clone(&busy), Instant::now());
+    upstream.always(move |_| asked.lock().unwrap().asked(started.elapsed()));
+    let clients: Vec<_> = (0..200).map(|_| world.ask("GET", "/api/v1").reply_later()).collect();
+    for client in clients {
+        let reply = client.join().unwrap();
+        assert_eq!(reply.status, 200, "everyone asks once and is served: {reply:?}");
+    }
+    let Busy { through, refused, probe } = &*busy.lock().unwrap();
+    let (closed, probe) = (refused[0], probe.unwrap());
+    assert!((1..=150).contains(&refused.len()), "no more than were under way: {}", refused.len());
+    assert_eq!(through.len(), 200);
+    let between = |from: Duration, to: Duration| {
+        through.iter().chain(refused).filter(|at| (from..to).contains(*at)).collect::<Vec<_>>()
+    };
+    let under_way = Duration::from_millis(700);
+    assert!(between(closed + under_way, closed + Busy::WINDOW).is_empty(), "nothing is sent while it is closed");
+    assert_eq!(between(closed + Busy::WINDOW, probe + Busy::PROBE), [&probe], "one tries, and the others wait for it");
+    assert!(refused.iter().all(|at| *at < closed + under_way), "no second wave: {refused:?}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -135,13 +144,18 @@ fn a_key_that_is_rotated_or_deleted_while_a_request_waits_takes_effect() {
     let (upstream, world) = keyed("");
     upstream.then(too_many(3));
     assert_eq!(once(&world).status, 429);
-    let waiting = world.ask("GET", "/api/v1").reply_later();
+    let waits = || {
+        let waiting = world.ask("GET", "/api/v1").reply_later();
+        eventually("it waits", || world.metric("sidekey_gate_waiting_requests") == "1");
+        waiting
+    };
+    let waiting = waits();
     world.sidekey(["key", "rotate", "prod", "--stdin"]).stdin("fresh").run().succeeds();
     assert_eq!(waiting.join().unwrap().status, 200);
     assert_eq!(upstream.last_request().values("x-api-key"), ["fresh"]);
     upstream.then(too_many(3));
     assert_eq!(once(&world).status, 429);
-    let waiting = world.ask("GET", "/api/v1").reply_later();
+    let waiting = waits();
     world.sidekey(["key", "delete", "prod", "--yes"]).run().succeeds();
     assert_eq!(waiting.join().unwrap().code(), "credential_missing");
     assert_eq!(upstream.requests().len(), 3, "nothing is sent without a key");
@@ -198,13 +212,26 @@ fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
 
 #[test]
 fn limits_and_key_refusals_never_open_the_circuit() {
-    let (upstream, world) = keyed("");
-    for _ in 0..8 {
-        upstream.then(Answer::json(401, "{}")).then(Answer::json(403, "{}")).then(Answer::json(500, "{}"));
-        for status in [401, 403, 500] {
-            assert_eq!(world.get("/api/v1").status, status);
+    let (upstream, world) = keyed("limits = { statuses = { 409 = \"transient\" } }");
+    for status in [401, 403, 500, 409, 429] {
+        for _ in 0..8 {
+            let answer = Answer::json(status, "{}");
+            upstream.then(if status == 429 { answer.header("Retry-After-Ms", "1") } else { answer });
+            let reply = once(&world);
+            assert_eq!((reply.status, reply.text().as_str()), (status, "{}"), "{reply:?}");
         }
     }
+    assert_eq!(world.get("/api/v1").status, 200);
+}
+
+#[test]
+fn a_service_that_says_by_grpc_that_it_is_unavailable_opens_the_circuit() {
+    let (upstream, world) = keyed("");
+    for _ in 0..5 {
+        upstream.then(Answer::status(200).header("Content-Type", "application/grpc").header("Grpc-Status", "14"));
+        assert_eq!(once(&world).value("grpc-status"), Some("14"));
+    }
+    assert_eq!(once(&world).code(), "circuit_open");
 }
 
 #[test]
@@ -236,6 +263,8 @@ fn each_caller_has_a_rate_of_its_own_and_dear_requests_count_for_more() {
     let refused = ask(&one, "/api/cheap");
     assert_eq!(refused.code(), "rate_limited", "{refused:?}");
     assert!(refused.json()["detail"].as_str().unwrap().contains("of this caller"), "{refused:?}");
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"caller 5/3600s\";r=0;t="), "{refused:?}");
+    assert_eq!(refused.json()["violated-policies"], serde_json::json!(["caller 5/3600s"]));
     assert!(seconds(&refused) > 600, "one comes back every 12 min: {refused:?}");
     for _ in 0..5 {
         assert_eq!(ask(&two, "/api/cheap").status, 200, "another caller has its own");

@@ -1,9 +1,18 @@
 //! What a service turns down for a moment goes out once more, through the doors of the real program: what may, after which
 //! pause, with which bytes; and what may not.
 
-use std::time::{Duration, Instant};
+use std::io::copy;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::world::{Answer, FakeUpstream, World, eventually};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+use crate::world::{Answer, FakeUpstream, PATIENCE, Reply, Seen, World, eventually};
 
 const KEY: &str = r#"auth = { location = "header", name = "X-Api-Key" }"#;
 
@@ -116,15 +125,13 @@ fn an_upload_that_is_too_large_to_keep_is_sent_once_and_its_answer_passed_on() {
         upstream.then(throttled(10));
         let mut wire = world.wire();
         wire.send("POST /api/v1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let chunk = "x".repeat(0x8000);
-        for _ in 0..9 {
-            wire.send(format!("8000\r\n{chunk}\r\n"));
+        let body: Vec<u8> = (0..300 * 1024_u32).map(|n| (n % 251).to_le_bytes()[0]).collect();
+        for chunk in body.chunks(0x8000) {
+            wire.send(format!("{:x}\r\n", chunk.len())).send(chunk).send("\r\n");
         }
-        wire.send("3000\r\n".to_owned() + &"x".repeat(0x3000) + "\r\n0\r\n\r\n");
-        let reply = wire.reply();
+        let reply = wire.send("0\r\n\r\n").reply();
         assert_eq!((reply.status, reply.text()), (429, r#"{"error":"slow down"}"#.to_owned()));
-        let request = upstream.only_request();
-        assert_eq!(request.text().len(), 300 * 1024);
+        assert!(upstream.only_request().body == body, "every byte in its place");
     }
 }
 
@@ -241,4 +248,342 @@ fn a_service_that_always_fails_is_not_stormed() {
     }
     let seen = upstream.requests().len();
     assert!(seen <= 360, "{seen} attempts for 300 requests");
+}
+
+#[test]
+fn a_500_is_sent_again_only_where_the_record_says_so_and_a_post_never() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, "limits = { statuses = { 500 = \"transient\" } }");
+    upstream.then(Answer::status(500));
+    assert_eq!((world.get("/api/v1").status, upstream.requests().len()), (200, 2));
+    upstream.forget();
+    upstream.then(Answer::status(500));
+    let reply = world.ask("POST", "/api/v1").body("x").reply();
+    assert_eq!((reply.status, upstream.requests().len()), (500, 1));
+}
+
+#[test]
+fn a_hint_as_long_as_the_patience_is_waited_for() {
+    let upstream = FakeUpstream::plain();
+    for mode in ["off", "observe", "enforce"] {
+        let world = keyed(&upstream, &format!("rate = {{ mode = \"{mode}\" }}"));
+        for _ in 0..2 {
+            upstream.then(Answer::throttled("1"));
+            let reply = world.ask("GET", "/api/v1").header("Prefer", "wait=1").reply();
+            assert_eq!(reply.status, 200, "{mode}: {reply:?}");
+        }
+    }
+}
+
+// What changes while nothing goes out.
+
+/// A way to an upstream that can be shut: who comes then is handed to the test, which may let go of it.
+struct Way {
+    address: SocketAddr,
+    is_shut: Arc<AtomicBool>,
+    stopped: Receiver<TcpStream>,
+}
+
+impl Way {
+    fn to(upstream: &FakeUpstream) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, end) = (listener.local_addr().unwrap(), upstream.address());
+        let is_shut = Arc::new(AtomicBool::new(true));
+        let (shut, (hand, stopped)) = (Arc::clone(&is_shut), channel());
+        thread::spawn(move || {
+            for near in listener.incoming().map(Result::unwrap) {
+                if !shut.load(Ordering::SeqCst) {
+                    let far = TcpStream::connect(end).unwrap();
+                    carry(&near, &far);
+                    carry(&far, &near);
+                } else if hand.send(near).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { address, is_shut, stopped }
+    }
+
+    fn shut(&self, is_shut: bool) {
+        self.is_shut.store(is_shut, Ordering::SeqCst);
+    }
+
+    /// Who was stopped next.
+    fn next(&self) -> TcpStream {
+        self.stopped.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+fn carry(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    thread::spawn(move || {
+        let _broken = copy(&mut from, &mut to);
+        let _gone = to.shutdown(Shutdown::Write);
+    });
+}
+
+/// The service `api` behind a way to `upstream`. A handshake in which nothing comes takes as long as the test does.
+fn behind(way: &Way, more: &str) -> World {
+    let world = World::new().listen("threads = 1");
+    world.file("upstream-ca.pem", FakeUpstream::ca_pem());
+    let world = world.toml(&format!(
+        "[service.api]\nbase_url = \"https://api.test\"\ntimeouts.connect = \"30s\"\n{KEY}\n{more}\n\
+         upstream = {{ connect_to = \"{}\", allow_private = true, ca = \"upstream-ca.pem\" }}",
+        way.address
+    ));
+    world.key("api", "api-prod", "s3cret").serve()
+}
+
+#[test]
+fn what_could_not_be_sent_takes_the_key_of_the_next_moment_and_stops_when_it_is_gone() {
+    let upstream = FakeUpstream::tls();
+    let way = Way::to(&upstream);
+    let world = behind(&way, "");
+    let order = || world.ask("POST", "/api/order").body("order").reply_later();
+    let waiting = order();
+    let stopped = way.next();
+    way.shut(false);
+    world.sidekey(["key", "rotate", "api-prod", "--stdin"]).stdin("n3w").run().succeeds();
+    eventually("the proxy follows", || {
+        assert_eq!(world.get("/api/other").status, 200);
+        upstream.last_request().values("x-api-key") == ["n3w"]
+    });
+    drop(stopped);
+    assert_eq!(waiting.join().unwrap().status, 200);
+    let seen = upstream.last_request();
+    assert_eq!((&*seen.target, seen.text().as_str(), seen.values("x-api-key")), ("/order", "order", vec!["n3w"]));
+    way.shut(true);
+    upstream.hang_up();
+    let waiting = order();
+    let stopped = way.next();
+    way.shut(false);
+    world.sidekey(["key", "delete", "api-prod", "--yes"]).run().succeeds();
+    eventually("the proxy follows", || world.get("/api/other").status == 424);
+    upstream.forget();
+    drop(stopped);
+    assert_eq!(waiting.join().unwrap().code(), "credential_missing");
+    assert!(upstream.requests().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn what_could_not_be_sent_waits_at_a_gate_that_closed_meanwhile() {
+    let upstream = FakeUpstream::tls();
+    let way = Way::to(&upstream);
+    let world = behind(&way, "");
+    let waiting = world.ask("POST", "/api/order").body("order").reply_later();
+    let stopped = way.next();
+    way.shut(false);
+    upstream.then(Answer::throttled("2"));
+    assert_eq!(world.ask("GET", "/api/other").header("Sidekey-Retry", "off").reply().status, 429);
+    let closed = Instant::now();
+    drop(stopped);
+    let reply = waiting.join().unwrap();
+    assert_eq!((reply.status, upstream.last_request().text().as_str()), (200, "order"));
+    assert!(closed.elapsed() >= Duration::from_millis(1_900), "{:?}", closed.elapsed());
+    assert!(part(&reply, "queue") >= 1_800.0 && part(&reply, "upstream") < 1_900.0, "{reply:?}");
+}
+
+#[test]
+fn what_could_not_be_sent_is_sent_although_its_client_repeats_it_or_asks_for_another_protocol() {
+    let upstream = FakeUpstream::tls();
+    let way = Way::to(&upstream);
+    let world = behind(&way, "");
+    let waiting = world.ask("POST", "/api/order").header("X-Stainless-Retry-Count", "1").body("order").reply_later();
+    let stopped = way.next();
+    way.shut(false);
+    drop(stopped);
+    assert_eq!(waiting.join().unwrap().status, 200);
+    assert_eq!(upstream.last_request().text(), "order");
+    upstream.hang_up();
+    way.shut(true);
+    upstream.then(Answer::echo());
+    let mut wire = world.wire();
+    wire.send("GET /api/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    let stopped = way.next();
+    way.shut(false);
+    drop(stopped);
+    assert_eq!(wire.head().status, 101);
+    assert_eq!(wire.send("hello").bytes(5), b"hello");
+    assert_eq!(upstream.last_request().values("x-api-key"), ["s3cret"]);
+}
+
+/// So many milliseconds of `Server-Timing`.
+fn part(reply: &Reply, name: &str) -> f64 {
+    let timing = reply.value("server-timing").unwrap_or_else(|| panic!("no server-timing: {reply:?}"));
+    let part = timing.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix(";dur="));
+    part.and_then(|part| part.parse().ok()).unwrap_or_else(|| panic!("no {name}: {timing}"))
+}
+
+#[test]
+fn who_does_not_wait_is_told_of_the_first_failure() {
+    let upstream = FakeUpstream::tls();
+    let way = Way::to(&upstream);
+    let world = behind(&way, "retry.attempts = 8");
+    let waiting = world.ask("GET", "/api/v1").header("Prefer", "wait=0").reply_later();
+    drop(way.next());
+    assert_eq!(waiting.join().unwrap().code(), "upstream_tls");
+    assert!(way.stopped.try_recv().is_err(), "nobody tried again");
+}
+
+#[test]
+fn a_connection_that_fails_is_no_request_of_the_services_count() {
+    let upstream = FakeUpstream::tls();
+    let way = Way::to(&upstream);
+    let world =
+        behind(&way, "retry.attempts = 1\nrate = { mode = \"enforce\" }\nlimits = { family = \"x-ratelimit\" }");
+    way.shut(false);
+    let counts = |left: &str| {
+        let answer = Answer::json(200, "{}").header("X-RateLimit-Limit", "100").header("X-RateLimit-Remaining", left);
+        answer.header("X-RateLimit-Reset", "1000")
+    };
+    let hasty = || world.ask("GET", "/api/v1").header("Prefer", "wait=0");
+    upstream.then(counts("2"));
+    assert_eq!(hasty().reply().status, 200);
+    upstream.hang_up();
+    way.shut(true);
+    for _ in 0..3 {
+        let failing = hasty().reply_later();
+        drop(way.next());
+        assert_eq!(failing.join().unwrap().code(), "upstream_tls");
+    }
+    way.shut(false);
+    upstream.then(counts("1")).then(counts("0"));
+    assert_eq!((hasty().reply().status, hasty().reply().status), (200, 200), "two are left");
+    assert_eq!(hasty().reply().code(), "rate_limited");
+}
+
+// What the client is told at the end.
+
+#[test]
+fn the_services_answer_stands_when_its_circuit_opens_before_the_next_attempt() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, "");
+    upstream.always(|_| Answer::text(503, "its own words"));
+    for (attempts, status) in [
+        (3, r#"sidekey;received-status=503;details="3 attempts""#),
+        (2, r#"sidekey;received-status=503;details="2 attempts""#),
+    ] {
+        upstream.forget();
+        let reply = world.get("/api/v1");
+        assert_eq!((reply.status, reply.text().as_str()), (503, "its own words"));
+        assert_eq!((upstream.requests().len(), reply.value("proxy-status")), (attempts, Some(status)));
+    }
+    let told: u64 = world.get("/api/v1").value("retry-after").unwrap().parse().unwrap();
+    assert!((1..=5).contains(&told));
+    assert_eq!(world.get("/api/v1").code(), "circuit_open");
+    let left = world.metric("sidekey_resend_budget_tokens{service=\"api\"}");
+    assert_eq!(left, "458.0", "three were sent again, and the fourth is given back");
+}
+
+#[test]
+fn the_services_answer_says_how_long_the_gate_is_closed_by_then() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, "");
+    upstream.then(Answer::throttled("3")).then(Answer::throttled("60"));
+    let mut late = world.wire();
+    late.send("POST /api/late HTTP/1.1\r\nHost: localhost\r\nSidekey-Retry: off\r\nContent-Length: 2\r\n\r\nx");
+    upstream.wait_for(1);
+    let waiting = world.ask("GET", "/api/v1").header("Prefer", "wait=10").reply_later();
+    eventually("it waits", || world.metric("sidekey_gate_waiting_requests") == "1");
+    assert_eq!(late.send("x").reply().status, 429);
+    let reply = waiting.join().unwrap();
+    assert_eq!((reply.status, reply.text().as_str()), (429, r#"{"error":"slow down"}"#));
+    assert!((58..=62).contains(&retry_after(&reply)), "{reply:?}");
+    assert!(part(&reply, "queue") > 0.0, "{reply:?}");
+}
+
+fn retry_after(reply: &Reply) -> u64 {
+    reply.value("retry-after").unwrap_or_else(|| panic!("no retry-after: {reply:?}")).parse().unwrap()
+}
+
+#[test]
+fn a_time_that_is_passed_on_is_in_seconds_never_shorter_than_the_services_and_never_none() {
+    let upstream = FakeUpstream::plain();
+    let in_half_a_minute = Timestamp::try_from(SystemTime::now() + Duration::from_secs(30)).unwrap();
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&in_half_a_minute).unwrap();
+    let table = [
+        (throttled(300).header("Retry-After", "10"), 10..=10),
+        (Answer::status(429).header("Retry-After", &date), 28..=34),
+        (Answer::status(503).header("Retry-After", &date), 28..=34),
+        (Answer::status(502).header("Retry-After", &date), 28..=31),
+        (Answer::status(502).header("Retry-After", "0"), 1..=1),
+        (Answer::status(429).header("Retry-After", "0"), 1..=2),
+    ];
+    for (answer, told) in table {
+        let world = keyed(&upstream, "");
+        let shown = format!("{answer:?}");
+        let status = answer.status_code();
+        upstream.then(answer);
+        let reply = world.ask("GET", "/api/v1").header("Sidekey-Retry", "off").reply();
+        assert!(told.contains(&retry_after(&reply)), "{shown}: {reply:?}");
+        let proxy_status = format!("sidekey;received-status={status}");
+        assert_eq!(
+            (reply.status, reply.value("proxy-status")),
+            (status, Some(proxy_status.as_str())),
+            "one attempt is not counted"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_went_well_for_http_never_gains_a_time() {
+    let upstream = FakeUpstream::plain();
+    let rules = r#"
+[[service.api.limits.bodies]]
+statuses = [200]
+path = "error"
+values = ["slow"]
+verdict = "throttled"
+wait = "20s"
+"#;
+    let grpc = Answer::status(200).header("Content-Type", "application/grpc").header("Grpc-Status", "8");
+    for answer in [Answer::json(200, r#"{"error":"slow"}"#), grpc] {
+        let world = World::new().listen("threads = 1").service("api", &upstream, KEY).toml(rules);
+        let world = world.key("api", "api-prod", "s3cret").serve();
+        upstream.then(answer);
+        let reply = world.ask("GET", "/api/v1").header("Sidekey-Retry", "off").reply();
+        assert_eq!((reply.status, reply.values("retry-after"), reply.values("proxy-status")), (200, vec![], vec![]));
+        let held = world.ask("GET", "/api/v1").header("Prefer", "wait=0").reply();
+        assert_eq!(held.code(), "rate_limited", "it was a limit");
+    }
+}
+
+#[test]
+fn a_limit_that_the_former_version_of_a_key_meets_closes_the_gate() {
+    let upstream = FakeUpstream::plain();
+    let is_new = |seen: &Seen| seen.values("x-api-key") == ["n3w"];
+    upstream.always(move |seen| Answer::status(if is_new(seen) { 401 } else { 200 }));
+    let world = keyed(&upstream, "");
+    world.sidekey(["key", "rotate", "api-prod", "--overlap", "1h", "--stdin"]).stdin("n3w").run().succeeds();
+    eventually("the proxy follows", || {
+        assert_eq!(world.get("/api/v1").status, 200);
+        upstream.requests().iter().any(is_new)
+    });
+    upstream.forget();
+    let hasty = || world.ask("GET", "/api/v1?q=1").header("Prefer", "wait=0").reply();
+    upstream.then(Answer::status(401)).then(Answer::throttled("1"));
+    assert_eq!(world.get("/api/v1?q=1").status, 200, "both go out once more");
+    let targets: Vec<_> = upstream.requests().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/v1?q=1"; 4]);
+    upstream.then(Answer::status(401)).then(Answer::throttled("40"));
+    let reply = hasty();
+    let status = r#"sidekey;received-status=429;details="2 attempts""#;
+    assert_eq!((reply.status, reply.value("proxy-status")), (429, Some(status)));
+    assert!((40..=43).contains(&retry_after(&reply)), "{reply:?}");
+    assert_eq!(hasty().code(), "rate_limited");
+}
+
+#[test]
+fn what_pauses_when_the_proxy_is_stopped_gets_the_answer_that_is_there() {
+    let upstream = FakeUpstream::plain();
+    let mut world = ungated(&upstream, "");
+    upstream.then(Answer::throttled("25"));
+    let waiting = world.ask("GET", "/api/v1").reply_later();
+    upstream.wait_for(1);
+    let began = Instant::now();
+    assert_eq!(world.stop().0.code(), Some(0));
+    let reply = waiting.join().unwrap();
+    assert_eq!((reply.status, reply.text().as_str()), (429, r#"{"error":"slow down"}"#));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(upstream.requests().len(), 1);
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -421,4 +421,31 @@ fn an_upload_that_breaks_off_is_never_made_to_look_whole() {
         upstream.wait_for_open_connections(0);
         assert!(!upstream.last_request().complete, "{fields}");
     }
+}
+
+#[test]
+fn while_a_gate_is_closed_no_body_is_asked_for_and_none_is_read() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream);
+    upstream.then(Answer::throttled("2"));
+    let closed = Instant::now();
+    assert_eq!(world.ask("GET", "/api/v1").header("Sidekey-Retry", "off").reply().status, 429);
+    let length = 32 * MEBI;
+    let writes = thread::spawn({
+        let mut wire = world.wire();
+        move || {
+            wire.send(head("PUT", DOORS[0], &format!("Content-Length: {length}\r\n")));
+            let sent = wire.send(vec![b'x'; length]);
+            (Instant::now(), sent.reply().status)
+        }
+    });
+    let mut expects = world.wire();
+    expects.send(head("POST", DOORS[0], "Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    assert_eq!(expects.line().unwrap(), "HTTP/1.1 100 Continue\r\n");
+    assert!(closed.elapsed() >= Duration::from_millis(1_900), "not before it opens: {:?}", closed.elapsed());
+    expects.line().unwrap();
+    assert_eq!(expects.send("body").reply().status, 200);
+    let (written, status) = writes.join().unwrap();
+    assert_eq!(status, 200);
+    assert!(written - closed >= Duration::from_millis(1_900), "{:?}", written - closed);
 }

@@ -45,6 +45,24 @@ fn resends_keep_to_a_fifth_of_the_requests_and_a_hundred() {
 }
 
 #[test]
+fn what_is_not_made_after_all_is_as_if_nobody_had_asked() {
+    let budget = Budget::default();
+    for second in 100..200 {
+        for _ in 0..100 {
+            let cost = budget.take(Class::Transient, second).unwrap();
+            budget.give_back(cost);
+        }
+        assert_eq!(budget.left(), 500);
+    }
+    let old = budget.take(Class::Throttled, 200).unwrap();
+    let taken =
+        (0..1000).map_while(|_| budget.take(Class::Throttled, 210).inspect(|cost| budget.refund(*cost))).count();
+    budget.give_back(old);
+    assert_eq!((taken, budget.left()), (100, 500));
+    assert!(budget.take(Class::Throttled, 210).is_none(), "its second was over");
+}
+
+#[test]
 fn a_service_that_always_fails_is_asked_at_most_a_fifth_more() {
     let budget = Budget::default();
     let mut resends = 0;

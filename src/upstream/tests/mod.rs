@@ -4,4 +4,5 @@ mod dial;
 mod guard;
 mod parent;
 mod pieces;
+mod replay;
 mod world;

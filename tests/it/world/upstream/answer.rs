@@ -1,5 +1,7 @@
 //! What a fake upstream answers: a status with a body, a body that the test feeds piece by piece, or a misdeed.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// One answer.
@@ -9,6 +11,7 @@ pub(crate) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) interim: Vec<u16>,
+    pub(super) delay: Duration,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ pub(super) enum Piece {
 
 impl Answer {
     fn new(status: u16, act: Act) -> Self {
-        Self { act, status, headers: Vec::new(), interim: Vec::new() }
+        Self { act, status, headers: Vec::new(), interim: Vec::new(), delay: Duration::ZERO }
     }
 
     /// A status and a JSON body.
@@ -117,9 +120,20 @@ impl Answer {
         Self::new(101, Act::Echo(Echo::WebSocketFrames))
     }
 
+    /// Its status.
+    pub(crate) fn status_code(&self) -> u16 {
+        self.status
+    }
+
     /// Adds a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Comes after so long (HTTP/1.1 only).
+    pub(crate) fn later(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 

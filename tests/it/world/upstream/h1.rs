@@ -132,7 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<'_, S> {
     }
 
     async fn act(&mut self, answer: Answer, seen: &Seen) -> io::Result<Next> {
-        let Answer { act, status, headers, interim } = answer;
+        let Answer { act, status, headers, interim, delay } = answer;
+        tokio::time::sleep(delay).await;
         for status in interim {
             self.write(format!("HTTP/1.1 {status} Interim\r\nLink: </a>; rel=preload\r\n\r\n").as_bytes()).await?;
         }
