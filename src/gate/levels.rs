@@ -110,3 +110,6 @@ impl Keyed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
 
 use super::dice::Dice;
 use super::fine::Fine;
-use super::hall::Hall;
+use super::hall::{Hall, Rejections};
 use super::pass::Pass;
 use super::queue::Queue;
 use super::refused::{LimitOf, Refused};
@@ -77,6 +77,7 @@ pub struct Gate {
     pub(super) limits: Limits,
     rate: Option<Limiter>,
     pub(super) hall: Arc<Hall>,
+    pub(super) rejections: Arc<Rejections>,
     /// The episode in the upper half; the lowest bit is set while nothing needs the lock.
     quick: AtomicU64,
     /// Passed, and without an answer.
@@ -158,11 +159,13 @@ impl Gate {
             closures: 0,
             dice: Dice::default(),
         };
+        let rejections = hall.rejections_of(&label.service);
         let gate = Self {
             label,
             limits,
             rate,
             hall: Arc::clone(hall),
+            rejections,
             quick: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             under_way: AtomicU32::new(0),

@@ -32,7 +32,7 @@ pub use quota::{OwnerQuotas, QuotaBook};
 pub use refused::{LimitOf, Refused};
 pub use registry::{Gates, LeftClosed};
 pub use share::{ShareGate, ShareGates};
-pub use view::{GateView, WindowView};
+pub use view::{CircuitView, GateView, WindowView};
 
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ impl Gate {
             return None;
         }
         let wait = self.predict(&inner, now, comer);
-        self.hall.rejected(Rejection::Deadline);
+        self.rejections.count(Rejection::Deadline);
         self.pump_and_tell(inner);
         self.tell(told);
         Some(self.refusal(wait))
@@ -109,14 +109,14 @@ impl Gate {
         let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
             drop(inner);
-            self.hall.rejected(Rejection::Deadline);
+            self.rejections.count(Rejection::Deadline);
             return Err(self.refusal(wait));
         }
         if self.hall.is_closing() {
             return Err(Refused::Closing);
         }
         if !self.hall.enter() {
-            self.hall.rejected(Rejection::Overall);
+            self.rejections.count(Rejection::Overall);
             return Err(Refused::Full);
         }
         let (tell, told) = oneshot::channel();
@@ -127,7 +127,7 @@ impl Gate {
             Joined::Full(_) => {
                 drop(inner);
                 self.hall.leave();
-                self.hall.rejected(Rejection::Queue);
+                self.rejections.count(Rejection::Queue);
                 return Err(Refused::Full);
             }
         };
@@ -137,7 +137,7 @@ impl Gate {
         }
         self.pump_and_tell(inner);
         if let Some(waiting) = sent_away {
-            self.hall.rejected(Rejection::Queue);
+            self.rejections.count(Rejection::Queue);
             let _gone = waiting.tell.send(Err(Refused::Full));
         }
         Ok((Waiter { gate: self, seat }, told, comer))
@@ -146,7 +146,7 @@ impl Gate {
     /// Refuses at once what would wait too long here.
     pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
         self.foreseen(comer).map_or(Ok(()), |refused| {
-            self.hall.rejected(Rejection::Deadline);
+            self.rejections.count(Rejection::Deadline);
             Err(refused)
         })
     }
@@ -194,7 +194,7 @@ impl Gate {
         let closed_for = inner.state.closed_for(now);
         if !closed_for.is_zero() {
             for waiting in inner.queue.take_where(|waiting| waiting.deadline < now + closed_for) {
-                self.hall.rejected(Rejection::Deadline);
+                self.rejections.count(Rejection::Deadline);
                 told.push((waiting, Err(self.refusal(closed_for))));
             }
         }

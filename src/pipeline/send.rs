@@ -110,7 +110,7 @@ impl Line {
         }
         let reading = heed::answered(permit, behind, &answer);
         if matches!(reading.class, Class::Throttled | Class::Exhausted) {
-            trail.turned_down(answer.status());
+            trail.turned_down(answer.status(), &reading);
         }
         if attempts.spare && answer.status() == StatusCode::UNAUTHORIZED {
             answer = Box::pin(self.fall_back(answer, permit, inbound, trail)).await;

@@ -7,6 +7,7 @@ mod reset;
 use clap::Subcommand;
 
 use super::session::Session;
+use crate::operations::CircuitShown;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +27,15 @@ pub(super) enum Command {
     Reset(reset::Arguments),
     Pin(pin::Pin),
     Unpin(pin::Unpin),
+}
+
+/// A circuit that does not let everything pass, in words.
+pub(super) fn circuit(circuit: &CircuitShown, now: i64) -> String {
+    let CircuitShown { origin, open_until, held_back } = circuit;
+    match open_until {
+        Some(until) => format!("nothing is sent to {origin} for {} s", (until.as_second() - now).max(0)),
+        None => format!("{:.0} % of what is for {origin} is held back", held_back * 100.0),
+    }
 }
 
 pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()> {

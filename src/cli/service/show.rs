@@ -64,7 +64,8 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
         Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
     );
     add("allowed", allowed(&service.allowed));
-    add("limits", Some(limits(service)));
+    add("limits", Some(service.limits_in_words()));
+    add("limit headers", service.signals.family.map(|family| format!("of the family {}", family.as_str())));
     add("get a key", service.key_help.clone());
     add("key page", service.key_url.clone());
     add("docs", service.docs.clone());
@@ -91,28 +92,4 @@ fn variable(variable: &Variable) -> String {
     let choices =
         if variable.choices.is_empty() { String::new() } else { format!(", one of {}", variable.choices.join(", ")) };
     format!("{}: {}{default}{choices}{example}", variable.name, variable.title)
-}
-
-/// The limits in words; empty when there are none.
-pub(in crate::cli) fn limits(service: &Service) -> String {
-    let (limits, quotas) = (&service.limits, &service.gating.quotas);
-    let period = |seconds| match seconds {
-        1 => "second".to_owned(),
-        60 => "minute".to_owned(),
-        3600 => "hour".to_owned(),
-        86400 => "day".to_owned(),
-        n => format!("{n} s"),
-    };
-    let mut parts = Vec::new();
-    if let Some(rate) = limits.rate {
-        parts.push(format!("{} a {}", rate.count, period(rate.period.as_secs())));
-        parts.extend(limits.burst.map(|burst| format!("{burst} at once")));
-    }
-    parts.extend(limits.concurrency.map(|most| format!("{most} under way")));
-    if !parts.is_empty() {
-        parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
-    }
-    let zone = quotas.zone.iana_name().unwrap_or("UTC");
-    parts.extend(quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
-    parts.join(", ")
 }

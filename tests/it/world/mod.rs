@@ -247,6 +247,13 @@ impl World {
         format!("127.0.0.1:{}", self.console_port)
     }
 
+    /// The value of a metric with these labels, as the console's page has it; empty when it is not there.
+    pub(crate) fn metric(&self, series: &str) -> String {
+        let page = Ask::new(&self.console(), "GET", "/metrics").reply().text();
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        values.next().unwrap_or_default().to_owned()
+    }
+
     /// A bare connection to the doors, for tests that care about bytes.
     pub(crate) fn wire(&self) -> Wire {
         Wire::to(self.proxy())
