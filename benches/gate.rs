@@ -105,6 +105,9 @@ fn pass(grant: Grant<Held>, answer: &HeaderMap) {
     drop(black_box(permit));
 }
 
+/// A request on its way through the gates.
+type Admission<'a> = Pin<Box<dyn Future<Output = Result<Permit<Held>, Refused>> + 'a>>;
+
 /// One request with `shut-key`, as soon as it may.
 async fn admitted(view: &Snapshot, caller: usize) -> Result<Permit<Held>, Refused> {
     let grant = grant_of(view, "unknown", "shut-key", caller);
@@ -114,7 +117,7 @@ async fn admitted(view: &Snapshot, caller: usize) -> Result<Permit<Held>, Refuse
 }
 
 /// Has the gate of `shut-key` closed, and one request of each caller wait in front of it.
-async fn shut(view: &Snapshot) -> Vec<Pin<Box<dyn Future<Output = Result<Permit<Held>, Refused>> + '_>>> {
+async fn shut(view: &Snapshot) -> Vec<Admission<'_>> {
     let mut first = admitted(view, 0).await.expect("open");
     let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("60"))]);
     let now = Duration::from_secs(1_800_000_000);
@@ -123,7 +126,7 @@ async fn shut(view: &Snapshot) -> Vec<Pin<Box<dyn Future<Output = Result<Permit<
     first.sent();
     first.complete(&reading);
     drop(first);
-    let mut waiting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::with_capacity(WAITING);
+    let mut waiting: Vec<Admission<'_>> = Vec::with_capacity(WAITING);
     for caller in 0..WAITING {
         waiting.push(Box::pin(admitted(view, caller)));
     }

@@ -96,8 +96,11 @@ pub(super) fn levels(gates: &Gates, snapshot: &Snapshot) -> GateLevels {
     for view in gates.views() {
         let service = &view.label.service;
         let waiting = view.waiting.iter().map(|(_, count)| *count).sum::<usize>();
-        *levels.waiting.entry(service.clone()).or_default() += u64::try_from(waiting).unwrap_or(u64::MAX);
-        if view.label.of != LimitOf::Upstream {
+        let is_of_upstream = view.label.of == LimitOf::Upstream;
+        if is_of_upstream || waiting > 0 {
+            *levels.waiting.entry(service.clone()).or_default() += u64::try_from(waiting).unwrap_or(u64::MAX);
+        }
+        if !is_of_upstream {
             continue;
         }
         let states = levels.gates.entry((service.clone(), bucket_class(&view, snapshot))).or_default();

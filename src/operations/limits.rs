@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Known;
 use crate::domain::{
     CallerId, Credential, GateReset, Name, Origin, OwnerQuotaUse, PinnedTo, ServiceName, Share, TeamId, UserId,
 };
@@ -50,7 +51,7 @@ pub struct GateShown {
     pub key: Option<String>,
     /// Which of the owner's limits; none: all of its requests.
     pub bucket: Option<String>,
-    /// `open`, `closed`, `probing` or `slow_start`.
+    /// `open`, `closed`, `probing` (its time is over, and the answer to one request decides) or `slow_start`.
     pub state: String,
     /// Until when it is closed.
     pub closed_until: Option<Timestamp>,
@@ -202,15 +203,17 @@ impl GateShown {
         self
     }
 
-    /// Whether a request by `caller` with the key `key`, which is counted as `owner`, meets it.
-    fn is_met_by(&self, caller: &str, key: &str, owner: &str) -> bool {
-        match self.of.as_str() {
-            UPSTREAM => self.owner == owner || self.owner == EVERY_OWNER,
-            "caller" => self.owner == caller,
-            "credential" | "share" => self.key.as_deref() == Some(key),
-            "service" => true,
-            _ => false,
-        }
+    /// Whether a request by `known`, whose owner is in these teams, with the key `credential` meets it.
+    fn is_met(&self, known: &Known, teams: &[Name], credential: &Credential) -> bool {
+        let is_its_key = || self.key.as_deref() == Some(credential.name.as_str());
+        self.service == credential.service.as_str()
+            && match self.of.as_str() {
+                UPSTREAM => self.owner == credential.counted_as() || self.owner == EVERY_OWNER,
+                "caller" => self.owner == known.caller.name.as_str(),
+                "team" => teams.iter().any(|team| self.owner == team.as_str()),
+                "credential" | "share" => is_its_key(),
+                _ => true,
+            }
     }
 }
 
@@ -242,20 +245,19 @@ impl Operations {
         Ok(GatesShown { noted_at: noted.map(moment), running, gates })
     }
 
-    /// Those of them that a request meets which `caller` sends to `origin` with the key `credential`.
+    /// Those of them that a request meets which `known` sends to `origin` with the key `credential`.
     ///
     /// # Errors
     /// When `actor` does not administer, or the store fails.
     pub fn gates_met(
         &self,
         actor: &Actor,
-        caller: &Name,
+        known: &Known,
         credential: &Credential,
         origin: Option<&Origin>,
     ) -> Result<Vec<GateShown>, OperationError> {
-        let mut gates = self.gates(actor)?.gates;
-        let (key, owner) = (credential.name.as_str(), credential.counted_as());
-        gates.retain(|gate| gate.service == credential.service.as_str() && gate.is_met_by(caller.as_str(), key, owner));
+        let (mut gates, teams) = (self.gates(actor)?.gates, self.names()?.teams(&known.owner.teams));
+        gates.retain(|gate| gate.is_met(known, &teams, credential));
         for gate in &mut gates {
             gate.circuits.retain(|circuit| origin.is_some_and(|origin| circuit.origin == origin.to_string()));
         }
@@ -281,7 +283,7 @@ impl Operations {
     ///
     /// # Errors
     /// When `actor` does not administer, there is no such service, or it cannot be kept or recorded.
-    pub fn reset_gates(&self, actor: &Actor, reset: GateReset) -> Result<(), OperationError> {
+    pub fn reset_gates(&self, actor: &Actor, reset: &GateReset) -> Result<(), OperationError> {
         actor.must_administer()?;
         if self.config.load().service(reset.service.as_str()).is_none() {
             return Err(OperationError::no_service(&self.config.load(), &reset.service));
@@ -289,6 +291,6 @@ impl Operations {
         let pen = self.pen(actor)?;
         let bucket = reset.bucket.as_deref().map(|bucket| ("bucket", bucket));
         let details: Vec<_> = reset.owner.as_deref().map(|owner| ("owner", owner)).into_iter().chain(bucket).collect();
-        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(&reset)).map(drop)
+        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(reset)).map(drop)
     }
 }

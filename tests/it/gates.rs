@@ -299,41 +299,49 @@ fn a_bucket_that_is_a_path_is_shown_without_its_identifiers() {
 fn who_waits_for_a_limit_of_the_configuration_is_listed_with_whose_it_is() {
     let upstream = FakeUpstream::plain();
     let mut world = World::new();
-    let limits = [("whole", "limit"), ("each", "per_caller"), ("keyed", "per_credential")];
-    for (service, rate) in limits {
-        world =
-            world.service(service, &upstream, &format!("{AUTH}\nrate = {{ {rate} = \"1/min\", max_wait = \"2m\" }}"));
+    let services = [
+        ("each", "per_caller = \"1/min\", "),
+        ("keyed", "per_credential = \"1/min\", "),
+        ("shared", ""),
+        ("teamed", "per_team = \"1/min\", "),
+        ("whole", "limit = \"1/min\", "),
+    ];
+    for (service, rate) in services {
+        world = world.service(service, &upstream, &format!("{AUTH}\nrate = {{ {rate}max_wait = \"2m\" }}"));
         world = world.key(service, &format!("{service}-key"), "s3cret");
     }
+    sidekey(&world, "team add ops --member local");
+    sidekey(&world, "key share shared-key --with user:local --rate 1/min");
     let world = world.serve();
-    let _waiting: Vec<_> = limits
-        .iter()
-        .map(|(service, _)| {
-            assert_eq!(world.get(&format!("/{service}/v1")).status, 200);
-            assert!(gates(&world).iter().all(|gate| gate["service"] != *service), "nobody waits yet");
-            let mut wire = world.wire();
-            let second = world.ask("GET", &format!("/{service}/v1")).header("Prefer", "wait=100");
-            wire.send(second.bytes("keep-alive"));
-            wire
-        })
-        .collect();
-    eventually("all are listed", || gates(&world).len() == 3);
+    let mut waiting = Vec::new();
+    for (service, _) in services {
+        assert_eq!(world.get(&format!("/{service}/v1")).status, 200);
+        assert!(gates(&world).iter().all(|gate| gate["service"] != service), "nobody waits yet");
+        let mut wire = world.wire();
+        wire.send(world.ask("GET", &format!("/{service}/v1")).header("Prefer", "wait=100").bytes("keep-alive"));
+        waiting.push(wire);
+    }
+    eventually("all are listed", || gates(&world).len() == services.len());
     let all = gates(&world);
-    let whose: Vec<_> = all.iter().map(|gate| [&gate["service"], &gate["of"], &gate["owner"], &gate["key"]]).collect();
-    let null = Value::Null;
-    let key = Value::from("keyed-key");
+    let whose =
+        all.iter().map(|gate| ["service", "of", "owner", "key"].map(|member| gate[member].as_str().unwrap_or("-")));
     assert_eq!(
-        whose,
+        whose.collect::<Vec<_>>(),
         [
-            [&Value::from("each"), &"caller".into(), &"local".into(), &null],
-            [&"keyed".into(), &"credential".into(), &key, &key],
-            [&"whole".into(), &"service".into(), &"*".into(), &null],
+            ["each", "caller", "local", "-"],
+            ["keyed", "credential", "keyed-key", "keyed-key"],
+            ["shared", "share", "user:local", "shared-key"],
+            ["teamed", "team", "ops", "-"],
+            ["whole", "service", "*", "-"],
         ]
     );
     assert!(all.iter().all(|gate| gate["waiting"] == serde_json::json!([{ "caller": "local", "waiting": 1 }])));
     let table = sidekey(&world, "limits list");
     assert!(table.contains("credential keyed-key") && table.contains("1 request (1 local)"), "{table}");
-    assert!(sidekey(&world, "explain GET /each/v1").contains("of the caller: open, 1 waiting"));
+    for (service, of) in [("each", "caller"), ("keyed", "credential"), ("shared", "share"), ("teamed", "team")] {
+        let explained = sidekey(&world, &format!("explain GET /{service}/v1"));
+        assert!(explained.contains(&format!("of the {of}: open, 1 waiting")), "{explained}");
+    }
     assert_eq!(world.metric("sidekey_gate_waiting_requests{service=\"whole\"}"), "1");
 }
 

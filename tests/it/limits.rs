@@ -229,6 +229,8 @@ fn each_caller_has_a_rate_of_its_own_and_dear_requests_count_for_more() {
         assert_eq!(ask(&two, "/api/cheap").status, 200, "another caller has its own");
     }
     assert_eq!(ask(&two, "/api/cheap").code(), "rate_limited");
+    let shown = world.sidekey(["service", "show", "api"]).run().succeeds();
+    assert!(shown.contains("5/h for each caller, GET /dear/** counts 5 times"), "{shown}");
 }
 
 #[test]

@@ -119,17 +119,17 @@ async fn explain_request(admin: Shared, who: Who, Told(question): Told<Question>
 async fn gates_met(
     admin: &Arc<Admin>,
     who: &Who,
-    known: &Known,
+    known: &Arc<Known>,
     finding: &Finding,
 ) -> Result<Option<Vec<GateShown>>, Problem> {
     if matches!(who.actor, Actor::Member(_)) {
         return Ok(None);
     }
     let Some(grant) = &finding.chosen else { return Ok(Some(Vec::new())) };
-    let (caller, credential) = (known.caller.name.clone(), grant.candidate().credential.clone());
+    let (known, held) = (Arc::clone(known), Arc::clone(grant.candidate()));
     let origin = finding.sent.as_ref().map(|(origin, _)| origin.clone());
     let met = move |operations: &Operations, actor: &Actor| {
-        operations.gates_met(actor, &caller, &credential, origin.as_ref())
+        operations.gates_met(actor, &known, &held.credential, origin.as_ref())
     };
     Ok(Some(admin.act(who, met).await?))
 }

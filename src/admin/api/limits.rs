@@ -207,6 +207,6 @@ async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> A
 async fn reset_gates(admin: Shared, who: Who, Told(order): Told<GateResetOrder>) -> Result<StatusCode, Problem> {
     let GateResetOrder { service, owner, bucket } = order;
     let reset = GateReset { service: service.0, owner, bucket };
-    admin.act(&who, move |operations, actor| operations.reset_gates(actor, reset)).await?;
+    admin.act(&who, move |operations, actor| operations.reset_gates(actor, &reset)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -56,9 +56,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let names = opened.operations.names()?;
     let gates = match &finding.chosen {
         Some(grant) => {
-            let (caller, credential) = (&known.caller.name, &grant.candidate().credential);
             let origin = finding.sent.as_ref().map(|(origin, _)| origin);
-            opened.operations.gates_met(&opened.actor, caller, credential, origin)?
+            opened.operations.gates_met(&opened.actor, &known, &grant.candidate().credential, origin)?
         }
         None => Vec::new(),
     };

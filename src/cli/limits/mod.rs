@@ -46,3 +46,21 @@ pub(super) fn run(command: Command, session: &mut Session) -> anyhow::Result<()>
         Command::Unpin(args) => pin::unpin(&args, session),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_circuit_is_told_by_how_long_it_is_open_or_by_what_it_holds_back() {
+        let origin = "https://api.example.com".to_owned();
+        let open_until = Some(Timestamp::from_second(105).unwrap());
+        let open = CircuitShown { origin: origin.clone(), open_until, held_back: 0.0 };
+        assert_eq!(circuit(&open, 100), "nothing is sent to https://api.example.com for 5 s");
+        assert_eq!(circuit(&open, 200), "nothing is sent to https://api.example.com for 0 s");
+        let closed = CircuitShown { origin, open_until: None, held_back: 0.37 };
+        assert_eq!(circuit(&closed, 100), "37 % of what is for https://api.example.com is held back");
+    }
+}

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
     let Arguments { service, owner, bucket } = arguments;
     let reset = GateReset { service: service.clone(), owner: owner.clone(), bucket: bucket.clone() };
-    operations.reset_gates(&actor, reset)?;
+    operations.reset_gates(&actor, &reset)?;
     let whose = owner.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
     let which = bucket.as_ref().map(|bucket| format!(", bucket {bucket}")).unwrap_or_default();
     session.screen.say(format!(
