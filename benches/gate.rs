@@ -136,8 +136,11 @@ async fn shut(view: &Snapshot) -> Vec<Admission<'_>> {
     waiting
 }
 
-/// Holds the open gate to its goal, by the median of many batches, where the code is optimised.
+/// Holds the open gate to its goal, by the median of many batches. Code that is not optimised is held to nothing.
 fn hold_to_goal(view: &Snapshot, answer: &HeaderMap) {
+    if cfg!(debug_assertions) {
+        return;
+    }
     let batch = |_| {
         let grants: Vec<_> = (0..256).map(|_| grant(view, "unknown")).collect();
         let started = Instant::now();
@@ -148,7 +151,7 @@ fn hold_to_goal(view: &Snapshot, answer: &HeaderMap) {
     took.sort_unstable();
     let median = took[took.len() / 2];
     println!("gate/nothing known: a median of {median:?}, of at most {GOAL:?}");
-    assert!(cfg!(debug_assertions) || median <= GOAL, "an open gate costs too much: {median:?}");
+    assert!(median <= GOAL, "an open gate costs too much: {median:?}");
 }
 
 fn gates(c: &mut Criterion) {
