@@ -18,7 +18,7 @@ use sidekey::gate::{self, Course, Gates, Permit};
 use sidekey::inject::{self, Mount, Outbound};
 use sidekey::keys::MasterKeySource;
 use sidekey::metrics::Metrics;
-use sidekey::pipeline::{Entry, Held, Snapshot, Sources, Unmatched};
+use sidekey::pipeline::{Held, Snapshot, Sources, Unmatched};
 use sidekey::route::Target;
 use sidekey::store::Sqlite;
 use sidekey::upstream::{Approach, TlsConfigs};
@@ -120,32 +120,20 @@ impl Corridor {
                 return None;
             }
         }
-        let permit = admitted(grant, entry, &parts)?;
+        let permit = admitted(grant, &parts)?;
         let fields = self.vault.unlock(&permit).ok()?;
         inject::place(parts, mount, &plan.plan, &fields).ok()
     }
 }
 
 /// What the gates say, who are open here and never have it wait.
-fn admitted(grant: Grant<Held>, entry: &Entry, parts: &Parts) -> Option<Permit<Held>> {
+fn admitted(grant: Grant<Held>, parts: &Parts) -> Option<Permit<Held>> {
     let held = Arc::clone(grant.candidate());
     let course = Course {
-        gates: &held.entry.gates,
-        share: None,
-        levels: None,
-        owner: held.owner(),
-        owner_name: held.limit_owner(),
-        pins: &held.entry.pins,
-        quotas: held.quotas(),
-        service: entry.gate.as_ref(),
-        family: &entry.family,
         method: parts.method.as_str(),
         path: parts.uri.path(),
-        cost: 1,
-        tokens: 0,
-        is_repeatable: true,
-        patience: entry.service.limits.max_wait,
-        is_resend: false,
+        patience: held.entry.service.limits.max_wait,
+        ..world::course(&held)
     };
     let mut admission = pin!(gate::admit(&course, grant));
     let Poll::Ready(permit) = admission.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { return None };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sidekey::domain::Name;
-use sidekey::metrics::{AnsweredBy, Format, Metrics, Observation, TurnedDown};
+use sidekey::metrics::{AnsweredBy, Format, Metrics, Observation};
 
 fn observe(c: &mut Criterion) {
     let metrics = Metrics::new(2, Duration::ZERO);
@@ -16,7 +16,6 @@ fn observe(c: &mut Criterion) {
         status: 200,
         answered_by: AnsweredBy::Upstream,
         resends: 0,
-        turned_down: TurnedDown::default(),
         bytes_in: 512,
         bytes_out: 2048,
         wait: Duration::ZERO,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 use http::request::Parts;
@@ -13,6 +14,8 @@ use sidekey::domain::{
     Placement, Retry, Role, Scheme, Sealed, Service, Share, Shared, Signals, Source, TeamId, Template, Timeouts,
     UpstreamOptions, User, UserId, Weight,
 };
+use sidekey::gate::Course;
+use sidekey::pipeline::Held;
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
@@ -128,6 +131,28 @@ pub(crate) fn digest(n: usize) -> [u8; 32] {
         *byte ^= of_number;
     }
     digest
+}
+
+/// How a request with the key `held` comes to the gates on its way.
+pub(crate) fn course(held: &Held) -> Course<'_> {
+    Course {
+        gates: &held.entry.gates,
+        share: None,
+        levels: None,
+        owner: held.owner(),
+        owner_name: held.limit_owner(),
+        pins: &held.entry.pins,
+        quotas: held.quotas(),
+        service: held.entry.gate.as_ref(),
+        family: &held.entry.family,
+        method: "GET",
+        path: "/v1/charges/ch_1",
+        cost: 1,
+        tokens: 0,
+        is_repeatable: true,
+        patience: Duration::from_secs(30),
+        is_resend: false,
+    }
 }
 
 /// A typical request of ten headers.

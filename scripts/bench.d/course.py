@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import choices
@@ -142,8 +143,12 @@ def verdicts_on(chosen, seen, fresh, keys, intercepted, soaked):
 def exit_status(chosen, seen, left_out, verdicts):
     """1 when a figure does not count, when sidekey was asked for and absent, or when --strict and a goal is missed."""
     invalid = any(seen_once.faults for cell in seen.values() for all_seen in cell.values() for seen_once in all_seen)
-    missed = chosen.strict and any(verdict.passed is False for verdict in verdicts)
-    return 1 if invalid or missed or "sidekey" in left_out else 0
+    return 1 if invalid or misses(chosen, verdicts) or "sidekey" in left_out else 0
+
+
+def misses(chosen, verdicts):
+    """Whether a goal is missed, and that is to count."""
+    return chosen.strict and any(verdict.passed is False for verdict in verdicts)
 
 
 class Run:
@@ -207,10 +212,12 @@ class Run:
             return self.start("sidekey", purpose, **options)
         figures = gate.measure(start, self.rounds)
         counts = None if self.chosen.no_instructions else gate.instructions(start, tell)
-        print(gate.text(figures, counts), flush=True)
+        verdicts = goals.judge_gate(figures["ratios"], counts)
+        print(gate.text(figures, counts, verdicts), flush=True)
         if self.chosen.json:
-            report.write_json(self.chosen.json, {**figures, "instructions": counts})
-        return 0 if figures["ratios"] else 1
+            found = {**figures, "instructions": counts, "goals": [asdict(verdict) for verdict in verdicts]}
+            report.write_json(self.chosen.json, found)
+        return 0 if figures["ratios"] and not misses(self.chosen, verdicts) else 1
 
     def warm_up(self, running, cells):
         """One uncounted second for each proxy and upstream, so that no pool is filled in a counted one."""

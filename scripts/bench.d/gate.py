@@ -4,12 +4,11 @@ busy cell; and the instructions of one request each, counted by valgrind, which 
 
 import contextlib
 import http.client
-import statistics
 
 import goals
 import rounds
 from packages import find
-from report import shown, table
+from report import goal_lines, shown, table
 
 KINDS = {"without": 'rate = { mode = "off" }', "with": 'rate = { mode = "enforce" }'}
 # Both start the program; the second carries so many requests more, which is what is counted.
@@ -82,17 +81,12 @@ def parse(output):
     return None
 
 
-def text(figures, counts):
+def text(figures, counts, verdicts):
     """What was found, for people."""
     faults = [fault for summary in figures["kinds"].values() for fault in summary["faults"]]
     if faults:
         return "gate: not measured: " + "; ".join(faults)
     rows = [[f"{kind} gates", f"{summary['cpu_us']:.2f} ±{summary['cpu_spread'] * 100:.0f}%", shown(summary["rate"], 0),
              "–" if counts is None else shown(counts[kind], 0)] for kind, summary in figures["kinds"].items()]
-    low, high = rounds.middle_half(figures["ratios"])
-    lines = [table(["sidekey", "CPU µs/request", "requests/s", "instructions/request"], rows),
-             f"processor time with ÷ without: {shown(statistics.median(figures['ratios']), 3)} "
-             f"(middle half of the rounds {shown(low, 3)} to {shown(high, 3)})"]
-    if counts is not None:
-        lines.append(f"instructions with ÷ without: {shown(counts['with'] / counts['without'], 4)}")
-    return "\n".join(lines)
+    return "\n".join([table(["sidekey", "CPU µs/request", "requests/s", "instructions/request"], rows),
+                      *goal_lines(verdicts)])

@@ -15,6 +15,8 @@ MANY_KEYS = 100_000
 TUNNELS = 100_000
 # How much larger memory may be after TUNNELS than before, in MiB: what the allocator rounds to, and no leak.
 GROWTH = 3
+# How far what gates cost may be from nothing, as a part of the whole.
+GATES = 0.03
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,22 @@ def growth_verdict(growth, tunnels):
     if growth is None:
         return Verdict(goal, f"≤ {GROWTH} MiB", "not measured", None)
     return Verdict(goal, f"≤ {GROWTH} MiB", f"{growth:+.1f} MiB", growth <= GROWTH if tunnels >= TUNNELS else None)
+
+
+def judge_gate(cpu_ratios, counts):
+    """The verdicts on gates at work beside none: the ratios of processor time, the instructions of both or None."""
+    instructions = [counts["with"] / counts["without"]] if counts else []
+    return [about_one("CPU per request, gates at work ÷ off", cpu_ratios, GATES),
+            about_one("instructions per request, gates at work ÷ off", instructions, GATES)]
+
+
+def about_one(goal, found, part):
+    """A verdict on the median of the ratios in `found`, which is to be 1, or off by so much."""
+    bound = f"{1 - part:.2f} to {1 + part:.2f} ×"
+    if not found:
+        return Verdict(goal, bound, "not measured", None)
+    value = statistics.median(found)
+    return Verdict(goal, bound, f"{value:.3f} ×{half(found, lambda one: f'{one:.3f}')}", abs(value - 1) <= part)
 
 
 def judge(seen, memory, many_keys, keys_ratios, who="sidekey"):

@@ -217,12 +217,16 @@ class Configurations(unittest.TestCase):
         self.assertEqual(gate.parse("events: Ir\nfn=(1)\n12 7\nsummary: 123456\n\ntotals: 123456\n"), 123456)
         self.assertIsNone(gate.parse("events: Ir\n"))
 
-    def test_what_the_gate_costs_is_shown(self):
+    def test_what_the_gate_costs_is_shown_and_judged(self):
         kinds = {kind: rounds.summarise([measured(cost)] * 3) for kind, cost in (("without", 20.0), ("with", 20.2))}
-        text = gate.text({"kinds": kinds, "ratios": [1.0, 1.01, 1.02]}, {"without": 50_000.0, "with": 50_500.0})
-        for expected in ("20.20", "1.010", "1.0100"):
+        ratios, counts = [1.0, 1.01, 1.02], {"without": 50_000.0, "with": 52_000.0}
+        verdicts = goals.judge_gate(ratios, counts)
+        self.assertEqual([verdict.passed for verdict in verdicts], [True, False])
+        self.assertEqual([verdict.passed for verdict in goals.judge_gate([0.96], None)], [False, None])
+        text = gate.text({"kinds": kinds, "ratios": ratios}, counts, verdicts)
+        for expected in ("20.20", "1.010 ×", "1.040 ×", "MISS"):
             self.assertIn(expected, text)
-        self.assertIn("–", gate.text({"kinds": kinds, "ratios": [1.0, 1.01]}, None))
+        self.assertIn("not measured", gate.text({"kinds": kinds, "ratios": ratios}, None, goals.judge_gate(ratios, None)))
 
     def test_choices_fill_in_and_wrong_ones_are_refused(self):
         self.assertEqual(choices.read(["--quick"]).connections, (1, 32))

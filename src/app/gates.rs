@@ -1,18 +1,17 @@
 //! What the control thread does for the gates, once a second: it tells of what happened to them, notes what they look like for
 //! commands and for the next start, and has them forget what somebody orders. It holds no request up.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::audit::{self, Act};
-use crate::domain::{Clock, Name, NotedGate, SystemClock};
-use crate::gate::{GateView, Gates, Happened, LeftClosed, LimitOf, News};
-use crate::metrics::{GateLevels, Metrics};
-use crate::operations::{GateLimit, GateShown, GateWaiters};
+use crate::domain::{Clock, Name, NotedGate, ServiceName, SystemClock};
+use crate::gate::{CircuitView, GateView, Gates, Happened, LeftClosed, LimitOf, News};
+use crate::metrics::{GATE_STATES, GateLevels, Metrics};
+use crate::operations::{CircuitShown, GateLimit, GateShown, GateWaiters};
+use crate::pipeline::Snapshot;
 use crate::throttle::state::Phase;
 use crate::throttle::{Bucket, Class};
 use crate::vault::{Vault, VaultError};
@@ -44,14 +43,18 @@ pub(super) async fn watch(parts: Arc<Parts>) {
 fn look(parts: &Parts, noted: &mut Vec<NotedGate>, turn: u32) -> Result<(), VaultError> {
     parts.gates.pin(&parts.vault.pins()?);
     for reset in parts.vault.take_gate_resets()? {
-        let is_meant = |owner: Option<&str>| reset.owner.is_none() || reset.owner.as_deref() == owner;
-        let count = parts.gates.reset(|label| label.service == reset.service && is_meant(label.owner.as_deref()));
+        let is_meant = |asked: Option<&str>, is: Option<&str>| asked.is_none() || asked == is;
+        let count = parts.gates.reset(|label| {
+            label.service == reset.service
+                && is_meant(reset.owner.as_deref(), label.owner.as_deref())
+                && is_meant(reset.bucket.as_deref(), label.shown_bucket().as_deref())
+        });
         tracing::info!(service = %reset.service, gates = count, "what was learnt of limits is forgotten, as ordered");
     }
     if turn.is_multiple_of(RARELY) {
         parts.gates.sweep();
     }
-    let now = notes(&parts.gates);
+    let now = notes(&parts.gates, &parts.line.view());
     if now != *noted || turn.is_multiple_of(RARELY) {
         parts.vault.note_gates(&now)?;
         *noted = now;
@@ -82,96 +85,190 @@ pub(super) fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
 }
 
 /// The last note before the process ends.
-pub(super) fn note(gates: &Gates, vault: &Vault) {
-    if let Err(error) = vault.note_gates(&notes(gates)) {
+pub(super) fn note(parts: &Parts) {
+    if let Err(error) = parts.vault.note_gates(&notes(&parts.gates, &parts.line.view())) {
         tracing::warn!(%error, "what was learnt of limits could not be noted");
     }
 }
 
 /// The levels of the metrics.
-pub(super) fn levels(gates: &Gates) -> GateLevels {
-    let mut levels = GateLevels { waiting: u64::from(gates.waiting()), ..GateLevels::default() };
-    levels.rejections = gates.rejections().map(|(why, count)| (why.as_str(), count)).to_vec();
-    let mut left: BTreeMap<_, f64> = BTreeMap::new();
-    for view in gates.views().iter().filter(|view| view.label.of == LimitOf::Upstream) {
-        let service = || view.label.service.clone();
-        *levels.closed.entry(service()).or_default() += u64::from(!view.closed_for.is_zero());
+pub(super) fn levels(gates: &Gates, snapshot: &Snapshot) -> GateLevels {
+    let mut levels = GateLevels::default();
+    for (service, why, count) in gates.rejections() {
+        levels.rejections.push((service, why.as_str(), count));
+    }
+    for view in gates.views() {
+        let service = &view.label.service;
+        let waiting = view.waiting.iter().map(|(_, count)| *count).sum::<usize>();
+        let is_of_upstream = view.label.of == LimitOf::Upstream;
+        if is_of_upstream || waiting > 0 {
+            *levels.waiting.entry(service.clone()).or_default() += u64::try_from(waiting).unwrap_or(u64::MAX);
+        }
+        if !is_of_upstream {
+            continue;
+        }
+        let states = levels.gates.entry((service.clone(), bucket_class(&view, snapshot))).or_default();
+        let of_state = GATE_STATES.iter().zip(states).find(|(name, _)| **name == state(&view));
+        if let Some((_, count)) = of_state {
+            *count += 1;
+        }
         for window in &view.windows {
             let Some(limit) = window.limit.filter(|limit| *limit > 0) else { continue };
             #[allow(clippy::cast_precision_loss, reason = "a ratio")]
             let ratio = (window.left as f64 / limit as f64).min(1.0);
-            let least = left.entry(service()).or_insert(1.0);
+            let least = levels.left.entry(service.clone()).or_insert(1.0);
             *least = least.min(ratio);
         }
     }
-    levels.left = left;
     levels.quotas = gates.quotas().left().into_iter().collect();
     levels.budgets = gates.budgets().into_iter().map(|(service, left)| (service, left.into())).collect();
     levels.pins = u64::try_from(gates.pinned()).unwrap_or(u64::MAX);
     levels
 }
 
-fn notes(gates: &Gates) -> Vec<NotedGate> {
+/// Of what kind its bucket is, whose name may be from the wire: every request of the owner, one that the service's record
+/// declares, or one that answers named.
+fn bucket_class(view: &GateView, snapshot: &Snapshot) -> &'static str {
+    let Some(bucket) = view.label.bucket.as_deref() else { return "all" };
+    let entry = snapshot.routes.named(view.label.service.as_str());
+    let is_declared = entry.is_some_and(|entry| entry.family.declares(bucket));
+    if is_declared { "declared" } else { "learnt" }
+}
+
+/// One gate to be noted.
+struct Row {
+    service: ServiceName,
+    /// The bucket as the gate is found again by it; it is shown without identifiers.
+    bucket: String,
+    /// For how long it was closed.
+    wait: Duration,
+    shown: GateShown,
+}
+
+/// What there is to note: gates that learnt something, with who waits for what is pinned on them; limits of the configuration
+/// for which somebody waits; and circuits that do not let everything pass.
+fn notes(gates: &Gates, snapshot: &Snapshot) -> Vec<NotedGate> {
     let (now, views) = (SystemClock.wall(), gates.views());
-    let learnt = views.iter().filter(|view| view.label.of == LimitOf::Upstream && says_something(view));
-    let mut all: Vec<(&GateView, GateShown)> = learnt.take(MOST_NOTED).map(|view| (view, shown(view, now))).collect();
+    let of_upstream = views.iter().filter(|view| view.label.of == LimitOf::Upstream && says_something(view));
+    let has_waiters = |view: &&GateView| !view.waiting.is_empty();
+    let is_own = |view: &&GateView| !matches!(view.label.of, LimitOf::Upstream | LimitOf::Pin);
+    let own = views.iter().filter(has_waiters).filter(is_own);
+    let mut all: Vec<Row> = of_upstream.chain(own).take(MOST_NOTED).map(|view| row(view, snapshot, now)).collect();
     // Who waits for a pinned limit is shown at the gate that it is pinned on.
-    for view in views.iter().filter(|view| view.label.of == LimitOf::Pin && !view.waiting.is_empty()) {
-        let pinned = shown(view, now);
-        let is_it = |other: &GateShown| {
-            (&other.service, &other.owner, &other.bucket) == (&pinned.service, &pinned.owner, &pinned.bucket)
-        };
+    for view in views.iter().filter(has_waiters).filter(|view| view.label.of == LimitOf::Pin) {
+        let pinned = row(view, snapshot, now);
         let has_room = all.len() < MOST_NOTED;
-        match all.iter_mut().find(|(_, other)| is_it(other)) {
-            Some((_, other)) => other.waiting.extend(pinned.waiting),
-            None if has_room => all.push((view, pinned)),
+        match all.iter_mut().find(|other| is_same(&other.shown, &pinned.shown)) {
+            Some(other) => other.shown.waiting.extend(pinned.shown.waiting),
+            None if has_room => all.push(pinned),
             None => {}
         }
     }
-    all.into_iter().map(|(view, shown)| noted(view, &shown)).collect()
+    for circuit in gates.circuits() {
+        let shown = GateShown::quiet(&circuit.service, None, None);
+        let at = all.iter().position(|other| is_same(&other.shown, &shown)).unwrap_or(all.len());
+        if at == all.len() && all.len() < MOST_NOTED {
+            let service = circuit.service.clone();
+            all.push(Row { service, bucket: String::new(), wait: Duration::ZERO, shown });
+        }
+        if let Some(row) = all.get_mut(at) {
+            row.shown.circuits.push(circuit_shown(&circuit, now));
+        }
+    }
+    // Circuits come in any order, and what did not change is to look the same.
+    all.iter_mut().for_each(|row| row.shown.circuits.sort_by(|a, b| a.origin.cmp(&b.origin)));
+    all.into_iter().map(noted).collect()
 }
 
 fn says_something(view: &GateView) -> bool {
     view.phase != Phase::Open || !view.windows.is_empty() || !view.waiting.is_empty() || view.closures > 0
 }
 
-/// The bucket is noted as the gate is found again by it, and shown without identifiers.
-fn noted(view: &GateView, shown: &GateShown) -> NotedGate {
-    let until = shown.closed_until.map(Timestamp::as_second);
-    let wait = view.why.map_or(0, |(_, wait)| wait.as_secs());
+/// How it stands. Where the time of a closure is over, the next request decides, whether or not there is one yet.
+fn state(view: &GateView) -> &'static str {
+    let is_over = matches!(view.phase, Phase::Closed { .. }) && view.closed_for.is_zero();
+    if is_over { Phase::Probing } else { view.phase }.as_str()
+}
+
+fn is_same(one: &GateShown, other: &GateShown) -> bool {
+    (&one.service, &one.of, &one.owner, &one.bucket) == (&other.service, &other.of, &other.owner, &other.bucket)
+}
+
+fn noted(row: Row) -> NotedGate {
+    let Row { service, bucket, wait, shown } = row;
+    // What is of the configuration is never found again by its owner, who may also be a limit owner of that name.
+    let own = if shown.is_of_upstream() {
+        String::new()
+    } else {
+        format!("{}/{}/", shown.of, shown.key.as_deref().unwrap_or_default())
+    };
     NotedGate {
-        service: view.label.service.clone(),
-        owner: shown.owner.clone(),
-        bucket: view.label.bucket.as_deref().unwrap_or_default().to_owned(),
-        until,
-        wait: i64::try_from(wait).unwrap_or(i64::MAX),
-        shown: serde_json::to_string(shown).unwrap_or_default(),
+        service,
+        owner: format!("{own}{}", shown.owner),
+        bucket,
+        until: shown.closed_until.map(Timestamp::as_second),
+        wait: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        shown: serde_json::to_string(&shown).unwrap_or_default(),
     }
 }
 
-fn shown(view: &GateView, now: Duration) -> GateShown {
-    // To the second, so that what did not change looks the same.
-    let moment = |left: Duration| {
-        let at = (now + left + Duration::from_millis(500)).as_secs();
-        Timestamp::from_second(i64::try_from(at).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+/// To the second, so that what did not change looks the same.
+fn moment(now: Duration, left: Duration) -> Timestamp {
+    let at = (now + left + Duration::from_millis(500)).as_secs();
+    Timestamp::from_second(i64::try_from(at).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+fn circuit_shown(circuit: &CircuitView, now: Duration) -> CircuitShown {
+    CircuitShown {
+        origin: circuit.origin.to_string(),
+        open_until: circuit.open_for.map(|left| moment(now, left)),
+        held_back: (circuit.held_back * 100.0).round() / 100.0,
+    }
+}
+
+fn row(view: &GateView, snapshot: &Snapshot, now: Duration) -> Row {
+    let bucket = view.label.bucket.as_deref().unwrap_or_default().to_owned();
+    let wait = view.why.map(|(_, wait)| wait).unwrap_or_default();
+    Row { service: view.label.service.clone(), bucket, wait, shown: shown(view, snapshot, now) }
+}
+
+/// Whose it is, and with which key.
+fn whose(view: &GateView, snapshot: &Snapshot) -> (Option<String>, Option<String>) {
+    let label = &view.label;
+    let key = |id: &str| {
+        let mut held = snapshot.credentials.of_service(&label.service);
+        held.find(|held| held.credential.id.as_str() == id).map(|held| held.credential.name.to_string())
     };
+    let owner = label.owner.as_deref();
+    match (label.of, owner.and_then(|owner| owner.split_once(' '))) {
+        (LimitOf::Share, Some((id, with))) => (Some(with.to_owned()), key(id)),
+        (LimitOf::Credential, _) => {
+            let name = owner.and_then(key);
+            (name.clone().or(owner.map(str::to_owned)), name)
+        }
+        _ => (owner.map(str::to_owned), view.credential.as_ref().map(ToString::to_string)),
+    }
+}
+
+fn shown(view: &GateView, snapshot: &Snapshot, now: Duration) -> GateShown {
     let limits = view.windows.iter().map(|window| GateLimit {
         name: window.name.clone(),
         limit: window.limit,
         left: window.left,
-        reset_at: moment(window.reset),
+        reset_at: moment(now, window.reset),
     });
     let waiting = view.waiting.iter().map(|(caller, count)| GateWaiters {
         caller: caller.to_string(),
         waiting: u64::try_from(*count).unwrap_or(u64::MAX),
     });
+    let (owner, key) = whose(view, snapshot);
+    let bucket = view.label.shown_bucket();
     GateShown {
-        service: view.label.service.to_string(),
-        owner: view.label.owner.as_deref().unwrap_or("*").to_owned(),
-        key: view.credential.as_ref().map(ToString::to_string),
-        bucket: view.label.shown_bucket().map(Cow::into_owned),
-        state: view.phase.as_str().to_owned(),
-        closed_until: (!view.closed_for.is_zero()).then(|| moment(view.closed_for)),
+        // A limit that is pinned on a gate of the upstream is shown with it.
+        of: if view.label.of == LimitOf::Pin { LimitOf::Upstream } else { view.label.of }.as_str().to_owned(),
+        key,
+        state: state(view).to_owned(),
+        closed_until: (!view.closed_for.is_zero()).then(|| moment(now, view.closed_for)),
         reason: view.why.map(|(class, _)| reason(class).to_owned()),
         closures: view.closures,
         last_refusal: view.quoted.iter().flat_map(|text| text.lines()).map(str::to_owned).collect(),
@@ -180,9 +277,7 @@ fn shown(view: &GateView, now: Duration) -> GateShown {
         places: view.places,
         under_way: view.under_way,
         waiting: waiting.collect(),
-        // These are in the store, from where they are shown.
-        pin: None,
-        quotas: Vec::new(),
+        ..GateShown::quiet(&view.label.service, owner.as_deref(), bucket.as_deref())
     }
 }
 
@@ -249,7 +344,8 @@ fn tell_closed(news: &News, class: Class, wait: Duration, metrics: &Metrics, aud
     record(audit, "gate.close", service.as_str(), &details);
 }
 
-fn record(audit: &audit::Log, act: &'static str, service: &str, details: &[(&'static str, &str)]) {
+/// Writes an act of sidekey's own; details without a text are left out.
+pub(super) fn record(audit: &audit::Log, act: &'static str, service: &str, details: &[(&'static str, &str)]) {
     let given: Vec<(&'static str, &str)> = details.iter().filter(|(_, text)| !text.is_empty()).copied().collect();
     let written = Act {
         id: None,
@@ -261,6 +357,6 @@ fn record(audit: &audit::Log, act: &'static str, service: &str, details: &[(&'st
         details: &given,
     };
     if let Err(error) = audit.append_act(&written) {
-        tracing::error!(%error, "what happened to a gate could not be written to the audit log");
+        tracing::error!(%error, act, "what happened to a limit could not be written to the audit log");
     }
 }

@@ -8,6 +8,7 @@ mod declared;
 mod follow;
 mod gates;
 mod harden;
+mod limits;
 mod observer;
 mod parts;
 mod stored;

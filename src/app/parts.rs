@@ -25,9 +25,9 @@ use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, Tls
 use crate::vault::Vault;
 
 use super::declared::{Commands, DeclaredKeys};
-use super::gates;
 use super::observer::Observer;
 use super::tables::{Beside, amended, tables};
+use super::{gates, limits};
 
 /// What lives as long as the process.
 pub(super) struct Parts {
@@ -146,6 +146,7 @@ impl Parts {
         let declared = self.declared.read(&config, environment, &self.vault, commands);
         let beside = Beside { gates: &self.gates, sightings: &self.sightings, metrics: &self.metrics };
         let (snapshot, unusable) = tables(&config, inventory, declared, approach, &beside)?;
+        limits::tell(&self.line.view(), &snapshot, &self.audit);
         self.take_up(snapshot, unusable);
         self.observer.webhook.follow(&config, environment, &self.tls);
         self.tls.forget_unused();
@@ -198,7 +199,7 @@ impl Parts {
         self.metrics.client_connections().set(counted(listen::clients()));
         self.metrics.upstream_connections().set(counted(upstream::GAUGES.open.load(Ordering::Relaxed)));
         self.metrics.upstream_idle().set(counted(upstream::GAUGES.idle.load(Ordering::Relaxed)));
-        self.metrics.set_gates(gates::levels(&self.gates));
+        self.metrics.set_gates(gates::levels(&self.gates, &self.line.view()));
         self.metrics.encode(format)
     }
 
@@ -227,7 +228,7 @@ impl Parts {
         self.observer.end(&self.metrics, &self.audit);
         self.note_callers();
         self.note_quotas();
-        gates::note(&self.gates, &self.vault);
+        gates::note(self);
         if let Err(error) = self.audit.close() {
             tracing::error!(%error, "the last audit entries could not be written");
         }

@@ -26,4 +26,6 @@ pub struct GateReset {
     pub service: ServiceName,
     /// Of this limit owner; all of them when none.
     pub owner: Option<String>,
+    /// Of this bucket, as it is shown; all of them when none.
+    pub bucket: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! An upstream that we know: where it is, what belongs to it, how it wants its key, and what callers may do there.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -55,6 +56,12 @@ impl Origin {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority())
     }
 }
 
@@ -219,6 +226,41 @@ impl Service {
             || self.allow_plaintext
             || origin.host.as_str() == "localhost"
             || origin.host.ip().is_some_and(|ip| ip.is_loopback())
+    }
+
+    /// Its limits in words, such as `100 a second, 20 at once, 5/h for each caller`; empty when there are none.
+    pub fn limits_in_words(&self) -> String {
+        let (limits, gating) = (&self.limits, &self.gating);
+        let period = |seconds| match seconds {
+            1 => "second".to_owned(),
+            60 => "minute".to_owned(),
+            3600 => "hour".to_owned(),
+            86400 => "day".to_owned(),
+            n => format!("{n} s"),
+        };
+        let mut parts = Vec::new();
+        if let Some(rate) = limits.rate {
+            parts.push(format!("{} a {}", rate.count, period(rate.period.as_secs())));
+            parts.extend(limits.burst.map(|burst| format!("{burst} at once")));
+        }
+        parts.extend(limits.concurrency.map(|most| format!("{most} under way")));
+        if !parts.is_empty() {
+            parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
+        }
+        let each = [
+            ("caller", gating.per_caller),
+            ("team", gating.per_team),
+            ("key", gating.per_credential),
+            ("limit owner", gating.per_owner),
+        ];
+        parts.extend(each.iter().filter_map(|(whom, rate)| rate.map(|rate| format!("{rate} for each {whom}"))));
+        let routes = gating.per_route.iter();
+        parts.extend(routes.map(|(rule, rate)| format!("{rate} of {rule} for each limit owner")));
+        parts.extend(gating.costs.iter().map(|(rule, cost)| format!("{rule} counts {cost} times")));
+        let zone = gating.quotas.zone.iana_name().unwrap_or("UTC");
+        parts.extend(gating.quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
+        parts.extend(gating.mode.map(|mode| format!("mode {}", mode.as_str())));
+        parts.join(", ")
     }
 
     /// The names of the secret fields, each once, in the order of the placements.

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::ServiceName;
+use crate::domain::{Origin, ServiceName};
 use crate::throttle::circuit::{Circuit, Passage, Tried};
 
 use super::dice::Dice;
-use super::hall::{Hall, Happened, News, Rejection};
+use super::hall::{Hall, Happened, News, Rejection, Rejections};
 use super::limiter::now;
 use super::refused::Refused;
+use super::view::CircuitView;
 
 /// The circuit of one origin.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Breaker {
     fine: AtomicU32,
     circuit: Mutex<(Circuit, Dice)>,
     hall: Arc<Hall>,
+    rejections: Arc<Rejections>,
 }
 
 /// One request behind a breaker. Dropped without a word, it says nothing of the upstream.
@@ -39,6 +41,7 @@ impl Breaker {
             fine: AtomicU32::new(0),
             circuit: Mutex::default(),
             hall: Arc::clone(hall),
+            rejections: hall.rejections_of(service),
         }
     }
 
@@ -62,7 +65,7 @@ impl Breaker {
             Passage::Go(tried) => Ok(tried),
             Passage::Shut(wait) => Err(Refused::Circuit(wait.max(Duration::from_secs(1)))),
             Passage::HeldBack => {
-                self.hall.rejected(Rejection::Overload);
+                self.rejections.count(Rejection::Overload);
                 Err(Refused::HeldBack)
             }
         }
@@ -71,6 +74,21 @@ impl Breaker {
     /// How long the circuit is open still; none when it is not.
     pub fn open_for(&self) -> Option<Duration> {
         self.lock().0.open_for(now())
+    }
+
+    /// How it stands, for people; none when it lets everything pass.
+    pub(super) fn view(&self, origin: &Origin) -> Option<CircuitView> {
+        if self.is_calm.load(Ordering::Acquire) {
+            return None;
+        }
+        let (now, inner) = (now(), self.lock());
+        let (open_for, held_back) = (inner.0.open_for(now), inner.0.held_back(now));
+        (open_for.is_some() || held_back > 0.0).then(|| CircuitView {
+            service: self.service.clone(),
+            origin: origin.clone(),
+            open_for,
+            held_back,
+        })
     }
 
     fn tell(&self, what: Happened) {

@@ -1,7 +1,7 @@
 //! What all gates of the process share: how many wait in front of them together, whether it is over, and what there is to
 //! tell of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Hall {
     is_closing: AtomicBool,
     /// Wakes those who pause before they come back to a gate.
     closing: Notify,
-    rejected: [AtomicU64; Rejection::ALL.len()],
+    rejected: Mutex<BTreeMap<ServiceName, Arc<Rejections>>>,
     news: Mutex<VecDeque<News>>,
 }
 
@@ -67,6 +67,18 @@ impl Rejection {
             Self::Overall => "process_full",
             Self::Overload => "upstream_overload",
             Self::InFlight => "in_flight",
+        }
+    }
+}
+
+/// How many requests for one service were sent away, by why.
+#[derive(Debug, Default)]
+pub(super) struct Rejections([AtomicU64; Rejection::ALL.len()]);
+
+impl Rejections {
+    pub(super) fn count(&self, why: Rejection) {
+        if let Some(count) = self.0.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -133,13 +145,13 @@ impl Hall {
     ///
     /// # Errors
     /// When too many are.
-    pub(super) fn begin(self: &Arc<Self>) -> Result<InFlight, Refused> {
+    pub(super) fn begin(self: &Arc<Self>, service: &ServiceName) -> Result<InFlight, Refused> {
         let former = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let begun = InFlight(Arc::clone(self));
         if former < MOST_IN_FLIGHT {
             return Ok(begun);
         }
-        self.rejected(Rejection::InFlight);
+        self.rejections_of(service).count(Rejection::InFlight);
         Err(Refused::Full)
     }
 
@@ -184,14 +196,23 @@ impl Hall {
         self.is_closing.load(Ordering::Acquire)
     }
 
-    pub(super) fn rejected(&self, why: Rejection) {
-        if let Some(count) = self.rejected.get(why as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+    /// The counts of `service`, for whoever may send something away: they outlive the gate that counts.
+    pub(super) fn rejections_of(&self, service: &ServiceName) -> Arc<Rejections> {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(rejected.entry(service.clone()).or_default())
     }
 
-    pub(super) fn rejections(&self) -> [u64; Rejection::ALL.len()] {
-        self.rejected.each_ref().map(|count| count.load(Ordering::Relaxed))
+    /// What was counted, of services of which anything was sent away.
+    pub(super) fn rejections(&self) -> Vec<(ServiceName, Rejection, u64)> {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = rejected
+            .iter()
+            .map(|(service, counts)| (service, counts.0.each_ref().map(|count| count.load(Ordering::Relaxed))));
+        let any = counts.filter(|(_, counts)| counts.iter().any(|count| *count > 0));
+        any.flat_map(|(service, counts)| {
+            Rejection::ALL.into_iter().zip(counts).map(|(why, count)| (service.clone(), why, count))
+        })
+        .collect()
     }
 
     pub(super) fn tell(&self, news: News) {

@@ -156,3 +156,6 @@ impl Keyed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

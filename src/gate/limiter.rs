@@ -16,7 +16,7 @@ use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
 use super::allowance::{Allowance, interval};
 use super::dice::Dice;
 use super::fine::Fine;
-use super::hall::Hall;
+use super::hall::{Hall, Rejections};
 use super::pass::Pass;
 use super::queue::Queue;
 use super::refused::{LimitOf, Refused};
@@ -59,6 +59,7 @@ pub struct Gate {
     pub(super) limits: Limits,
     rate: Option<Allowance>,
     pub(super) hall: Arc<Hall>,
+    pub(super) rejections: Arc<Rejections>,
     /// The episode in the upper half; the lowest bit is set while nothing needs the lock.
     quick: AtomicU64,
     /// Passed, and without an answer.
@@ -145,11 +146,13 @@ impl Gate {
             closures: 0,
             dice: Dice::default(),
         };
+        let rejections = hall.rejections_of(&label.service);
         let gate = Self {
             label,
             limits,
             rate,
             hall: Arc::clone(hall),
+            rejections,
             quick: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             under_way: AtomicU32::new(0),

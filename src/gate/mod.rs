@@ -36,7 +36,7 @@ pub use refused::{LimitOf, Refused};
 pub use registry::{Gates, LeftClosed};
 pub use share::{ShareGate, ShareGates};
 pub use shared::{Alone, Shared, Shut};
-pub use view::{GateView, WindowView};
+pub use view::{CircuitView, GateView, WindowView};
 
 #[cfg(test)]
 mod tests;

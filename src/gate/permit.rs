@@ -187,7 +187,7 @@ pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result
         // Boxed, so that requests that do not wait do not carry the room for it.
         None => Box::pin(course.pass_all(&grant, &route)).await?,
     };
-    let in_flight = course.gates.hall().begin()?;
+    let in_flight = course.gates.hall().begin(&grant.candidate().credential().service)?;
     Ok(Permit { grant, owner, route, passes, waited, _in_flight: in_flight })
 }
 

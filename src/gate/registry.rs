@@ -20,6 +20,7 @@ use super::quota::{OwnerQuotas, QuotaBook};
 use super::refused::LimitOf;
 use super::share::ShareGates;
 use super::shared::{Alone, Shared};
+use super::view::CircuitView;
 
 /// The gates of all services, limit owners, callers and shares.
 #[derive(Debug, Clone)]
@@ -178,6 +179,13 @@ impl Gates {
         Arc::clone(breakers.entry((service.clone(), origin.clone())).or_insert_with(fresh))
     }
 
+    /// The circuits that do not let everything pass.
+    pub fn circuits(&self) -> Vec<CircuitView> {
+        let breakers = locked(&self.0.breakers);
+        let views = breakers.iter().filter_map(|((_, origin), breaker)| breaker.view(origin));
+        views.collect()
+    }
+
     /// The gates of shares.
     pub fn shares(&self) -> &ShareGates {
         &self.0.shares
@@ -262,10 +270,9 @@ impl Gates {
         self.0.hall.waiting()
     }
 
-    /// How many were sent away from queues, by why.
-    pub fn rejections(&self) -> [(Rejection, u64); Rejection::ALL.len()] {
-        let counts = self.0.hall.rejections();
-        Rejection::ALL.map(|why| (why, counts.get(why as usize).copied().unwrap_or_default()))
+    /// How many were sent away, by service and why.
+    pub fn rejections(&self) -> Vec<(ServiceName, Rejection, u64)> {
+        self.0.hall.rejections()
     }
 
     /// Every gate there is.

@@ -196,10 +196,12 @@ async fn two_hundred_callers_share_one_refusal_and_all_get_through() {
     let (served, refused, probes) =
         (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let started = Instant::now();
+    // When the first was sent after the closure.
+    let reopened = Arc::new(std::sync::Mutex::new(None));
     let window = Arc::new(std::sync::Mutex::new((0_u64, 0_u32)));
     let mut tasks = Vec::new();
     for n in 0..200 {
-        let (gate, window) = (Arc::clone(&gate), Arc::clone(&window));
+        let (gate, window, reopened) = (Arc::clone(&gate), Arc::clone(&window), Arc::clone(&reopened));
         let (served, refused, probes) = (Arc::clone(&served), Arc::clone(&refused), Arc::clone(&probes));
         tasks.push(tokio::spawn(async move {
             loop {
@@ -217,8 +219,9 @@ async fn two_hundred_callers_share_one_refusal_and_all_get_through() {
                     window.1 += 1;
                     window.1 <= LIMIT
                 };
-                if at >= Duration::from_secs(2) && at < Duration::from_millis(2_250) {
-                    probes.fetch_add(1, Ordering::Relaxed);
+                if at >= Duration::from_secs(2) {
+                    let first = *reopened.lock().unwrap().get_or_insert(at);
+                    probes.fetch_add(u32::from(at < first + Duration::from_millis(20)), Ordering::Relaxed);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 if lets_through {
@@ -237,6 +240,7 @@ async fn two_hundred_callers_share_one_refusal_and_all_get_through() {
         task.await.unwrap();
     }
     assert_eq!(served.load(Ordering::Relaxed), 200);
+    assert_eq!(probes.load(Ordering::Relaxed), 1, "one before its answer");
     let refused = refused.load(Ordering::Relaxed);
     assert!((150..=154).contains(&refused), "150 were under way at the closure, then one a window at most: {refused}");
     // Two closures of 2 s at most, and 150 at 25 a second.
@@ -298,6 +302,61 @@ async fn a_closed_owner_delays_no_other() {
     }
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert!(pass_as(&x.all, "a", Duration::from_secs(1)).await.is_err());
+}
+
+#[test]
+fn a_gate_whose_lock_is_held_keeps_no_request_of_another_owner_waiting() {
+    let gates = Gates::default();
+    let (x, y) = (owner(&gates, "x"), owner(&gates, "y"));
+    let held = x.all.lock();
+    let (told, over) = std::sync::mpsc::channel();
+    let of_y = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // Open; closed and refused at once; waited for; and a bucket of its own.
+            pass(&y.all).await.unwrap();
+            close(&y.all, 1).await;
+            assert!(pass_as(&y.all, "a", Duration::ZERO).await.is_err());
+            pass(&y.all).await.unwrap().answered(&Reading::plain(Class::Fine), &key());
+            assert!(y.gate_of(Word::new("search").unwrap()).is_some());
+        });
+        told.send(()).unwrap();
+    });
+    assert_eq!(over.recv_timeout(Duration::from_secs(20)), Ok(()), "y waits for a lock of x");
+    of_y.join().unwrap();
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_is_counted_by_service_and_why() {
+    let gates = Gates::default();
+    let closed: Vec<_> = (0..11).map(|n| owner(&gates, &format!("owner-{n}"))).collect();
+    let (day, patience) = (24 * 60 * 60, Duration::from_secs(2 * 24 * 60 * 60));
+    for owner in &closed {
+        close(&owner.all, day).await;
+    }
+    let waits = |n: usize, caller: &str| {
+        let (gate, caller) = (Arc::clone(&closed[n].all), caller.to_owned());
+        tokio::spawn(async move { pass_as(&gate, &caller, patience).await.map(drop) })
+    };
+    let fill = |n: usize| -> Vec<_> { (0..MOST_WAITERS).map(|m| waits(n, &format!("c{}", m % 20))).collect() };
+    let counted = |why| {
+        let all = gates.rejections();
+        all.into_iter().find_map(|(name, counted, count)| (name == service() && counted == why).then_some(count))
+    };
+    assert_eq!(counted(Rejection::Deadline), None, "nothing was sent away yet");
+    assert!(pass_as(&closed[0].all, "a", Duration::from_secs(1)).await.is_err());
+    let _first = fill(0);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(gates.waiting(), 1_000);
+    let _newcomer = waits(0, "another");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((counted(Rejection::Deadline), counted(Rejection::Queue)), (Some(1), Some(1)), "a queue is full");
+    let _others: Vec<_> = (1..10).map(fill).collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((gates.waiting(), counted(Rejection::Overall)), (MOST_WAITERS_OVERALL, Some(0)));
+    assert_eq!(waits(10, "a").await.unwrap(), Err(Refused::Full));
+    assert_eq!((counted(Rejection::Overall), counted(Rejection::Queue)), (Some(1), Some(1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -442,6 +501,8 @@ async fn a_breaker_opens_after_failures_in_a_row_and_one_trial_closes_it() {
         breaker.pass().unwrap().failed();
     }
     assert!(matches!(breaker.pass(), Err(Refused::Circuit(wait)) if wait == Duration::from_secs(5)));
+    let seen = gates.circuits().remove(0);
+    assert_eq!((seen.origin, seen.open_for, seen.held_back), (origin, Some(Duration::from_secs(5)), 0.0));
     tokio::time::sleep(Duration::from_secs(5)).await;
     let trial = breaker.pass().unwrap();
     assert!(breaker.pass().is_err(), "one trial alone");
@@ -451,6 +512,7 @@ async fn a_breaker_opens_after_failures_in_a_row_and_one_trial_closes_it() {
     breaker.pass().unwrap().answered();
     let happened: Vec<Happened> = gates.news().into_iter().map(|news| news.what).collect();
     assert_eq!(happened, [Happened::CircuitOpened(Duration::from_secs(5)), Happened::CircuitClosed]);
+    assert_eq!(gates.circuits(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -474,8 +536,10 @@ async fn a_breaker_holds_some_requests_back_from_an_upstream_that_fails_most_of_
     }
     assert!(held_back > sent, "of an upstream that accepts one in four: {held_back} held back, {sent} sent");
     assert!(sent > 20, "it is tried still: {sent}");
-    let counted = gates.rejections().into_iter().find(|(why, _)| *why == Rejection::Overload).unwrap().1;
+    let counted = gates.rejections().into_iter().find(|(_, why, _)| *why == Rejection::Overload).unwrap().2;
     assert_eq!(counted, held_back);
+    let seen = gates.circuits().remove(0);
+    assert!(seen.open_for.is_none() && seen.held_back > 0.3 && seen.held_back < 1.0, "{seen:?}");
     assert_eq!(gates.news(), [], "the circuit never opened");
     tokio::time::sleep(Duration::from_secs(120)).await;
     for _ in 0..100 {

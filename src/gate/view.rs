@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::domain::{CallerId, Name};
+use crate::domain::{CallerId, Name, Origin, ServiceName};
 use crate::throttle::places::Places;
 use crate::throttle::state::{Mode, Phase, State};
 use crate::throttle::{Bucket, Class};
@@ -40,6 +40,19 @@ pub struct GateView {
     pub under_way: u32,
     /// How many of each caller wait.
     pub waiting: Vec<(CallerId, usize)>,
+}
+
+/// The circuit in front of one origin at one moment, while it does not let everything pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CircuitView {
+    /// Of which service.
+    pub service: ServiceName,
+    /// In front of what.
+    pub origin: Origin,
+    /// How long it is open still; none when it is not.
+    pub open_for: Option<Duration>,
+    /// Which part of the requests is held back, from 0 to 1.
+    pub held_back: f64,
 }
 
 /// A limit that answers told of.

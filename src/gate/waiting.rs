@@ -91,7 +91,7 @@ impl Gate {
             return None;
         }
         let wait = self.predict(&inner, now, comer);
-        self.hall.rejected(Rejection::Deadline);
+        self.rejections.count(Rejection::Deadline);
         self.pump_and_tell(inner);
         self.tell(told);
         Some(self.refusal(wait))
@@ -109,7 +109,7 @@ impl Gate {
         let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
             drop(inner);
-            self.hall.rejected(Rejection::Deadline);
+            self.rejections.count(Rejection::Deadline);
             return Err(self.refusal(wait));
         }
         if self.hall.is_closing() {
@@ -125,7 +125,7 @@ impl Gate {
                 drop(inner);
                 self.hall.leave();
                 self.send_off(gone, Rejection::Overall);
-                self.hall.rejected(Rejection::Queue);
+                self.rejections.count(Rejection::Queue);
                 return Err(Refused::Full);
             }
         };
@@ -142,7 +142,7 @@ impl Gate {
     /// Tells one that it made room for another.
     fn send_off(&self, gone: Option<Waiting>, why: Rejection) {
         if let Some(waiting) = gone {
-            self.hall.rejected(why);
+            self.rejections.count(why);
             let _gone = waiting.tell.send(Err(Refused::Full));
         }
     }
@@ -155,7 +155,7 @@ impl Gate {
         let own = inner.queue.by_caller().find(|(other, _)| *other == caller).map_or(0, |(_, count)| count);
         let gone = inner.queue.send_away(own);
         if gone.is_none() {
-            self.hall.rejected(Rejection::Overall);
+            self.rejections.count(Rejection::Overall);
             return Err(Refused::Full);
         }
         // It frees its place in a moment.
@@ -166,7 +166,7 @@ impl Gate {
     /// Refuses at once what would wait too long here.
     pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
         self.foreseen(comer).map_or(Ok(()), |refused| {
-            self.hall.rejected(Rejection::Deadline);
+            self.rejections.count(Rejection::Deadline);
             Err(refused)
         })
     }
@@ -225,7 +225,7 @@ impl Gate {
         }
         inner.swept = Some(until);
         for waiting in inner.queue.take_where(|waiting| waiting.deadline < until) {
-            self.hall.rejected(Rejection::Deadline);
+            self.rejections.count(Rejection::Deadline);
             told.push((waiting, Err(self.refusal(until - now))));
         }
     }

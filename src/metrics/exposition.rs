@@ -8,9 +8,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::names::{self, Metric};
-use super::service::{BUCKETS, CLASSES, Distribution, Resend, Totals, TurnedDown};
-use super::{Delivery, Handshake, Inner, ServiceMetrics};
+use super::service::{BUCKETS, CLASSES, Distribution, Resend, THROTTLED, Totals};
+use super::{Delivery, GATE_STATES, Handshake, Inner, ServiceMetrics};
 use crate::domain::{Code, EventKind};
+use crate::throttle::Met;
 
 /// The shape of an exposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +156,11 @@ impl Inner {
         }
         let mut family = Family::begin(encoder, &names::THROTTLED)?;
         for (name, totals) in &used {
-            for (status, count) in TurnedDown::STATUSES.iter().zip(totals.throttled) {
-                family.count(&[("service", *name), ("status", *status)], count)?;
+            for (status, counts) in THROTTLED.iter().zip(totals.throttled) {
+                let counts = Met::ALL.iter().zip(counts).filter(|(_, count)| *count > 0);
+                for (met, count) in counts {
+                    family.count(&[("service", *name), ("status", *status), ("dimension", met.as_str())], count)?;
+                }
             }
         }
         let mut family = Family::begin(encoder, &names::RESEND_RESULTS)?;
@@ -197,9 +201,11 @@ impl Inner {
 
     fn encode_gates(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let counted = self.gates.lock();
-        let mut family = Family::begin(encoder, &names::GATES_CLOSED)?;
-        for (service, count) in &counted.levels.closed {
-            family.level(&[("service", service.as_str())], count)?;
+        let mut family = Family::begin(encoder, &names::GATES)?;
+        for ((service, bucket), counts) in &counted.levels.gates {
+            for (state, count) in GATE_STATES.iter().zip(counts) {
+                family.level(&[("service", service.as_str()), ("bucket", *bucket), ("state", *state)], count)?;
+            }
         }
         let mut family = Family::begin(encoder, &names::GATE_CLOSURES)?;
         for ((service, reason), count) in &counted.closures {
@@ -221,10 +227,13 @@ impl Inner {
         for ((service, what), count) in &counted.quotas {
             family.count(&[("service", service.as_str()), ("what", *what)], *count)?;
         }
-        Family::begin(encoder, &names::GATE_WAITING)?.sole_level(&counted.levels.waiting)?;
+        let mut family = Family::begin(encoder, &names::GATE_WAITING)?;
+        for (service, count) in &counted.levels.waiting {
+            family.level(&[("service", service.as_str())], count)?;
+        }
         let mut family = Family::begin(encoder, &names::GATE_REJECTIONS)?;
-        for (reason, count) in &counted.levels.rejections {
-            family.count(&[("reason", *reason)], *count)?;
+        for (service, reason, count) in &counted.levels.rejections {
+            family.count(&[("service", service.as_str()), ("reason", *reason)], *count)?;
         }
         let mut family = Family::begin(encoder, &names::CIRCUITS_OPENED)?;
         for (service, count) in &counted.circuits {

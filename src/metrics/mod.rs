@@ -20,9 +20,9 @@ use prometheus_client::registry::Registry;
 
 use cores::Gauge;
 pub use exposition::Format;
-pub use gates::GateLevels;
+pub use gates::{GATE_STATES, GateLevels};
 pub use handshake::Handshake;
-pub use service::{AnsweredBy, Distribution, Observation, Resend, ServiceMetrics, Totals, TurnedDown};
+pub use service::{AnsweredBy, Distribution, Observation, Resend, ServiceMetrics, Totals};
 
 use crate::domain::{Code, EventKind, Name};
 use cores::PerCore;

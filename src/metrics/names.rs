@@ -33,7 +33,7 @@ pub const REQUESTS: Metric =
 /// By `service` and `status` (`401`, `403`).
 pub const AUTH_FAILURES: Metric =
     counter("sidekey_upstream_auth_failures", "Answers by which the upstream did not accept the credential");
-/// By `service` and `status` (`429`, `403`, `other`).
+/// By `service`, `status` (`429`, `403`, `other`) and `dimension` (`requests`, `tokens`, `concurrency`, `daily`, `other`, `none`).
 pub const THROTTLED: Metric =
     counter("sidekey_upstream_throttled", "Answers by which the upstream turned a request down for a limit");
 /// By `service`.
@@ -53,8 +53,8 @@ pub const UPSTREAM_SECONDS: Metric =
     histogram("sidekey_upstream_duration_seconds", "How long the upstream took, all attempts together");
 /// By `service`; only requests that waited.
 pub const WAIT_SECONDS: Metric = histogram("sidekey_gate_wait_seconds", "How long requests waited for their turn");
-/// By `service`.
-pub const GATES_CLOSED: Metric = gauge("sidekey_gates_closed", "Gates that are closed because the upstream refused");
+/// By `service`, `bucket` (`all`, `declared`, `learnt`) and `state` (`open`, `closed`, `probing`, `slow_start`).
+pub const GATES: Metric = gauge("sidekey_gates", "Gates that keep what upstreams allow, by how they stand");
 /// By `service` and `reason` (`throttled`, `exhausted`, `overloaded`).
 pub const GATE_CLOSURES: Metric = counter("sidekey_gate_closures", "Times that a gate closed, by why");
 /// By `service`: of the limit of which least is left.
@@ -70,9 +70,9 @@ pub const BUDGET_LEFT: Metric =
     gauge("sidekey_resend_budget_tokens", "What the budget for sending again has left, of 500");
 /// Over all services.
 pub const GATE_PINS: Metric = gauge("sidekey_gate_pins", "Limits that are pinned");
-/// Over all gates.
+/// By `service`.
 pub const GATE_WAITING: Metric = gauge("sidekey_gate_waiting_requests", "Requests that wait for their turn");
-/// By `reason` (`deadline`, `queue_full`, `process_full`, `upstream_overload`, `in_flight`).
+/// By `service` and `reason` (`deadline`, `queue_full`, `process_full`, `upstream_overload`, `in_flight`).
 pub const GATE_REJECTIONS: Metric =
     counter("sidekey_gate_rejections", "Requests that were sent away before they were sent");
 /// By `service`.
@@ -147,7 +147,7 @@ pub const ALL: [Metric; 40] = [
     REQUEST_SECONDS,
     UPSTREAM_SECONDS,
     WAIT_SECONDS,
-    GATES_CLOSED,
+    GATES,
     GATE_CLOSURES,
     LIMIT_LEFT,
     QUOTA_LEFT,

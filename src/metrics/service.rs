@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::cores::PerCore;
 use crate::domain::Name;
+use crate::throttle::Met;
 
 /// The upper bounds of the histograms' buckets, in microseconds; one more bucket has none.
 pub(super) const BUCKETS: [u64; 15] = [
@@ -27,34 +28,10 @@ pub enum AnsweredBy {
     Sidekey,
 }
 
-/// How often an upstream turned attempts of one request down for a limit, by the status of its answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TurnedDown([u32; Self::STATUSES.len()]);
-
-impl TurnedDown {
-    /// The statuses that are told apart; any other is the last of these.
-    pub const STATUSES: [&'static str; 3] = ["429", "403", "other"];
-
-    const fn place(status: StatusCode) -> usize {
-        match status.as_u16() {
-            429 => 0,
-            403 => 1,
-            _ => 2,
-        }
-    }
-
-    /// One more with this status.
-    pub fn count(&mut self, status: StatusCode) {
-        if let Some(count) = self.0.get_mut(Self::place(status)) {
-            *count += 1;
-        }
-    }
-
-    /// How many had this status.
-    pub fn of(&self, status: StatusCode) -> u32 {
-        self.0.get(Self::place(status)).copied().unwrap_or_default()
-    }
-}
+/// The statuses by which answers that turn a request down are told apart; any other is the last of these.
+pub(super) const THROTTLED: [&str; 3] = ["429", "403", "other"];
+/// Such answers, by status and by what the limit counts.
+type TurnedDown<T> = [[T; Met::ALL.len()]; THROTTLED.len()];
 
 /// One request that was for a known service, when it is over.
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +42,6 @@ pub struct Observation {
     pub answered_by: AnsweredBy,
     /// How often it was sent again.
     pub resends: u32,
-    /// How often the upstream turned it down for a limit.
-    pub turned_down: TurnedDown,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -89,6 +64,8 @@ pub struct ServiceMetrics {
     fallbacks: AtomicU64,
     /// As rare.
     failovers: AtomicU64,
+    /// As rare.
+    throttled: TurnedDown<AtomicU64>,
     /// As rare, by why it was sent again and whether that went well.
     resent: [[AtomicU64; Resend::RESULTS.len()]; Resend::ALL.len()],
 }
@@ -125,7 +102,6 @@ struct Block {
     classes: [AtomicU64; CLASSES.len()],
     unauthorized: AtomicU64,
     forbidden: AtomicU64,
-    throttled: [AtomicU64; TurnedDown::STATUSES.len()],
     resends: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -149,8 +125,8 @@ pub struct Totals {
     pub unauthorized: u64,
     /// Answers 403 by the upstream.
     pub forbidden: u64,
-    /// Answers by which the upstream turned an attempt down for a limit, by status.
-    pub throttled: [u64; TurnedDown::STATUSES.len()],
+    /// Answers by which the upstream turned an attempt down for a limit, by status and by what that counts.
+    pub throttled: TurnedDown<u64>,
     /// Attempts after the first.
     pub resends: u64,
     /// Requests that the former version of a key carried.
@@ -195,6 +171,7 @@ impl ServiceMetrics {
             blocks: OnceLock::new(),
             fallbacks: AtomicU64::new(0),
             failovers: AtomicU64::new(0),
+            throttled: Default::default(),
             resent: Default::default(),
         }
     }
@@ -217,9 +194,6 @@ impl ServiceMetrics {
             (AnsweredBy::Upstream, 403) => add(&block.forbidden, 1),
             _ => {}
         }
-        if seen.turned_down != TurnedDown::default() {
-            block.throttled.iter().zip(seen.turned_down.0).for_each(|(count, more)| add(count, u64::from(more)));
-        }
         add(&block.resends, u64::from(seen.resends));
         add(&block.bytes_in, seen.bytes_in);
         add(&block.bytes_out, seen.bytes_out);
@@ -239,6 +213,18 @@ impl ServiceMetrics {
         self.fallbacks.fetch_add(1, Relaxed);
     }
 
+    /// Counts an answer by which the upstream turned an attempt down for a limit of this kind.
+    pub fn turned_down(&self, status: StatusCode, met: Met) {
+        let by_status = match status.as_u16() {
+            429 => 0,
+            403 => 1,
+            _ => 2,
+        };
+        if let Some(count) = self.throttled.get(by_status).and_then(|counts| counts.get(met as usize)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Counts an attempt that was made again, and whether it went well.
     pub fn resent(&self, why: Resend, went_well: bool) {
         let results = self.resent.get(why as usize);
@@ -256,12 +242,12 @@ impl ServiceMetrics {
     pub fn totals(&self) -> Option<Totals> {
         let (fallbacks, failovers) = (self.fallbacks.load(Relaxed), self.failovers.load(Relaxed));
         let mut totals = Totals { fallbacks, failovers, ..Totals::default() };
+        totals.throttled.iter_mut().zip(&self.throttled).for_each(|(to, from)| sum(to, from));
         totals.resent.iter_mut().zip(&self.resent).for_each(|(to, from)| sum(to, from));
         for block in self.blocks.get()?.iter() {
             sum(&mut totals.classes, &block.classes);
             totals.unauthorized += block.unauthorized.load(Relaxed);
             totals.forbidden += block.forbidden.load(Relaxed);
-            sum(&mut totals.throttled, &block.throttled);
             totals.resends += block.resends.load(Relaxed);
             totals.bytes_in += block.bytes_in.load(Relaxed);
             totals.bytes_out += block.bytes_out.load(Relaxed);

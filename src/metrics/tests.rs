@@ -10,8 +10,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::{AnsweredBy, Delivery, Format, Metrics, Observation, ServiceMetrics, TurnedDown, names, position};
+use super::{
+    AnsweredBy, Delivery, Format, GATE_STATES, GateLevels, Metrics, Observation, ServiceMetrics, names, position,
+};
 use crate::domain::{Code, EventKind, Name};
+use crate::throttle::Met;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -22,12 +25,7 @@ fn metrics() -> Metrics {
 }
 
 fn seen(status: u16, total_ms: u64) -> Observation {
-    let mut turned_down = TurnedDown::default();
-    if status == 429 {
-        turned_down.count(StatusCode::TOO_MANY_REQUESTS);
-    }
     Observation {
-        turned_down,
         status,
         answered_by: AnsweredBy::Upstream,
         resends: 0,
@@ -92,13 +90,12 @@ fn requests_are_counted_by_service_and_class_over_all_cores() {
 fn only_the_upstreams_own_refusals_count_as_failed_authentication() {
     let metrics = metrics();
     let stripe = metrics.service(&name("stripe"));
-    let turned_down = TurnedDown::default();
     for status in [401, 401, 403, 429] {
         stripe.observe(0, &seen(status, 1));
-        stripe.observe(0, &Observation { answered_by: AnsweredBy::Sidekey, turned_down, ..seen(status, 1) });
+        stripe.observe(0, &Observation { answered_by: AnsweredBy::Sidekey, ..seen(status, 1) });
     }
     let totals = stripe.totals().unwrap();
-    assert_eq!((totals.unauthorized, totals.forbidden, totals.throttled), (2, 1, [1, 0, 0]));
+    assert_eq!((totals.unauthorized, totals.forbidden), (2, 1));
     assert_eq!(totals.classes, [0, 0, 0, 0, 8, 0]);
 }
 
@@ -130,6 +127,52 @@ fn a_service_that_is_not_called_shows_nothing_and_is_forgotten_when_nobody_holds
     assert_eq!(metrics.inner.services().len(), 2);
     assert!(Arc::ptr_eq(&held, &metrics.service(&name("held"))), "a reload finds the same counters");
     assert_eq!(metrics.totals().len(), 1);
+}
+
+#[test]
+fn what_is_turned_down_is_told_apart_by_status_and_by_what_the_limit_counts() {
+    let metrics = metrics();
+    let openai = metrics.service(&name("openai"));
+    openai.observe(0, &seen(200, 1));
+    for (status, met, times) in [(429, Met::Tokens, 3), (429, Met::Daily, 2), (403, Met::None, 1), (503, Met::Other, 4)]
+    {
+        (0..times).for_each(|_| openai.turned_down(StatusCode::from_u16(status).unwrap(), met));
+    }
+    let samples = parse(&metrics.encode(Format::OpenMetrics));
+    let counted: Vec<(&str, i64)> = samples
+        .iter()
+        .filter_map(|(series, count)| Some((series.strip_prefix("sidekey_upstream_throttled_total")?, *count)))
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            (r#"{service="openai",status="403",dimension="none"}"#, 1_000),
+            (r#"{service="openai",status="429",dimension="daily"}"#, 2_000),
+            (r#"{service="openai",status="429",dimension="tokens"}"#, 3_000),
+            (r#"{service="openai",status="other",dimension="other"}"#, 4_000),
+        ]
+    );
+}
+
+#[test]
+fn gates_are_told_by_service_kind_of_bucket_and_state() {
+    let metrics = metrics();
+    let (service, mut levels) = (name("github"), GateLevels::default());
+    levels.gates.insert((service.clone(), "all"), [1, 2, 3, 4]);
+    levels.gates.insert((service.clone(), "learnt"), [5, 0, 0, 0]);
+    levels.waiting.insert(service.clone(), 7);
+    levels.rejections = vec![(service.clone(), "queue_full", 8), (service.clone(), "process_full", 9)];
+    levels.left.insert(service, 0.25);
+    metrics.set_gates(levels);
+    let samples = parse(&metrics.encode(Format::OpenMetrics));
+    let of = |labels: &str| samples[&format!("sidekey_gates{{service=\"github\",{labels}}}")];
+    let states = GATE_STATES.map(|state| of(&format!("bucket=\"all\",state=\"{state}\"")));
+    assert_eq!(states, [1_000, 2_000, 3_000, 4_000]);
+    assert_eq!(of(r#"bucket="learnt",state="open""#), 5_000);
+    assert_eq!(samples[r#"sidekey_gate_waiting_requests{service="github"}"#], 7_000);
+    assert_eq!(samples[r#"sidekey_gate_rejections_total{service="github",reason="queue_full"}"#], 8_000);
+    assert_eq!(samples[r#"sidekey_gate_rejections_total{service="github",reason="process_full"}"#], 9_000);
+    assert_eq!(samples[r#"sidekey_limit_left_ratio{service="github"}"#], 250);
 }
 
 #[test]

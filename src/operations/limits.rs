@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{CallerId, GateReset, OwnerQuotaUse, PinnedTo, ServiceName};
+use crate::access::Known;
+use crate::domain::{
+    CallerId, Credential, GateReset, Name, Origin, OwnerQuotaUse, PinnedTo, ServiceName, Share, TeamId, UserId,
+};
 
 use super::names::Names;
 use super::pins::PinShown;
@@ -17,6 +20,8 @@ const SILENT: i64 = 30;
 
 /// How all limit owners of a service together are shown.
 const EVERY_OWNER: &str = "*";
+/// Whose limit most gates keep: what the service allows.
+const UPSTREAM: &str = "upstream";
 
 /// The gates of the running proxy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -29,18 +34,24 @@ pub struct GatesShown {
     pub gates: Vec<GateShown>,
 }
 
-/// One gate: what a service allows one limit owner, as far as it was found out.
+/// One gate: what a service allows one limit owner, as far as it was found out; or a limit of sidekey's own, while somebody
+/// waits for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateShown {
     /// The service.
     pub service: String,
-    /// Whom the service counts: the limit owner of the key; `*` for all of them together.
+    /// Whose limit it keeps: `upstream` for what the service allows; else one of its configuration, `service`, `caller`,
+    /// `team`, `credential` or `share`, which is listed only while somebody waits for it.
+    #[serde(default = "upstream")]
+    pub of: String,
+    /// Whom the service counts: the limit owner of the key; `*` for all of them together. Of a limit of the configuration,
+    /// which caller, team, key or share.
     pub owner: String,
-    /// The key through which it was found out.
+    /// The key through which it was found out, or to which the limit belongs.
     pub key: Option<String>,
     /// Which of the owner's limits; none: all of its requests.
     pub bucket: Option<String>,
-    /// `open`, `closed`, `probing` or `slow_start`.
+    /// `open`, `closed`, `probing` (its time is over, and the answer to one request decides) or `slow_start`.
     pub state: String,
     /// Until when it is closed.
     pub closed_until: Option<Timestamp>,
@@ -67,6 +78,24 @@ pub struct GateShown {
     /// What the owner used of the service's quotas.
     #[serde(default)]
     pub quotas: Vec<QuotaShown>,
+    /// Of all limit owners together: the circuits in front of the service's upstreams that do not let everything pass.
+    #[serde(default)]
+    pub circuits: Vec<CircuitShown>,
+}
+
+fn upstream() -> String {
+    UPSTREAM.to_owned()
+}
+
+/// The circuit in front of an upstream that fails again and again, or fails more than half of what it gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CircuitShown {
+    /// The upstream, such as `https://api.stripe.com`.
+    pub origin: String,
+    /// Until when nothing is sent to it; null when it is not open.
+    pub open_until: Option<Timestamp>,
+    /// Which part of the requests it is spared, from 0 to 1.
+    pub held_back: f64,
 }
 
 /// What was used of a quota of the day or the month.
@@ -105,10 +134,11 @@ pub struct GateWaiters {
 }
 
 impl GateShown {
-    /// A gate of which a running proxy noted nothing.
-    fn quiet(service: &ServiceName, owner: Option<&str>, bucket: Option<&str>) -> Self {
+    /// A gate of which there is nothing to say; without an owner, that of all of them together.
+    pub fn quiet(service: &ServiceName, owner: Option<&str>, bucket: Option<&str>) -> Self {
         Self {
             service: service.to_string(),
+            of: upstream(),
             owner: owner.unwrap_or(EVERY_OWNER).to_owned(),
             key: None,
             bucket: bucket.map(str::to_owned),
@@ -124,6 +154,7 @@ impl GateShown {
             waiting: Vec::new(),
             pin: None,
             quotas: Vec::new(),
+            circuits: Vec::new(),
         }
     }
 
@@ -135,7 +166,8 @@ impl GateShown {
         bucket: Option<&str>,
     ) -> Option<&'a mut Self> {
         let is_it = |gate: &Self| {
-            gate.service == service.as_str()
+            gate.is_of_upstream()
+                && gate.service == service.as_str()
                 && gate.owner == owner.unwrap_or(EVERY_OWNER)
                 && gate.bucket.as_deref() == bucket
         };
@@ -144,6 +176,11 @@ impl GateShown {
             gates.push(Self::quiet(service, owner, bucket));
         }
         gates.get_mut(at)
+    }
+
+    /// Whether it keeps what the service allows, and not a limit of the configuration.
+    pub fn is_of_upstream(&self) -> bool {
+        self.of == UPSTREAM
     }
 
     /// How many wait.
@@ -155,7 +192,28 @@ impl GateShown {
         for one in &mut self.waiting {
             one.caller = names.caller(&CallerId::new(&one.caller));
         }
+        match (self.of.as_str(), self.owner.split_once(':')) {
+            ("caller", _) => self.owner = names.caller(&CallerId::new(&self.owner)),
+            ("team", _) => self.owner = names.team(&TeamId::new(&self.owner)),
+            ("share", Some(("user", id))) => self.owner = names.share(&Share::User(UserId::new(id))),
+            ("share", Some(("team", id))) => self.owner = names.share(&Share::Team(TeamId::new(id))),
+            ("share", Some(("caller", id))) => self.owner = names.share(&Share::Caller(CallerId::new(id))),
+            _ => {}
+        }
         self
+    }
+
+    /// Whether a request by `known`, whose owner is in these teams, with the key `credential` meets it.
+    fn is_met(&self, known: &Known, teams: &[Name], credential: &Credential) -> bool {
+        let is_its_key = || self.key.as_deref() == Some(credential.name.as_str());
+        self.service == credential.service.as_str()
+            && match self.of.as_str() {
+                UPSTREAM => self.owner == credential.counted_as() || self.owner == EVERY_OWNER,
+                "caller" => self.owner == known.caller.name.as_str(),
+                "team" => teams.iter().any(|team| self.owner == team.as_str()),
+                "credential" | "share" => is_its_key(),
+                _ => true,
+            }
     }
 }
 
@@ -182,9 +240,28 @@ impl Operations {
                 gate.quotas.push(shown);
             }
         }
-        gates.sort_by(|a, b| (&a.service, &a.owner, &a.bucket).cmp(&(&b.service, &b.owner, &b.bucket)));
+        gates.sort_by(|a, b| (&a.service, &a.owner, &a.bucket, &a.of).cmp(&(&b.service, &b.owner, &b.bucket, &b.of)));
         let running = noted.is_some_and(|at| self.now() - at <= SILENT);
         Ok(GatesShown { noted_at: noted.map(moment), running, gates })
+    }
+
+    /// Those of them that a request meets which `known` sends to `origin` with the key `credential`.
+    ///
+    /// # Errors
+    /// When `actor` does not administer, or the store fails.
+    pub fn gates_met(
+        &self,
+        actor: &Actor,
+        known: &Known,
+        credential: &Credential,
+        origin: Option<&Origin>,
+    ) -> Result<Vec<GateShown>, OperationError> {
+        let (mut gates, teams) = (self.gates(actor)?.gates, self.names()?.teams(&known.owner.teams));
+        gates.retain(|gate| gate.is_met(known, &teams, credential));
+        for gate in &mut gates {
+            gate.circuits.retain(|circuit| origin.is_some_and(|origin| circuit.origin == origin.to_string()));
+        }
+        Ok(gates)
     }
 
     /// What is used of a quota in its present period; none when the service has no such quota any more.
@@ -202,19 +279,18 @@ impl Operations {
         })
     }
 
-    /// Has the running proxy forget within a second what it learnt of the limits of `service`, for one limit owner or for
-    /// all. Who waits there is let through.
+    /// Has the running proxy forget within a second what it learnt of these limits. Who waits there is let through.
     ///
     /// # Errors
     /// When `actor` does not administer, there is no such service, or it cannot be kept or recorded.
-    pub fn reset_gates(&self, actor: &Actor, service: &ServiceName, owner: Option<&str>) -> Result<(), OperationError> {
+    pub fn reset_gates(&self, actor: &Actor, reset: &GateReset) -> Result<(), OperationError> {
         actor.must_administer()?;
-        if self.config.load().service(service.as_str()).is_none() {
-            return Err(OperationError::no_service(&self.config.load(), service));
+        if self.config.load().service(reset.service.as_str()).is_none() {
+            return Err(OperationError::no_service(&self.config.load(), &reset.service));
         }
         let pen = self.pen(actor)?;
-        let reset = GateReset { service: service.clone(), owner: owner.map(str::to_owned) };
-        let details: Vec<_> = owner.map(|owner| ("owner", owner)).into_iter().collect();
-        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(&reset)).map(drop)
+        let bucket = reset.bucket.as_deref().map(|bucket| ("bucket", bucket));
+        let details: Vec<_> = reset.owner.as_deref().map(|owner| ("owner", owner)).into_iter().chain(bucket).collect();
+        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(reset)).map(drop)
     }
 }

@@ -48,7 +48,7 @@ pub use keys::{
     NewKey, Probe, Reached, ShareView, Verdict, Verification, VersionView, declared_keys, fits_variable,
     known_variables,
 };
-pub use limits::{GateLimit, GateShown, GateWaiters, GatesShown, QuotaShown};
+pub use limits::{CircuitShown, GateLimit, GateShown, GateWaiters, GatesShown, QuotaShown};
 pub use master::{Look, MasterRotated, SlotView};
 pub use names::Names;
 pub use party::{Party, PartyError};

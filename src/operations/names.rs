@@ -66,6 +66,11 @@ impl Names {
         self.callers.get(id).map_or_else(|| id.to_string(), |(name, _)| name.to_string())
     }
 
+    /// The name of a team, or its identifier when it is gone.
+    pub(super) fn team(&self, id: &TeamId) -> String {
+        self.teams.get(id).map_or_else(|| id.to_string(), Name::to_string)
+    }
+
     /// The names of teams, in their order.
     pub(super) fn teams(&self, ids: &[TeamId]) -> Vec<Name> {
         let mut names: Vec<Name> = ids.iter().filter_map(|id| self.teams.get(id).cloned()).collect();
@@ -82,7 +87,7 @@ impl Names {
     pub fn share(&self, share: &Share) -> String {
         match share {
             Share::User(id) => format!("user:{}", self.user(id)),
-            Share::Team(id) => format!("team:{}", self.teams.get(id).map_or(id.as_str(), Name::as_str)),
+            Share::Team(id) => format!("team:{}", self.team(id)),
             Share::Caller(id) => {
                 format!("caller:{}", self.callers.get(id).map_or(id.as_str(), |(name, _)| name.as_str()))
             }

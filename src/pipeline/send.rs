@@ -114,7 +114,7 @@ impl Line {
         }
         let reading = heed::answered(&mut permit, behind, &answer);
         if matches!(reading.class, Class::Throttled | Class::Exhausted) {
-            trail.turned_down(answer.status());
+            trail.turned_down(answer.status(), &reading);
         }
         Heard { answer, reading, permit }
     }

@@ -15,8 +15,9 @@ use crate::audit::{self, Outcome, Recorder};
 use crate::domain::{Clock, Code, Host, RequestId, SystemClock};
 use crate::gate::Permit;
 use crate::inject::mask_token;
-use crate::metrics::{AnsweredBy, Handshake, Metrics, Observation, TurnedDown};
+use crate::metrics::{AnsweredBy, Handshake, Metrics, Observation};
 use crate::route::{Door, Target};
+use crate::throttle::Reading;
 use crate::upstream::{Outgoing, seconds};
 
 use super::error::{OurFault, ProxyError};
@@ -96,7 +97,8 @@ struct Record {
     code: Option<Code>,
     reason: Option<&'static str>,
     attempts: u32,
-    turned_down: TurnedDown,
+    /// How many of its attempts were answered 429.
+    turned_down: u32,
     uploaded: Option<Arc<AtomicU64>>,
     downloaded: u64,
     started: Instant,
@@ -135,7 +137,7 @@ impl Trail {
             code: None,
             reason: None,
             attempts: 0,
-            turned_down: TurnedDown::default(),
+            turned_down: 0,
             uploaded: None,
             downloaded: 0,
             started: clock.now(),
@@ -221,8 +223,11 @@ impl Trail {
     }
 
     /// The upstream turned it down for a limit.
-    pub(super) fn turned_down(&mut self, status: StatusCode) {
-        self.0.turned_down.count(status);
+    pub(super) fn turned_down(&mut self, status: StatusCode, reading: &Reading) {
+        self.0.turned_down += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
+        if let Some(entry) = &self.0.entry {
+            entry.metrics.turned_down(status, reading.met_what());
+        }
     }
 
     /// The former version of the key carried it.
@@ -329,7 +334,6 @@ impl Record {
                 status: self.status,
                 answered_by: if self.code.is_some() { AnsweredBy::Sidekey } else { AnsweredBy::Upstream },
                 resends: self.attempts.saturating_sub(1),
-                turned_down: self.turned_down,
                 bytes_in: uploaded,
                 bytes_out: self.downloaded,
                 wait: self.waited,

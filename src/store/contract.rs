@@ -782,7 +782,11 @@ pub(super) fn gates_are_noted_in_place_of_those_before_and_resets_are_taken_once
     store.note_gates(&[], 1_001).unwrap();
     assert_eq!(store.noted_gates().unwrap(), (Some(1_001), Vec::new()));
     assert_eq!(store.change_counter().unwrap(), counter, "notes are no change that others follow");
-    let reset = |owner: Option<&str>| GateReset { service: name("stripe"), owner: owner.map(str::to_owned) };
+    let reset = |owner: Option<&str>| GateReset {
+        service: name("stripe"),
+        owner: owner.map(str::to_owned),
+        bucket: owner.map(|_| "search".to_owned()),
+    };
     let receipt = store.order_gate_reset(&reset(None), 5).unwrap();
     assert_eq!((receipt.act, receipt.name.as_str(), receipt.at), (Act::GateReset, "stripe", 5));
     store.order_gate_reset(&reset(Some("acme")), 6).unwrap();

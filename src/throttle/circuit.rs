@@ -106,6 +106,11 @@ impl Circuit {
         }
     }
 
+    /// Which part of the requests is held back while it is closed, from 0 to 1.
+    pub fn held_back(&self, now: Instant) -> f64 {
+        if self.stands == Stands::Closed { self.overload.share(now) } else { 0.0 }
+    }
+
     /// A trial ended without saying anything: another may follow.
     pub fn trial_lost(&mut self, now: Instant) {
         if matches!(self.stands, Stands::Trying { .. }) {

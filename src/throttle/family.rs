@@ -88,6 +88,12 @@ impl Family {
         }
     }
 
+    /// Whether the record says what belongs to this bucket: its routes, or that every path is one.
+    pub fn declares(&self, bucket: &str) -> bool {
+        self.buckets.iter().flatten().any(|declared| declared.as_str() == bucket)
+            || (self.signals.by_path && bucket.starts_with('/'))
+    }
+
     /// What of a path sets requests of one bucket apart: Discord counts each channel, guild and webhook by itself
     /// (discord.com/developers/docs/topics/rate-limits).
     pub fn major(&self, path: &str) -> Option<Bucket> {

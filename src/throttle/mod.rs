@@ -21,7 +21,7 @@ pub use body::LARGEST_BODY;
 pub use budget::{Budget, Cost, pause};
 pub use family::{Family, Sample};
 pub use invalid::Invalid;
-pub use reading::{Bucket, Class, Dimension, DimensionName, Dimensions, Reading, Scope, Unit, Word};
+pub use reading::{Bucket, Class, Dimension, DimensionName, Dimensions, Met, Reading, Scope, Unit, Word};
 pub use resend::{Asked, Cause, Client, Repeats, is_vetoed, may_resend};
 pub use when::retry_after;
 

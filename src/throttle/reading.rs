@@ -11,6 +11,8 @@ const TRUSTED_CAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const UNTRUSTED_CAP: Duration = Duration::from_secs(300);
 /// A wait longer than this is none that a request outlasts.
 const EXHAUSTED_AFTER: Duration = Duration::from_secs(15 * 60);
+/// A limit of this window or a longer one is one of a day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many limits one answer may tell of.
 const MOST_DIMENSIONS: usize = 16;
 
@@ -93,6 +95,40 @@ pub enum Unit {
     Amounts,
     /// Requests at once.
     Concurrency,
+}
+
+/// What the limit counts that turned a request down, in words that are not from the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// Requests in a time shorter than a day.
+    Requests,
+    /// Tokens, points or bytes in such a time.
+    Tokens,
+    /// Requests at once.
+    Concurrency,
+    /// Either of the former two in a day or longer.
+    Daily,
+    /// The answer tells of limits, and not which of them is met.
+    Other,
+    /// The answer tells of no limit.
+    None,
+}
+
+impl Met {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Requests, Self::Tokens, Self::Concurrency, Self::Daily, Self::Other, Self::None];
+
+    /// As it stands in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Concurrency => "concurrency",
+            Self::Daily => "daily",
+            Self::Other => "other",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What one limit had left.
@@ -262,6 +298,23 @@ impl Reading {
         let mut reading = Self::plain(class);
         dimensions.into_iter().for_each(|dimension| reading.dimensions.push(dimension));
         reading
+    }
+
+    /// What the limit counts that it met.
+    pub fn met_what(&self) -> Met {
+        if self.concurrency {
+            return Met::Concurrency;
+        }
+        let Some(met) = self.dimensions.iter().find(|dimension| Some(dimension.name) == self.met) else {
+            return if self.dimensions.is_empty() { Met::None } else { Met::Other };
+        };
+        let is_daily = met.window.is_some_and(|window| window >= DAY);
+        match met.unit {
+            Unit::Requests | Unit::Amounts if is_daily => Met::Daily,
+            Unit::Requests => Met::Requests,
+            Unit::Amounts => Met::Tokens,
+            Unit::Concurrency => Met::Concurrency,
+        }
     }
 
     /// Whether it closes the gate of the whole owner, and not that of the bucket alone.

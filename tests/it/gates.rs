@@ -1,6 +1,8 @@
 //! What operators set on gates while the proxy runs, through the real program: pinned limits, pools of keys, quotas of the day
 //! and month; and what of a limit is counted, shown and freed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,11 +47,6 @@ fn audit(world: &World) -> String {
     sidekey(world, "audit export")
 }
 
-/// The value of a metric, as it is written.
-fn metric(world: &World, name: &str) -> String {
-    world.metric(name)
-}
-
 #[test]
 fn a_pinned_limit_counts_within_a_second_outlives_a_restart_and_is_taken_back() {
     let (_upstream, mut world) = keyed("");
@@ -75,11 +72,11 @@ fn a_pinned_limit_counts_within_a_second_outlives_a_restart_and_is_taken_back() 
     eventually("the new one counts", || gates(&world).iter().any(|gate| gate["pin"]["limit"] == "4/min, 3 at once"));
     eventually("its first passes", || hasty(&world).status == 200);
     let waiting = ask(&world, "100").reply_later();
-    eventually("it waits", || metric(&world, "sidekey_gate_waiting_requests") == "1");
+    eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
     sidekey(&world, "limits unpin api");
     assert_eq!(waiting.join().unwrap().status, 200);
     eventually("nothing is pinned", || (0..3).all(|_| hasty(&world).status == 200));
-    assert_eq!(metric(&world, "sidekey_gate_pins"), "0");
+    assert_eq!(world.metric("sidekey_gate_pins"), "0");
     assert!(world.sidekey(["limits", "unpin", "api"]).run().fails_with(1).contains("pinned limit"));
     let audit = audit(&world);
     assert!(
@@ -149,11 +146,13 @@ fn another_key_of_a_pool_stands_in_when_the_limit_of_the_first_is_used_up() {
     let named = ask(&world, "0").header("Sidekey-Credential", "a").reply();
     assert_eq!(named.code(), "rate_limited", "a named key is meant alone");
     // It is credited to the key that was used.
-    let entries = audit(&world);
-    let used = entries.lines().filter(|line| line.contains("\"/v1\"") && line.contains("\"credential\":\"b\"")).count();
-    assert_eq!(used, 4, "{entries}");
+    let with_b = |line: &&str| line.contains("\"/v1\"") && line.contains("\"credential\":\"b\"");
+    eventually("the audit has it", || audit(&world).lines().filter(with_b).count() == 4);
     eventually("it is told", || audit(&world).contains("pool.failover"));
-    assert_eq!(metric(&world, "sidekey_pool_failovers_total{service=\"api\"}"), "4");
+    assert_eq!(world.metric("sidekey_pool_failovers_total{service=\"api\"}"), "4");
+    let act = audit(&world).lines().find(|line| line.contains("gate.close")).unwrap().to_owned();
+    assert!(act.contains(r#""reason":"exhausted""#) && act.contains(r#""key":"a""#), "{act}");
+    assert_eq!(world.metric("sidekey_gate_closures_total{service=\"api\",reason=\"exhausted\"}"), "1");
     let owner_of_a = gates(&world).into_iter().find(|gate| gate["state"] == "closed").unwrap();
     assert_eq!(owner_of_a["key"], "a");
     upstream.always(|seen| Answer::text(200, seen.values("x-api-key").join(",")));
@@ -164,6 +163,39 @@ fn another_key_of_a_pool_stands_in_when_the_limit_of_the_first_is_used_up() {
 }
 
 #[test]
+fn another_key_stands_in_for_a_wait_beyond_the_patience_and_not_for_a_short_one() {
+    let (upstream, world) = pooled("");
+    let refused = Arc::new(AtomicU32::new(0));
+    // The first key is refused once, for so long.
+    let refuse = |seconds: u32| {
+        let count = Arc::clone(&refused);
+        count.store(0, Ordering::Relaxed);
+        upstream.always(move |seen| match seen.values("x-api-key").join(",").as_str() {
+            "value-of-a" if count.fetch_add(1, Ordering::Relaxed) == 0 => {
+                Answer::json(429, "{}").header("Retry-After", &seconds.to_string())
+            }
+            other => Answer::text(200, other),
+        });
+    };
+    refuse(1);
+    let served = || world.get("/api/v1").text();
+    assert_eq!(served(), "value-of-a", "a second is waited for");
+    assert_eq!((served(), upstream.requests().len()), ("value-of-a".to_owned(), 3));
+    upstream.forget();
+    refuse(60);
+    assert_eq!(served(), "value-of-b", "a minute is longer than it waits");
+    assert_eq!((served(), served()), ("value-of-b".to_owned(), "value-of-b".to_owned()));
+    let keys: Vec<_> = upstream.requests().iter().map(|seen| seen.values("x-api-key").join(",")).collect();
+    assert_eq!(keys, ["value-of-a", "value-of-b", "value-of-b", "value-of-b"], "the first is left alone");
+    let state =
+        |key: &str| gates(&world).into_iter().find(|gate| gate["key"] == key).map(|gate| gate["reason"].clone());
+    eventually("it is listed", || state("a") == Some("throttled".into()));
+    sidekey(&world, "limits reset api");
+    eventually("the first is used as soon as it may", || served() == "value-of-a");
+    assert_eq!((served(), served()), ("value-of-a".to_owned(), "value-of-a".to_owned()), "and from then on");
+}
+
+#[test]
 fn keys_of_one_limit_owner_do_not_stand_in_for_each_other() {
     let (upstream, world) = pooled("--limit-owner acme");
     let passed = world.get("/api/v1");
@@ -171,7 +203,7 @@ fn keys_of_one_limit_owner_do_not_stand_in_for_each_other() {
     let refused = hasty(&world);
     assert_eq!((refused.code().as_str(), upstream.requests().len()), ("rate_limited", 1));
     assert!(seconds(&refused) > 290, "as long as unknown services are believed: {refused:?}");
-    assert_eq!(metric(&world, "sidekey_pool_failovers_total{service=\"api\"}"), "0");
+    assert_eq!(world.metric("sidekey_pool_failovers_total{service=\"api\"}"), "0");
 }
 
 #[test]
@@ -189,8 +221,8 @@ fn a_quota_is_told_at_four_fifths_used_up_and_kept_over_a_restart() {
     assert_eq!(upstream.requests().len(), 5, "nothing is sent beyond it");
     eventually("it is told", || audit(&world).contains("quota.used_up"));
     assert!(audit(&world).contains("quota.nearly_used_up"));
-    assert_eq!(metric(&world, "sidekey_quota_alerts_total{service=\"api\",what=\"used_up\"}"), "1");
-    assert_eq!(metric(&world, "sidekey_quota_left_ratio{service=\"api\"}").trim_end_matches(".0"), "0");
+    assert_eq!(world.metric("sidekey_quota_alerts_total{service=\"api\",what=\"used_up\"}"), "1");
+    assert_eq!(world.metric("sidekey_quota_left_ratio{service=\"api\"}").trim_end_matches(".0"), "0");
     assert_eq!(world.stop().0.code(), Some(0));
     world.start(&[]);
     assert_eq!(world.get("/api/v1").code(), "rate_limited", "what was used is kept");
@@ -210,22 +242,27 @@ fn what_was_turned_down_is_counted_although_it_was_sent_again_with_success() {
     upstream.then(Answer::json(429, "{}").header("retry-after-ms", "20"));
     assert_eq!(world.get("/api/v1").status, 200);
     assert_eq!(upstream.requests().len(), 2);
-    let counted = || metric(&world, "sidekey_upstream_throttled_total{service=\"api\",status=\"429\"}");
-    eventually("the metric counts it", || counted() == "1");
-    assert_eq!(metric(&world, "sidekey_upstream_throttled_total{service=\"api\",status=\"403\"}"), "0");
+    let counted = |status: &str, dimension: &str| {
+        let labels = format!("service=\"api\",status=\"{status}\",dimension=\"{dimension}\"");
+        world.metric(&format!("sidekey_upstream_throttled_total{{{labels}}}"))
+    };
+    eventually("the metric counts it", || counted("429", "none") == "1");
+    assert_eq!((counted("429", "requests"), counted("403", "none")), (String::new(), String::new()));
     let resent = |result: &str| {
-        metric(
-            &world,
-            &format!("sidekey_resend_results_total{{service=\"api\",class=\"throttled\",result=\"{result}\"}}"),
-        )
+        world
+            .metric(&format!("sidekey_resend_results_total{{service=\"api\",class=\"throttled\",result=\"{result}\"}}"))
     };
     assert_eq!((resent("ok").as_str(), resent("failed").as_str()), ("1", "0"));
-    assert_eq!(metric(&world, "sidekey_resend_budget_tokens{service=\"api\"}"), "500.0");
+    assert_eq!(world.metric("sidekey_resend_budget_tokens{service=\"api\"}"), "500.0");
     let throttled = || -> u64 {
         let usage: Value = serde_json::from_str(&sidekey(&world, "usage --json")).unwrap();
         usage["items"].as_array().unwrap().iter().filter_map(|item| item["throttled"].as_u64()).sum()
     };
     eventually("so does the usage", || throttled() == 1);
+    let used_up = Answer::json(429, "{}").header("X-RateLimit-Limit", "40").header("X-RateLimit-Remaining", "0");
+    upstream.then(used_up.header("X-RateLimit-Reset", "100"));
+    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    eventually("what it counts is told apart", || counted("429", "requests") == "1");
 }
 
 #[test]
@@ -246,6 +283,94 @@ fn a_bucket_that_is_a_path_is_shown_without_its_identifiers() {
     let act = audit.lines().find(|line| line.contains("gate.close")).unwrap();
     assert!(act.contains("/v1/things/{…}/parts"), "{act}");
     assert!(!world.log().contains("83217712345"));
+    let closed = "sidekey_gates{service=\"api\",bucket=\"declared\",state=\"closed\"}";
+    assert_eq!(world.metric(closed), "1");
+    // One of two is forgotten.
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "200"));
+    assert_eq!(world.ask("GET", "/api/v2").header("Sidekey-Retry", "off").reply().status, 429);
+    let ordered = sidekey(&world, "limits reset api --bucket /v1/things/{…}/parts");
+    assert!(ordered.contains("of api, bucket /v1/things/{…}/parts"), "{ordered}");
+    eventually("it is open again", || world.ask("GET", secret).header("Prefer", "wait=0").reply().status == 200);
+    assert_eq!(world.ask("GET", "/api/v2").header("Prefer", "wait=0").reply().code(), "rate_limited");
+    assert_eq!(world.metric(closed), "1");
+}
+
+#[test]
+fn who_waits_for_a_limit_of_the_configuration_is_listed_with_whose_it_is() {
+    let upstream = FakeUpstream::plain();
+    let mut world = World::new();
+    let services = [
+        ("each", "per_caller = \"1/min\", "),
+        ("keyed", "per_credential = \"1/min\", "),
+        ("shared", ""),
+        ("teamed", "per_team = \"1/min\", "),
+        ("whole", "limit = \"1/min\", "),
+    ];
+    for (service, rate) in services {
+        world = world.service(service, &upstream, &format!("{AUTH}\nrate = {{ {rate}max_wait = \"2m\" }}"));
+        world = world.key(service, &format!("{service}-key"), "s3cret");
+    }
+    sidekey(&world, "team add ops --member local");
+    sidekey(&world, "key share shared-key --with user:local --rate 1/min");
+    let world = world.serve();
+    let mut waiting = Vec::new();
+    for (service, _) in services {
+        assert_eq!(world.get(&format!("/{service}/v1")).status, 200);
+        assert!(gates(&world).iter().all(|gate| gate["service"] != service), "nobody waits yet");
+        let mut wire = world.wire();
+        wire.send(world.ask("GET", &format!("/{service}/v1")).header("Prefer", "wait=100").bytes("keep-alive"));
+        waiting.push(wire);
+    }
+    eventually("all are listed", || gates(&world).len() == services.len());
+    let all = gates(&world);
+    let whose =
+        all.iter().map(|gate| ["service", "of", "owner", "key"].map(|member| gate[member].as_str().unwrap_or("-")));
+    assert_eq!(
+        whose.collect::<Vec<_>>(),
+        [
+            ["each", "caller", "local", "-"],
+            ["keyed", "credential", "keyed-key", "keyed-key"],
+            ["shared", "share", "user:local", "shared-key"],
+            ["teamed", "team", "ops", "-"],
+            ["whole", "service", "*", "-"],
+        ]
+    );
+    assert!(all.iter().all(|gate| gate["waiting"] == serde_json::json!([{ "caller": "local", "waiting": 1 }])));
+    let table = sidekey(&world, "limits list");
+    assert!(table.contains("credential keyed-key") && table.contains("1 request (1 local)"), "{table}");
+    for (service, of) in [("each", "caller"), ("keyed", "credential"), ("shared", "share"), ("teamed", "team")] {
+        let explained = sidekey(&world, &format!("explain GET /{service}/v1"));
+        assert!(explained.contains(&format!("of the {of}: open, 1 waiting")), "{explained}");
+    }
+    assert_eq!(world.metric("sidekey_gate_waiting_requests{service=\"whole\"}"), "1");
+}
+
+#[test]
+fn a_limit_that_is_changed_in_proxy_toml_or_in_the_store_is_recorded_once_with_both() {
+    let (_upstream, mut world) = keyed(r#"rate = { limit = "5/s" }"#);
+    let stored = "service add stored --base-url https://stored.test --header X-API-Key";
+    sidekey(&world, stored);
+    let changes = |world: &World| -> Vec<(String, String, String)> {
+        let entries = audit(world);
+        let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let acts = entries.filter(|entry| entry["act"] == "limit.change");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        acts.map(|act| (text(&act["object"]), text(&act["details"]["old"]), text(&act["details"]["new"]))).collect()
+    };
+    assert!(changes(&world).is_empty(), "{:?}", changes(&world));
+    world.rewrite_toml(&world.tables().replace("5/s", "7/min"));
+    eventually("it is recorded", || !changes(&world).is_empty());
+    let waits = "a request waits at most 30 s";
+    let of_file = ("api".to_owned(), format!("5 a second, {waits}"), format!("7 a minute, {waits}"));
+    assert_eq!(changes(&world), [of_file.clone()]);
+    world.sidekey(["service", "edit", "stored", "--set", "rate.per_caller = \"9/h\""]).run().succeeds();
+    eventually("the store is followed", || changes(&world).len() > 1);
+    let of_store = ("stored".to_owned(), "none".to_owned(), "9/h for each caller".to_owned());
+    assert_eq!(changes(&world), [of_file.clone(), of_store.clone()]);
+    sidekey(&world, "service edit stored --title Other");
+    sidekey(&world, "limits pin api 1/h");
+    eventually("all is followed", || hasty(&world).status == 429);
+    assert_eq!(changes(&world), [of_file, of_store], "nothing else is a change of limits");
 }
 
 #[test]
@@ -259,7 +384,12 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     });
     let shown = sidekey(&world, "limits list --json");
     assert!(shown.contains("x-ratelimit-key: …") && !shown.contains(reflected), "{shown}");
-    let connections = || metric(&world, "sidekey_upstream_connections");
+    assert!(sidekey(&world, "explain GET /api/v1").contains("closed for 4"));
+    let closed =
+        |state: &str| world.metric(&format!("sidekey_gates{{service=\"api\",bucket=\"all\",state=\"{state}\"}}"));
+    assert_eq!((closed("closed").as_str(), closed("open").as_str()), ("1", "0"));
+    assert_eq!(world.metric("sidekey_gate_closures_total{service=\"api\",reason=\"throttled\"}"), "1");
+    let connections = || world.metric("sidekey_upstream_connections");
     let before = connections();
     let mut wire = world.wire();
     let mut took = Vec::new();
@@ -273,6 +403,9 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     took.sort();
     assert!(took[took.len() / 2] < Duration::from_millis(5), "{took:?}");
     assert_eq!((connections(), upstream.requests().len()), (before, 1), "nothing is opened and nothing sent");
+    let sent_away =
+        |why: &str| world.metric(&format!("sidekey_gate_rejections_total{{service=\"api\",reason=\"{why}\"}}"));
+    assert_eq!((sent_away("deadline").as_str(), sent_away("queue_full").as_str()), ("50", "0"));
 }
 
 #[test]
@@ -280,7 +413,7 @@ fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
     let (upstream, world) = keyed("");
     upstream.then(Answer::json(429, "{}").header("Retry-After", "3"));
     assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
-    let waiting = || metric(&world, "sidekey_gate_waiting_requests");
+    let waiting = || world.metric("sidekey_gate_waiting_requests{service=\"api\"}");
     let gone: Vec<_> = (0..5)
         .map(|_| {
             let mut wire = world.wire();
@@ -291,6 +424,8 @@ fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
     eventually("all of them wait", || waiting() == "5");
     drop(gone);
     eventually("their places are free", || waiting() == "0");
+    let probing = "sidekey_gates{service=\"api\",bucket=\"all\",state=\"probing\"}";
+    eventually("its time is over, and the next request decides", || world.metric(probing) == "1");
     assert_eq!(ask(&world, "60").reply().status, 200);
     thread::sleep(Duration::from_millis(300));
     assert!(upstream.requests().iter().all(|seen| !seen.mentions("gone")), "none of them was sent");
@@ -302,7 +437,7 @@ fn who_waits_when_the_proxy_is_stopped_is_sent_away_with_a_second_to_come_back()
     upstream.then(Answer::json(429, "{}").header("Retry-After", "25"));
     assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
     let waiting: Vec<_> = (0..3).map(|_| ask(&world, "60").reply_later()).collect();
-    eventually("all of them wait", || metric(&world, "sidekey_gate_waiting_requests") == "3");
+    eventually("all of them wait", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "3");
     let started = Instant::now();
     assert_eq!(world.stop().0.code(), Some(0));
     for one in waiting {

@@ -2,7 +2,7 @@
 //! wait too long is told at once, and what was learnt is shown, forgotten on order and kept over a restart.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -146,7 +146,7 @@ fn a_key_that_is_rotated_or_deleted_while_a_request_waits_takes_effect() {
     assert_eq!(once(&world).status, 429);
     let waits = || {
         let waiting = world.ask("GET", "/api/v1").reply_later();
-        eventually("it waits", || world.metric("sidekey_gate_waiting_requests") == "1");
+        eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
         waiting
     };
     let waiting = waits();
@@ -190,8 +190,7 @@ fn what_is_known_of_limits_is_listed_outlives_a_restart_and_is_forgotten_on_orde
     eventually("the gate is open again", || hasty(&world).status == 200);
     let audit = world.sidekey(["audit", "export"]).run().succeeds();
     assert!(audit.contains("gate.close") && audit.contains("gate.reset"), "{audit}");
-    let metrics = crate::world::Ask::new(&world.console(), "GET", "/metrics").reply().text();
-    assert!(metrics.contains("sidekey_gates_closed{service=\"api\"} 0"), "{metrics}");
+    assert_eq!(world.metric("sidekey_gates{service=\"api\",bucket=\"all\",state=\"closed\"}"), "0");
 }
 
 #[test]
@@ -206,6 +205,11 @@ fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
     assert!((1..=5).contains(&seconds(&refused)), "{refused:?}");
     assert!(refused.value("proxy-status").unwrap().contains("error=destination_unavailable"), "{refused:?}");
     assert_eq!(upstream.requests().len(), 5, "nothing is sent to it");
+    let sidekey = |line: &str| world.sidekey(line.split(' ')).run().succeeds();
+    eventually("it is told", || world.metric("sidekey_circuits_opened_total{service=\"api\"}") == "1");
+    assert!(sidekey("audit export").contains("circuit.open"));
+    eventually("it is listed", || sidekey("limits list").contains("api: nothing is sent to http://api.test for"));
+    assert!(sidekey("explain GET /api/v1").contains("nothing is sent to http://api.test for"));
     eventually("one request tries again and closes the circuit", || world.get("/api/v1").status == 200);
     assert_eq!(upstream.requests().len(), 6);
 }
@@ -248,17 +252,9 @@ fn off_passes_everything_as_it_comes() {
 
 #[test]
 fn each_caller_has_a_rate_of_its_own_and_dear_requests_count_for_more() {
-    let upstream = FakeUpstream::plain();
-    let rate = "rate = { per_caller = \"5/h\", costs = { \"GET /dear/**\" = 5 } }";
-    let world = World::new().service("api", &upstream, &format!("{AUTH}\n{rate}"));
-    let world = world.toml("[callers]\nmode = \"token\"\n");
-    let token = |name: &str| world.sidekey(["caller", "add", name]).run().succeeds().trim().to_owned();
-    let (one, two) = (token("one"), token("two"));
-    let world = world.key("api", "prod", "s3cret").serve();
-    let ask = |token: &str, target: &str| {
-        let ask = world.ask("GET", target).header("Proxy-Authorization", &format!("Bearer {token}"));
-        ask.header("Prefer", "wait=0").reply()
-    };
+    let (_upstream, world, [one, two, _]) =
+        three_callers("rate = { per_caller = \"5/h\", costs = { \"GET /dear/**\" = 5 } }");
+    let ask = |token: &str, target: &str| hasty_as(&world, token, target, "shared");
     assert_eq!(ask(&one, "/api/dear/search").status, 200);
     let refused = ask(&one, "/api/cheap");
     assert_eq!(refused.code(), "rate_limited", "{refused:?}");
@@ -270,4 +266,62 @@ fn each_caller_has_a_rate_of_its_own_and_dear_requests_count_for_more() {
         assert_eq!(ask(&two, "/api/cheap").status, 200, "another caller has its own");
     }
     assert_eq!(ask(&two, "/api/cheap").code(), "rate_limited");
+    let shown = world.sidekey(["service", "show", "api"]).run().succeeds();
+    assert!(shown.contains("5/h for each caller, GET /dear/** counts 5 times"), "{shown}");
+}
+
+#[test]
+fn the_callers_of_a_team_share_a_rate_and_a_key_has_one_for_whoever_uses_it() {
+    let (_upstream, world, [one, two, other]) = three_callers("rate = { per_team = \"1/h\" }");
+    let ask = |token: &str| hasty_as(&world, token, "/api/v1", "shared");
+    assert_eq!(ask(&one).status, 200);
+    let refused = ask(&two);
+    assert_eq!(refused.code(), "rate_limited", "it is of the same team: {refused:?}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("of this caller's team"), "{refused:?}");
+    assert_eq!((ask(&other).status, ask(&other).status), (200, 200), "who is of no team has no such rate");
+    let (_upstream, world, [one, _, other]) = three_callers("rate = { per_credential = \"1/h\" }");
+    let ask = |token: &str, key: &str| hasty_as(&world, token, "/api/v1", key);
+    assert_eq!(ask(&one, "shared").status, 200);
+    let refused = ask(&other, "shared");
+    assert_eq!(refused.code(), "rate_limited", "whoever asks: {refused:?}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("of this key"), "{refused:?}");
+    assert_eq!(ask(&other, "second").status, 200, "another key has its own");
+}
+
+/// A service with the keys `shared` and `second` for everyone, and the tokens of three callers: of `ada` and `bob`, who are a team,
+/// and of `eve`, who is of none.
+fn three_callers(rate: &str) -> (FakeUpstream, World, [String; 3]) {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, &format!("{AUTH}\n{rate}"));
+    let world =
+        world.toml("[callers]\nmode = \"token\"\n").key("api", "shared", "s3cret").key("api", "second", "s3cret");
+    let sidekey = |line: &str| world.sidekey(line.split(' ')).run().succeeds().trim().to_owned();
+    let tokens = ["ada", "bob", "eve"].map(|user| {
+        sidekey(&format!("user add {user}"));
+        sidekey(&format!("caller add of-{user} --owner {user}"))
+    });
+    sidekey("team add data --member ada --member bob");
+    for key in ["shared", "second"] {
+        sidekey(&format!("key share {key} --with everyone"));
+    }
+    (upstream, world.serve(), tokens)
+}
+
+fn hasty_as(world: &World, token: &str, target: &str, key: &str) -> Reply {
+    let ask = world.ask("GET", target).header("Proxy-Authorization", &format!("Bearer {token}"));
+    ask.header("Sidekey-Credential", key).header("Prefer", "wait=0").reply()
+}
+
+#[test]
+fn a_service_of_the_catalogue_begins_with_as_many_places_as_it_documents() {
+    let upstream = FakeUpstream::tls();
+    let world = World::new().catalogued("github", &upstream).key("github", "gh", "s3cret").serve();
+    let reset = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 3_600;
+    let counts = Answer::json(200, "{}").header("X-RateLimit-Limit", "5000").header("X-RateLimit-Remaining", "1250");
+    upstream.then(counts.header("X-RateLimit-Reset", &reset.to_string()));
+    assert_eq!(world.get("/github/user").status, 200);
+    assert_eq!(world.metric("sidekey_limit_left_ratio{service=\"github\"}"), "0.25");
+    upstream.then(too_many(90));
+    assert_eq!(world.ask("GET", "/github/user").header("Sidekey-Retry", "off").reply().status, 429);
+    eventually("it is listed", || gates(&world).iter().any(|gate| gate["bucket"].is_null() && gate["places"] == 100));
 }

@@ -484,7 +484,7 @@ fn the_services_answer_says_how_long_the_gate_is_closed_by_then() {
     late.send("POST /api/late HTTP/1.1\r\nHost: localhost\r\nSidekey-Retry: off\r\nContent-Length: 2\r\n\r\nx");
     upstream.wait_for(1);
     let waiting = world.ask("GET", "/api/v1").header("Prefer", "wait=10").reply_later();
-    eventually("it waits", || world.metric("sidekey_gate_waiting_requests") == "1");
+    eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
     assert_eq!(late.send("x").reply().status, 429);
     let reply = waiting.join().unwrap();
     assert_eq!((reply.status, reply.text().as_str()), (429, r#"{"error":"slow down"}"#));

@@ -14,7 +14,7 @@ use crate::admin::ask::{Named, Told};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
 use crate::domain::{Environment, Name, ServiceName};
-use crate::operations::Actor;
+use crate::operations::{Actor, GateShown, Operations};
 use crate::pipeline::Snapshot;
 use crate::pipeline::explain::{self, Asked, Considering, Finding, Outcome};
 
@@ -74,6 +74,9 @@ struct Explanation {
     candidates: Vec<CandidateView>,
     /// Where it would be sent.
     upstream: Option<String>,
+    /// What is known of the limits that it would meet, and whether its upstream fails: as it was noted, once a second. Null for
+    /// who does not administer, as `/gates` is.
+    gates: Option<Vec<GateShown>>,
 }
 
 /// A key that is open to the caller.
@@ -108,7 +111,27 @@ async fn explain_request(admin: Shared, who: Who, Told(question): Told<Question>
     let known = known(&view, &who.actor, caller.as_ref())?;
     let named = question.credential.as_ref().map(|name| name.0.as_str());
     let finding = explain::decide(&view, &known, &asked, named, admin.now());
-    Ok(Shown::found(shown(&asked, &known, finding)))
+    let gates = gates_met(&admin, &who, &known, &finding).await?;
+    Ok(Shown::found(shown(&asked, &known, finding, gates)))
+}
+
+/// What is known of the limits on its way, for who may see that.
+async fn gates_met(
+    admin: &Arc<Admin>,
+    who: &Who,
+    known: &Arc<Known>,
+    finding: &Finding,
+) -> Result<Option<Vec<GateShown>>, Problem> {
+    if matches!(who.actor, Actor::Member(_)) {
+        return Ok(None);
+    }
+    let Some(grant) = &finding.chosen else { return Ok(Some(Vec::new())) };
+    let (known, held) = (Arc::clone(known), Arc::clone(grant.candidate()));
+    let origin = finding.sent.as_ref().map(|(origin, _)| origin.clone());
+    let met = move |operations: &Operations, actor: &Actor| {
+        operations.gates_met(actor, &known, &held.credential, origin.as_ref())
+    };
+    Ok(Some(admin.act(who, met).await?))
 }
 
 /// Who is taken to ask.
@@ -124,7 +147,7 @@ fn known(view: &Snapshot, actor: &Actor, caller: Option<&Name>) -> Result<Arc<Kn
     })
 }
 
-fn shown(asked: &Asked, known: &Known, finding: Finding) -> Explanation {
+fn shown(asked: &Asked, known: &Known, finding: Finding, gates: Option<Vec<GateShown>>) -> Explanation {
     let (outcome, code, why) = match finding.outcome {
         Outcome::Sent => ("sent", None, None),
         Outcome::Passed => ("passed", None, None),
@@ -148,8 +171,7 @@ fn shown(asked: &Asked, known: &Known, finding: Finding) -> Explanation {
         step: finding.chosen.as_ref().map(|grant| grant.step().describe()),
         stand_ins: finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.clone()).collect(),
         candidates: finding.candidates.iter().filter_map(candidate).collect(),
-        upstream: finding
-            .sent
-            .map(|(origin, path)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority())),
+        upstream: finding.sent.map(|(origin, path)| format!("{origin}{path}")),
+        gates,
     }
 }

@@ -15,7 +15,7 @@ use crate::admin::ask::{Asked, Moment, Named, Told};
 use crate::admin::page::{Page, PageQuery};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
-use crate::domain::{Name, ServiceName};
+use crate::domain::{GateReset, Name, ServiceName};
 use crate::operations::{GateShown, Operations, PinOrder, PinShown, PinTarget};
 use crate::pipeline::Entry;
 use crate::record::rate;
@@ -96,6 +96,9 @@ struct GateResetOrder {
     /// The limit owner; all of them when none is named.
     #[serde(default)]
     owner: Option<String>,
+    /// The bucket, as the gates show it; all of them when none is named.
+    #[serde(default)]
+    bucket: Option<String>,
 }
 
 /// To what a limit is pinned.
@@ -183,13 +186,16 @@ async fn unpin_limit(admin: Shared, who: Who, Told(told): Told<PinTargetTold>) -
 /// List what is known of the limits of services
 ///
 /// For administrators. One for each limit owner and bucket of which something is known: what is left, until when nothing is
-/// sent, what is pinned and used of quotas, and who waits. It is noted once a second.
+/// sent, what is pinned and used of quotas, and who waits; one for each limit of the configuration for which somebody waits;
+/// and the circuits that are open or hold something back. It is noted once a second.
 #[utoipa::path(get, path = "/gates", tag = "limits", params(PageQuery),
     responses((status = 200, description = "The gates, by service", body = Page<GateShown>)))]
 async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> Answer<Page<GateShown>> {
     let found = admin.act(&who, Operations::gates).await?;
-    let key =
-        |gate: &GateShown| format!("{} {} {}", gate.service, gate.owner, gate.bucket.as_deref().unwrap_or_default());
+    let key = |gate: &GateShown| {
+        let (bucket, key) = (gate.bucket.as_deref().unwrap_or_default(), gate.key.as_deref().unwrap_or_default());
+        format!("{} {} {bucket} {} {key}", gate.service, gate.owner, gate.of)
+    };
     Ok(Shown::found(page.cut(found.gates, key)?))
 }
 
@@ -199,9 +205,8 @@ async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> A
 #[utoipa::path(post, path = "/gates/reset", tag = "limits", request_body = GateResetOrder,
     responses((status = 204, description = "It is ordered")))]
 async fn reset_gates(admin: Shared, who: Who, Told(order): Told<GateResetOrder>) -> Result<StatusCode, Problem> {
-    let reset = move |operations: &Operations, actor: &_| {
-        operations.reset_gates(actor, &order.service.0, order.owner.as_deref())
-    };
-    admin.act(&who, reset).await?;
+    let GateResetOrder { service, owner, bucket } = order;
+    let reset = GateReset { service: service.0, owner, bucket };
+    admin.act(&who, move |operations, actor| operations.reset_gates(actor, &reset)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,8 +7,7 @@ mod view;
 use clap::Args;
 
 use crate::domain::Name;
-use crate::operations::GateShown;
-use crate::pipeline::{Held, explain};
+use crate::pipeline::explain;
 
 use super::failure::wrong_use;
 use super::opened::Opened;
@@ -56,7 +55,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let finding = explain::decide(&view, &known, &asked, wanted, session.now());
     let names = opened.operations.names()?;
     let gates = match &finding.chosen {
-        Some(grant) => gates_of(grant.candidate(), &opened)?,
+        Some(grant) => {
+            let origin = finding.sent.as_ref().map(|(origin, _)| origin);
+            opened.operations.gates_met(&opened.actor, &known, &grant.candidate().credential, origin)?
+        }
         None => Vec::new(),
     };
     let (now, asked) = (session.now(), &asked);
@@ -65,12 +67,4 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         return Ok(show_json(&shown.json(), &mut session.screen)?);
     }
     shown.text(&mut session.screen)
-}
-
-/// What a running proxy knows of the limits of this key's owner at its service.
-fn gates_of(held: &Held, opened: &Opened) -> anyhow::Result<Vec<GateShown>> {
-    let mut known = opened.operations.gates(&opened.actor)?.gates;
-    let service = held.credential.service.as_str();
-    known.retain(|gate| gate.service == service && (gate.owner == held.limit_owner() || gate.owner == "*"));
-    Ok(known)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::access::{Grant, Known, Step};
-use crate::cli::service::limits;
+use crate::cli::limits::circuit;
 use crate::cli::session::Screen;
 use crate::cli::table::{List, show_facts};
 use crate::cli::ways;
@@ -41,14 +41,11 @@ impl Shown<'_> {
             facts.push(("key", key(finding)));
             facts.extend(self.share().map(|share| ("share", share)));
             facts.push(("key goes", ways::places(service)));
-            let limits = limits(service);
+            let limits = service.limits_in_words();
             facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
             facts.extend(self.gates.iter().map(|gate| ("gate", told(gate, self.now))));
             if let Some((origin, path)) = &finding.sent {
-                facts.push((
-                    "sent as",
-                    format!("{} {}://{}{path}", asked.method, origin.scheme.as_str(), origin.authority()),
-                ));
+                facts.push(("sent as", format!("{} {origin}{path}", asked.method)));
                 facts.push(("dialled", dialled(service, origin)));
             }
         }
@@ -84,8 +81,7 @@ impl Shown<'_> {
             Outcome::Passed => ("passed", None, None),
             Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why.as_str())),
         };
-        let sent =
-            |(origin, path): &(Origin, String)| format!("{}://{}{path}", origin.scheme.as_str(), origin.authority());
+        let sent = |(origin, path): &(Origin, String)| format!("{origin}{path}");
         json!({
             "version": 1,
             "method": asked.method.as_str(),
@@ -96,7 +92,7 @@ impl Shown<'_> {
             "environment": known.caller.environment.as_ref().map(Name::as_str),
             "service": service.map(|service| service.name.as_str()),
             "placement": service.map(|service| service.auth.iter().map(Placement::describe).collect::<Vec<_>>()),
-            "limits": service.map(|service| limits(service)),
+            "limits": service.map(|service| service.limits_in_words()),
             "key": finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.as_str()),
             "step": finding.chosen.as_ref().map(|grant| grant.step().describe()),
             "stand_ins": finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.as_str()).collect::<Vec<_>>(),
@@ -239,6 +235,9 @@ fn told(gate: &GateShown, now: i64) -> String {
     let left: Vec<String> = gate.limits.iter().map(|limit| format!(", {} {} left", limit.left, limit.name)).collect();
     let quotas: Vec<String> = gate.quotas.iter().map(|one| format!(", {} left of {}", one.left, one.quota)).collect();
     let pin = gate.pin.as_ref().map(|pin| format!(", pinned to {}", pin.limit)).unwrap_or_default();
-    let (closed, left) = (closed.unwrap_or_default(), left.concat());
-    format!("{bucket}{}{closed}{left}{}{pin}, {} waiting", gate.state, quotas.concat(), gate.waiters())
+    let circuits: Vec<String> = gate.circuits.iter().map(|one| format!(", {}", circuit(one, now))).collect();
+    let (closed, left, quotas, circuits) =
+        (closed.unwrap_or_default(), left.concat(), quotas.concat(), circuits.concat());
+    let whose = if gate.is_of_upstream() { String::new() } else { format!("of the {}: ", gate.of) };
+    format!("{whose}{bucket}{}{closed}{left}{quotas}{pin}{circuits}, {} waiting", gate.state, gate.waiters())
 }

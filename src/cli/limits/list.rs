@@ -8,6 +8,8 @@ use crate::cli::session::Session;
 use crate::cli::table::{List, counted};
 use crate::operations::GateShown;
 
+use super::circuit;
+
 const EXAMPLES: &str = "\
 Examples:
   sidekey limits list
@@ -16,7 +18,9 @@ Examples:
 /// List what the running proxy knows of the limits of services
 ///
 /// One line for each limit owner and bucket of which something is known: what is left, of quotas too, until when nothing is
-/// sent, what is pinned, and who waits. The proxy notes this once a second, quotas every five. An owner `*` stands for all.
+/// sent, what is pinned, and who waits. A limit of proxy.toml is listed while somebody waits for it, with whose it is in place
+/// of the owner: `caller etl`, `team ops`, `credential prod`, `share everyone`, `service *`. Beneath stands what services said when
+/// they refused last, and which upstreams fail. The proxy notes this once a second, quotas every five. An owner `*` stands for all.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -28,7 +32,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let head = ["SERVICE", "OWNER", "KEY", "BUCKET", "STATE", "FOR", "LEFT", "PINNED", "UNDER WAY", "WAITING"];
     let mut list = List::new(&head, "Nothing is known of any limit: no service told of one, and none was met.");
-    let mut refusals = Vec::new();
+    let mut beneath = Vec::new();
     if opened::has_store(&session.load()?.config)? {
         let now = session.now();
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
@@ -37,13 +41,14 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             session.screen.note("No proxy is running: this is how the last one left it.")?;
         }
         for gate in &found.gates {
-            refusals.extend(refusal(gate));
+            beneath.extend(refusal(gate));
+            beneath.extend(gate.circuits.iter().map(|one| format!("{}: {}", gate.service, circuit(one, now))));
             list.add(row(gate, now), serde_json::to_value(gate)?);
         }
     }
     list.show(arguments.json, &mut session.screen)?;
     if !arguments.json {
-        for line in refusals {
+        for line in beneath {
             session.screen.say(line)?;
         }
     }
@@ -77,10 +82,13 @@ fn row(gate: &GateShown, now: i64) -> Vec<String> {
     let callers = usize::try_from(gate.waiters()).unwrap_or(usize::MAX);
     vec![
         gate.service.clone(),
-        gate.owner.clone(),
+        if gate.is_of_upstream() { gate.owner.clone() } else { format!("{} {}", gate.of, gate.owner) },
         or_dash(&gate.key),
         or_dash(&gate.bucket),
-        gate.state.clone(),
+        gate.reason
+            .as_ref()
+            .filter(|_| gate.closed_until.is_some())
+            .map_or_else(|| gate.state.clone(), |reason| format!("{} ({reason})", gate.state)),
         gate.closed_until.map_or_else(|| "-".to_owned(), seconds),
         if left.is_empty() { "-".to_owned() } else { left.join(", ") },
         or_dash(&pinned),

@@ -4,12 +4,13 @@ use clap::Args;
 
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
-use crate::domain::Name;
+use crate::domain::{GateReset, Name};
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey limits reset github
-  sidekey limits reset openai --owner acme";
+  sidekey limits reset openai --owner acme
+  sidekey limits reset github --bucket search";
 
 /// Have the running proxy forget what it found out of a service's limits
 ///
@@ -23,15 +24,20 @@ pub(in crate::cli) struct Arguments {
     /// For this limit owner alone, as `sidekey limits list` shows it
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
+    /// For this bucket alone, as `sidekey limits list` shows it
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Result<()> {
     let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
-    operations.reset_gates(&actor, &arguments.service, arguments.owner.as_deref())?;
-    let whose = arguments.owner.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
+    let Arguments { service, owner, bucket } = arguments;
+    let reset = GateReset { service: service.clone(), owner: owner.clone(), bucket: bucket.clone() };
+    operations.reset_gates(&actor, &reset)?;
+    let whose = owner.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
+    let which = bucket.as_ref().map(|bucket| format!(", bucket {bucket}")).unwrap_or_default();
     session.screen.say(format!(
-        "A running proxy forgets within a second what it found out of the limits of {}{whose}.",
-        arguments.service
+        "A running proxy forgets within a second what it found out of the limits of {service}{whose}{which}."
     ))?;
     Ok(())
 }

@@ -11,8 +11,6 @@ mod list;
 mod search;
 mod show;
 
-pub(super) use show::limits;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 

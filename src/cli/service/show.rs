@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
-use crate::domain::{Allowed, Level, Name, Service, Variable};
+use crate::domain::{Allowed, Name, Service, Variable};
 use crate::record::to_table;
 
 const EXAMPLES: &str = "\
@@ -64,7 +64,8 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
         Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
     );
     add("allowed", allowed(&service.allowed));
-    add("limits", Some(limits(service)));
+    add("limits", Some(service.limits_in_words()));
+    add("limit headers", service.signals.family.map(|family| format!("of the family {}", family.as_str())));
     add("get a key", service.key_help.clone());
     add("key page", service.key_url.clone());
     add("docs", service.docs.clone());
@@ -91,38 +92,4 @@ fn variable(variable: &Variable) -> String {
     let choices =
         if variable.choices.is_empty() { String::new() } else { format!(", one of {}", variable.choices.join(", ")) };
     format!("{}: {}{default}{choices}{example}", variable.name, variable.title)
-}
-
-/// The limits in words; empty when there are none.
-pub(in crate::cli) fn limits(service: &Service) -> String {
-    let (limits, quotas) = (&service.limits, &service.gating.quotas);
-    let period = |seconds| match seconds {
-        1 => "second".to_owned(),
-        60 => "minute".to_owned(),
-        3600 => "hour".to_owned(),
-        86400 => "day".to_owned(),
-        n => format!("{n} s"),
-    };
-    let mut parts = Vec::new();
-    if let Some(rate) = limits.rate {
-        parts.push(format!("{} a {}", rate.count, period(rate.period.as_secs())));
-        parts.extend(limits.burst.map(|burst| format!("{burst} at once")));
-    }
-    parts.extend(limits.concurrency.map(|most| format!("{most} under way")));
-    if !parts.is_empty() {
-        parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
-    }
-    let gating = &service.gating;
-    let levels = [
-        (gating.per_caller, "caller"),
-        (gating.per_team, "team"),
-        (gating.per_credential, "key"),
-        (gating.per_owner, "limit owner"),
-    ];
-    let level = |(level, of): (Option<Level>, &str)| level.map(|level| format!("{level} for each {of}"));
-    parts.extend(levels.into_iter().filter_map(level));
-    parts.extend(gating.per_route.iter().map(|(rule, level)| format!("{level} of {rule} for each limit owner")));
-    let zone = quotas.zone.iana_name().unwrap_or("UTC");
-    parts.extend(quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
-    parts.join(", ")
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
 use super::Record;
 use crate::route::Door;
 use crate::usage::{self, Call};
@@ -25,7 +23,7 @@ impl Record {
             status: self.status,
             code: self.code,
             attempts: self.attempts,
-            turned_down: self.turned_down.of(StatusCode::TOO_MANY_REQUESTS),
+            turned_down: self.turned_down,
             bytes_in: uploaded,
             bytes_out: self.downloaded,
             wait: self.waited,

@@ -86,9 +86,11 @@ fn noted(connection: &Connection) -> Result<(Option<i64>, Vec<NotedGate>), Store
 }
 
 fn order_reset(transaction: &Transaction<'_>, reset: &GateReset, at: i64) -> Result<Receipt, StoreError> {
-    let GateReset { service, owner } = reset;
-    transaction
-        .execute("INSERT INTO gate_resets (service, owner) VALUES (?1, ?2)", params![service.as_str(), owner])?;
+    let GateReset { service, owner, bucket } = reset;
+    transaction.execute(
+        "INSERT INTO gate_resets (service, owner, bucket) VALUES (?1, ?2, ?3)",
+        params![service.as_str(), owner, bucket],
+    )?;
     Ok(receipt(Act::GateReset, service, at))
 }
 
@@ -98,10 +100,11 @@ fn receipt(act: Act, service: &ServiceName, at: i64) -> Receipt {
 }
 
 fn take_resets(transaction: &Transaction<'_>) -> Result<Vec<GateReset>, StoreError> {
-    let mut statement = transaction.prepare_cached("DELETE FROM gate_resets RETURNING service, owner")?;
-    statement
-        .query_and_then([], |row| Ok(GateReset { service: codec::name(codec::text(row, 0)?)?, owner: row.get(1)? }))?
-        .collect()
+    let mut statement = transaction.prepare_cached("DELETE FROM gate_resets RETURNING service, owner, bucket")?;
+    let resets = statement.query_and_then([], |row| {
+        Ok(GateReset { service: codec::name(codec::text(row, 0)?)?, owner: row.get(1)?, bucket: row.get(2)? })
+    })?;
+    resets.collect()
 }
 
 fn set_pin(transaction: &Transaction<'_>, pin: &Pin, at: i64) -> Result<Receipt, StoreError> {

@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// Marks the file as ours, so that another program's database is not taken for an empty store ("skey").
 pub(super) const APPLICATION: i64 = 0x736b_6579;
 
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
@@ -23,6 +23,7 @@ const STEPS: [&str; 12] = [
     include_str!("0010.sql"),
     include_str!("0011.sql"),
     include_str!("0012.sql"),
+    include_str!("0013.sql"),
 ];
 
 /// The newest shape that this program knows.

@@ -233,7 +233,7 @@ fn lists_come_in_pages_that_nothing_shifts() {
 
 #[test]
 fn explain_and_limits_tell_what_the_running_proxy_knows() {
-    let (mut world, _upstream) = billing();
+    let (mut world, upstream) = billing();
     let rate = "rate = { limit = \"100/s\", burst = 20, max_wait = \"3s\" }";
     let tables = world.tables().replace("[service.billing]", &format!("[service.billing]\n{rate}"));
     world.rewrite_toml(&tables);
@@ -254,6 +254,23 @@ fn explain_and_limits_tell_what_the_running_proxy_knows() {
         admin.refused_with("POST", "/explain", &json!({ "method": "GET", "url": "nothing" })),
         told(422, "invalid")
     );
+    assert_eq!(sent["gates"], json!([]), "nothing is known of its limits");
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "200"));
+    assert_eq!(world.ask("GET", "/billing/v1/x").header("Sidekey-Retry", "off").reply().status, 429);
+    let gate = || admin.sent("POST", "/explain", &question, 200)["gates"][0].clone();
+    eventually("the closed gate is told", || gate()["state"] == "closed");
+    assert_eq!(
+        (&gate()["key"], &gate()["reason"], &gate()["of"]),
+        (&json!("main"), &json!("throttled"), &json!("upstream"))
+    );
+    let order = json!({ "service": "billing", "owner": gate()["owner"], "bucket": "nothing" });
+    assert_eq!(admin.send("POST", "/gates/reset", &order).status, 204);
+    let ada = Client::member(&world, "ada");
+    ada.sent("POST", "/callers", &json!({ "name": "adas" }), 201);
+    let hers = json!({ "method": "GET", "url": "/billing/v1/x", "caller": "adas" });
+    eventually("her caller is known", || ada.send("POST", "/explain", &hers).status == 200);
+    assert_eq!(ada.sent("POST", "/explain", &hers, 200)["gates"], Value::Null, "what gates know is for administrators");
+    assert_eq!(gate()["state"], "closed", "another bucket was to forget");
     assert_eq!(admin.get("/health")["ready"], true);
     sidekey(&world, "key delete main --yes");
     eventually("the command line is followed", || {

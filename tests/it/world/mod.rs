@@ -247,11 +247,11 @@ impl World {
         format!("127.0.0.1:{}", self.console_port)
     }
 
-    /// The value of a metric with its labels, as it is written; empty where there is none.
-    pub(crate) fn metric(&self, name: &str) -> String {
-        let all = Ask::new(&self.console(), "GET", "/metrics").reply().text();
-        let line = all.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+    /// The value of a metric with these labels, as the console's page has it; empty when it is not there.
+    pub(crate) fn metric(&self, series: &str) -> String {
+        let page = Ask::new(&self.console(), "GET", "/metrics").reply().text();
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        values.next().unwrap_or_default().to_owned()
     }
 
     /// A bare connection to the doors, for tests that care about bytes.
