@@ -127,7 +127,8 @@ impl Gate {
         }
     }
 
-    fn tell_of(&self, inner: &mut Inner, change: Change) {
+    /// Tells of what changed, for the log, the audit and the metrics.
+    pub(super) fn tell_of(&self, inner: &mut Inner, change: Change) {
         let what = match change {
             Change::Closed(closure) => {
                 inner.closures += 1;

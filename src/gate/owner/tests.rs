@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{HeaderFamily, Rate, Signals};
-use crate::throttle::state::Phase;
+use crate::throttle::Dimension;
+use crate::throttle::state::{Phase, Ticket};
 
 fn family(family: HeaderFamily) -> Family {
     let rate = Some(Rate { count: NonZeroU32::new(50).unwrap(), period: Duration::from_secs(1) });
@@ -64,6 +65,26 @@ async fn a_burst_limit_of_jira_closes_its_method_and_endpoint_alone() {
     assert!(owner.bucket_of(of("PUT", "/rest/api/3/issue/ABC-1")).is_none());
     assert!(owner.bucket_of(of("GET", "/rest/api/3/search")).is_none());
     assert!(!is_closed(&owner.all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_all_requests_does_not_go_to_the_gate_of_a_route() {
+    let jira = family(HeaderFamily::XRateLimit);
+    let owner = owner(&jira);
+    let issue = Route::of(&jira, "GET", "/rest/api/3/issue/ABC-1");
+    hear(&owner, issue, &throttled(None, Scope::Route));
+    let of_route = owner.bucket_of(issue).unwrap();
+    tokio::time::advance(Duration::from_secs(23)).await;
+    let ticket = Ticket::of_episode(0);
+    let (mut all, mut own) =
+        (Pass::new(Arc::clone(&owner.all), ticket, None), Pass::new(Arc::clone(&of_route), ticket, None));
+    [&owner.all, &of_route].iter().for_each(|gate| gate.count_in());
+    let mut limit = Dimension { limit: Some(10), remaining: Some(0), ..Dimension::new("requests") };
+    limit.reset = Some(Duration::from_secs(9));
+    let passed = Passed { all: Some(&mut all), bucket: Some(&mut own), route: issue };
+    owner.hear(passed, &Reading { trusted: true, ..Reading::of(Class::Fine, [limit]) }, &Name::new("prod").unwrap());
+    assert!(is_closed(&owner.all));
+    assert!(of_route.view().windows.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
