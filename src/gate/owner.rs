@@ -141,7 +141,7 @@ impl Owner {
         let Passed { all, bucket, route } = passed;
         self.count_invalid(reading, credential);
         let speaks_for_all = reading.speaks_for_owner();
-        let passive = Reading { current: reading.current, ..Reading::plain(passive(reading.class)) };
+        let passive = Reading { current: reading.current, uncounted: true, ..Reading::plain(passive(reading.class)) };
         if let Some(named) = route.bucket_in(reading).filter(|_| !speaks_for_all && reading.current) {
             let own = bucket.as_ref().is_some_and(|pass| pass.gate().label.bucket.as_deref() == Some(named.as_str()));
             if let (true, Some(pass)) = (own, bucket) {

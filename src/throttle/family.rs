@@ -157,7 +157,7 @@ impl Family {
             Reading::plain(Class::Fine)
         };
         reading.current = !spotted.aged;
-        reading.revalidated = sample.status == StatusCode::NOT_MODIFIED;
+        reading.uncounted = sample.status == StatusCode::NOT_MODIFIED;
         reading
     }
 

@@ -46,8 +46,9 @@ pub struct Reading {
     pub quoted: Option<Arc<str>>,
     /// False when the answer came from a cache: what it says is as old as it is, and no gate learns from it.
     pub current: bool,
-    /// Whether it only says that nothing changed (304): it was let through, and repeats counts that may be a cache's.
-    pub revalidated: bool,
+    /// Whether it says nothing of what is left, and takes nothing of it: what was said to another gate, or that nothing
+    /// changed (304), which repeats counts that may be a cache's.
+    pub uncounted: bool,
 }
 
 /// What kind of answer it is.
@@ -267,7 +268,7 @@ impl Reading {
             is_invalid: false,
             quoted: None,
             current: true,
-            revalidated: false,
+            uncounted: false,
         }
     }
 

@@ -90,7 +90,7 @@ async fn a_slow_start_is_over_for_who_waits_although_its_request_has_no_answer()
 async fn a_client_that_asks_whether_something_changed_opens_a_gate_again() {
     let gate = learnt();
     answered(pass(&gate, "a", WANT).await, &throttled(1));
-    let unchanged = Reading { revalidated: true, ..Reading::plain(Class::Fine) };
+    let unchanged = Reading { uncounted: true, ..Reading::plain(Class::Fine) };
     for _ in 0..20 {
         answered(pass(&gate, "a", WANT).await, &unchanged);
         sleep(Duration::from_secs(1)).await;

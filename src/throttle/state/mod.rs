@@ -271,7 +271,7 @@ impl State {
         }
         self.chance = chance.clamp(0.0, 1.0);
         self.policy = reading.policy.or(self.policy);
-        if self.mode == Mode::Enforce && !reading.revalidated {
+        if self.mode == Mode::Enforce && !reading.uncounted {
             self.windows.note(now, reading, chance);
         }
         let change = match reading.class {

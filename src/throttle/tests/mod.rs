@@ -114,9 +114,9 @@ fn what_comes_from_a_cache_teaches_nothing() {
     assert!(!read(&Signals::default(), 200, "age: 12").current);
     assert!(!read(&Signals::default(), 304, "age: 12").current);
     // An origin's own "nothing changed" was let through; what it says of limits may be a cache's.
-    for (status, revalidated) in [(304, true), (200, false)] {
+    for (status, uncounted) in [(304, true), (200, false)] {
         let reading = read(&Signals::default(), status, spent);
-        assert_eq!((reading.current, reading.revalidated), (true, revalidated));
+        assert_eq!((reading.current, reading.uncounted), (true, uncounted));
     }
 }
 

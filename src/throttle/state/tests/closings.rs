@@ -154,7 +154,7 @@ fn that_nothing_changed_ends_a_probe_and_spends_and_counts_nothing() {
     let mut state = State::new(Mode::Enforce, t);
     let ticket = pass(&mut state, t, NONE);
     state.learn(t, ticket, &counted(Class::Fine, 100, 50, 60.0), NONE, 0.5);
-    let unchanged = Reading { revalidated: true, ..counted(Class::Fine, 100, 7, 60.0) };
+    let unchanged = Reading { uncounted: true, ..counted(Class::Fine, 100, 7, 60.0) };
     state.learn(t, ticket, &unchanged, NONE, 0.5);
     assert_eq!(state.windows().next().map(|(_, _, left, _)| left), Some(50));
     state.learn(t, ticket, &throttled(Some(2.0)), NONE, 0.0);
