@@ -207,10 +207,8 @@ impl State {
             // A slow start ends by its time too; who waits for an answer that does not come would sleep past it.
             Inner::Slow(slow) if load.unanswered >= slow.most && now < slow.until => Admission::HoldUntil(slow.until),
             Inner::Slow(slow) if load.unanswered >= slow.most => Admission::Hold,
-            Inner::Slow(slow) if now < slow.next => {
-                let ends = if self.pace.is_none() { slow.until.max(now) } else { slow.next };
-                Admission::At(slow.next.min(ends))
-            }
+            Inner::Slow(slow) if now < slow.next && self.pace.is_none() => Admission::At(slow.next.min(slow.until)),
+            Inner::Slow(slow) if now < slow.next => Admission::At(slow.next),
             Inner::Slow(slow) => {
                 let (admission, step) = (self.within_windows(now, load), self.step(slow));
                 if let (Admission::Go(_), Inner::Slow(current)) = (admission, &mut self.phase) {

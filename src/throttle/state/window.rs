@@ -88,7 +88,8 @@ impl Window {
     }
 
     /// Takes over what a later answer tells. Within a window the lowest count stands, until the latest reset that was told; one
-    /// that is much later than the first begins another. Of what fills up steadily the last that was told stands, and the difference is what requests take.
+    /// that is much later than the first begins another. Of what fills up steadily the last that was told stands, and the
+    /// difference is what requests take.
     pub(super) fn follow(&mut self, fresh: Self) {
         match (self.kind, fresh.kind) {
             (Kind::Count { .. }, Kind::Count { .. }) if fresh.reset <= self.same => {

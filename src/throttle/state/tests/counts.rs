@@ -105,13 +105,17 @@ fn a_probe_that_tells_that_nothing_is_left_closes_again() {
 
 #[test]
 fn a_window_of_a_second_begins_anew_with_each_second() {
-    let (mut state, t, ticket) = after(&counted(Class::Fine, 10, 3, 1.0));
-    let now = t + seconds(1.05);
-    state.learn(now, ticket, &counted(Class::Fine, 10, 9, 1.0), NONE, 0.5);
-    assert_eq!(left(&state, "requests"), Some(9), "the window before is over");
-    state.learn(now + seconds(0.7), ticket, &counted(Class::Fine, 10, 8, 1.0), NONE, 0.5);
-    state.learn(now + seconds(0.8), ticket, &counted(Class::Fine, 10, 10, 1.0), NONE, 0.5);
-    assert_eq!(left(&state, "requests"), Some(8), "what overtakes it is of the same");
+    // The first is told at 0 s, with 3 left for 1 s.
+    for (at, fresh, reset, stands, why) in [
+        (1.05, 9, 1.0, 9, "the one before is over"),
+        (1.05, 9, 0.3, 9, "however soon the next one is"),
+        (0.6, 9, 1.0, 9, "it ends much later, for a second"),
+        (0.4, 9, 1.0, 3, "it ends about when the first does, and overtook it"),
+    ] {
+        let (mut state, t, ticket) = after(&counted(Class::Fine, 10, 3, 1.0));
+        state.learn(t + seconds(at), ticket, &counted(Class::Fine, 10, fresh, reset), NONE, 0.5);
+        assert_eq!(left(&state, "requests"), Some(stands), "{why}");
+    }
 }
 
 #[test]
