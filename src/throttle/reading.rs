@@ -170,6 +170,11 @@ impl Dimensions {
         named.for_each(|dimension| dimension.remaining = Some(0));
     }
 
+    /// All of them fill up steadily.
+    pub(super) fn fill(&mut self) {
+        self.0.iter_mut().for_each(|dimension| dimension.fills = true);
+    }
+
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Dimension> {
         self.0.get_mut(index)
     }

@@ -142,7 +142,10 @@ impl Look<'_> {
         {
             told.policies(policies);
         }
-        told.finish(self.fills())
+        if self.fills() {
+            told.dimensions.fill();
+        }
+        told.finish()
     }
 
     /// Whether the resets of this family are those at which a limit that fills up steadily is full: OpenAI's and Groq's "until
@@ -255,12 +258,7 @@ impl Told {
         }
     }
 
-    fn finish(mut self, fills: bool) -> Self {
-        for index in (0..self.dimensions.len()).filter(|_| fills) {
-            if let Some(dimension) = self.dimensions.get_mut(index) {
-                dimension.fills = true;
-            }
-        }
+    fn finish(mut self) -> Self {
         if let Some((index, used)) = self.used
             && let Some(dimension) = self.dimensions.get_mut(index)
         {
