@@ -227,6 +227,10 @@ fn headers_of_its_own_and_resets_go_with_a_family() {
         if limits.reset.is_some() && limits.family.is_none() {
             faults.push(format!("{name}: a reset without a family"));
         }
+        // Okta means seconds since the epoch, Teamtailor seconds from now, Prisjakt milliseconds from now.
+        if limits.family.as_deref() == Some("x-rate-limit") && limits.reset.is_none() {
+            faults.push(format!("{name}: `x-rate-limit` has no usual meaning of its reset"));
+        }
     }
     no_faults(&faults);
 }
@@ -342,6 +346,25 @@ fn required_headers_come_with_the_services_that_demand_them() {
     }
     let slack = services["slack"].verify.as_ref().unwrap();
     assert_eq!(slack.expect_true.as_deref(), Some("ok"), "Slack answers 200 to a wrong key");
+}
+
+#[test]
+fn limits_of_well_known_services_are_read_as_they_are_meant() {
+    use crate::throttle::{Class, Family, Sample, Word};
+    let services: BTreeMap<&str, Service> = compiled().into_iter().collect();
+    let shopify = Family::new(&services["shopify"].signals);
+    assert_eq!(shopify.bucket("POST", "/admin/api/2026-01/graphql.json"), Word::new("graphql"));
+    assert_eq!(shopify.bucket("GET", "/admin/api/2026-01/products.json"), None);
+    let json = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))];
+    let headers = http::HeaderMap::from_iter(json);
+    let of = |name: &str, body: &[u8]| {
+        let (status, now, body) = (http::StatusCode::TOO_MANY_REQUESTS, std::time::Duration::ZERO, Some(body));
+        let reading = Family::new(&services[name].signals).read(&Sample { status, headers: &headers, now, body });
+        (reading.class, reading.wait.map(|wait| wait.as_secs()), reading.told)
+    };
+    assert_eq!(of("hubspot", br#"{"policyName":"DAILY"}"#), (Class::Exhausted, Some(300), false));
+    assert_eq!(of("hubspot", br#"{"policyName":"TEN_SECONDLY_ROLLING"}"#), (Class::Throttled, Some(10), false));
+    assert_eq!(of("github", b"{}"), (Class::Throttled, Some(60), false));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::domain::{CallerId, Limits, Name, ServiceName, write_shape};
 use crate::throttle::places::Places;
-use crate::throttle::state::{Admission, Load, Mode, Phase, State, Ticket};
+use crate::throttle::state::{Admission, Load, Mode, State, Ticket};
 
 use super::allowance::{Allowance, interval};
 use super::dice::Dice;
@@ -85,6 +85,8 @@ pub(super) struct Inner {
     pub(super) next: Option<Instant>,
     /// Until when it was closed when it was last looked for those who cannot wait for that.
     pub(super) swept: Option<Instant>,
+    /// Whether that is the latest time only: an answer may let them pass before.
+    pub(super) is_held: bool,
     /// The credential by which it was last learnt, for people.
     pub(super) credential: Option<Name>,
     /// What the refusal that closed it last carried, for people.
@@ -141,6 +143,7 @@ impl Gate {
             is_timed: false,
             next: None,
             swept: None,
+            is_held: false,
             credential: None,
             quoted: None,
             closures: 0,
@@ -244,6 +247,9 @@ impl Gate {
         }
         let load = Load { tokens: want.tokens, ..self.load(inner, patience) };
         let admission = inner.state.admit(now, load);
+        if let Some(change) = inner.state.take_untold() {
+            self.tell_of(inner, change);
+        }
         if let Admission::Go(ticket) = admission {
             if let Err(wait) = self.take_rate(want.cost) {
                 inner.state.refund(now, ticket);
@@ -289,8 +295,8 @@ impl Gate {
     pub(super) fn predict(&self, inner: &Inner, now: Instant, comer: Comer<'_>) -> Duration {
         let ahead = u32::try_from(inner.queue.ahead(comer.caller, comer.weight, comer.place)).unwrap_or(u32::MAX);
         let spacing = self.limits.rate.map(interval).unwrap_or_default().max(inner.state.spacing(now));
-        // A probe under way is answered at any moment, and followed by another only when it is not.
-        let next = inner.next.filter(|_| inner.state.phase() != Phase::Probing);
+        // What is under way is answered at any moment; only who has no answer waits for the time.
+        let next = inner.next.filter(|_| !inner.is_held);
         let next = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
         let least = inner.state.closed_for(now).max(next).max(self.look_at_rate(comer.want.cost));
         least.saturating_add(spacing.saturating_mul(ahead))

@@ -158,7 +158,7 @@ impl Owner {
             address.count(credential);
         }
         let speaks_for_all = reading.speaks_for_owner();
-        let passive = Reading { current: reading.current, ..Reading::plain(passive(reading.class)) };
+        let passive = Reading { current: reading.current, uncounted: true, ..Reading::plain(passive(reading.class)) };
         if let Some(named) = route.bucket_in(reading).filter(|_| !speaks_for_all && reading.current) {
             let own = bucket.as_ref().is_some_and(|pass| pass.gate().label.bucket.as_deref() == Some(named.as_str()));
             if let (true, Some(pass)) = (own, bucket) {
@@ -172,8 +172,11 @@ impl Owner {
             }
             return hear_at(all, &passive, credential);
         }
+        // A gate of one route is for what is said of the route: what is said besides is about all of the owner's requests.
+        let of_route =
+            |pass: &Pass| route.own().is_some_and(|own| pass.gate().label.bucket.as_deref() == Some(own.as_str()));
         match bucket {
-            Some(pass) if !speaks_for_all => {
+            Some(pass) if !speaks_for_all && !of_route(pass) => {
                 pass.answered(reading, credential);
                 hear_at(all, &passive, credential);
             }
@@ -230,10 +233,16 @@ impl Route {
         Self::Learnt { hash: hasher.finish(), major }
     }
 
+    /// The bucket of this route alone.
+    fn own(self) -> Option<Bucket> {
+        let Self::Learnt { hash, .. } = self else { return None };
+        Bucket::new(&format!("route-{hash:016x}"))
+    }
+
     /// The bucket for which an answer to a request of this route speaks, when it names one.
     fn bucket_in(self, reading: &Reading) -> Option<Bucket> {
         match (self, reading.scope) {
-            (Self::Learnt { hash, .. }, Scope::Route) => Bucket::new(&format!("route-{hash:016x}")),
+            (Self::Learnt { .. }, Scope::Route) => self.own(),
             (Self::Learnt { major: Some(major), .. }, _) => reading.bucket?.joined(major.as_str()),
             _ => reading.bucket,
         }

@@ -161,7 +161,8 @@ impl Gate {
         }
     }
 
-    fn tell_of(&self, inner: &mut Inner, change: Change) {
+    /// Tells of what changed, for the log, the audit, the metrics and other nodes.
+    pub(super) fn tell_of(&self, inner: &mut Inner, change: Change) {
         if let (Change::Closed(_) | Change::Extended, Some(why)) = (change, inner.state.why()) {
             let closed_for = inner.state.closed_for(now());
             self.hall.shared.shut(Shut { gate: &self.label, closed_for, class: why.class });

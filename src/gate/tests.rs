@@ -444,6 +444,9 @@ async fn the_headers_of_an_answer_close_the_gate_before_the_upstream_must() {
     let mut first = pass(&gate).await.unwrap();
     first.sent();
     first.answered(&left(0), &key());
+    let closed = Happened::Closed(Class::Throttled, Duration::from_secs(5));
+    let told = gate.hall.take_news().into_iter().map(|news| news.what).collect::<Vec<_>>();
+    assert_eq!((told, gate.view().closures), (vec![closed], 1), "also where nobody else comes");
     let started = Instant::now();
     let mut probe = pass(&gate).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(5), "{:?}", started.elapsed());
@@ -451,6 +454,13 @@ async fn the_headers_of_an_answer_close_the_gate_before_the_upstream_must() {
     probe.answered(&left(9), &key());
     let view = gate.view();
     assert_eq!((view.phase, view.windows[0].left, view.windows[0].limit), (Phase::Open, 9, Some(10)));
+    let mut last = pass(&gate).await.unwrap();
+    last.sent();
+    last.answered(&left(1), &key());
+    pass_as(&gate, "a", Duration::ZERO).await.unwrap().sent();
+    assert!(pass_as(&gate, "a", Duration::ZERO).await.is_err(), "that one got no answer");
+    let told = gate.hall.take_news().into_iter().map(|news| news.what).last();
+    assert!(matches!(told, Some(Happened::Closed(Class::Throttled, _))), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -464,6 +474,10 @@ async fn a_refusal_for_too_many_at_once_lowers_how_many_go_and_closes_nothing() 
     under_way.pop().unwrap().answered(&too_many, &key());
     assert_eq!((gate.view().places, gate.view().phase), (Some(4), Phase::Open));
     assert!(pass_as(&gate, "b", Duration::from_secs(1)).await.is_err());
+    while under_way.len() > 4 {
+        under_way.pop().unwrap().answered(&too_many, &key());
+    }
+    assert_eq!(gate.view().places, Some(4), "the same wave");
     under_way.truncate(3);
     assert!(pass_as(&gate, "b", Duration::from_secs(1)).await.is_ok());
 }

@@ -199,6 +199,7 @@ impl Gate {
             return told;
         }
         let now = now();
+        inner.is_held = false;
         let next = loop {
             let Some((want, deadline)) = select(inner, now) else { break None };
             match self.admit(inner, now, want, deadline.saturating_duration_since(now)) {
@@ -207,7 +208,11 @@ impl Gate {
                     let held = inner.hold(&caller);
                     told.push((waiting, Ok((ticket, held))));
                 }
-                Admission::At(at) | Admission::HoldUntil(at) => break Some(at),
+                Admission::At(at) => break Some(at),
+                Admission::HoldUntil(at) => {
+                    inner.is_held = true;
+                    break Some(at);
+                }
                 Admission::Hold => break None,
             }
         };

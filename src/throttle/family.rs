@@ -17,6 +17,10 @@ use super::when::{self, Clocks};
 
 /// A window from here on is that of a quota, which waiting does not bring back soon.
 const QUOTA_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it is before a quota is tried again of which nobody says when it comes back.
+const QUOTA_PROBE: Duration = Duration::from_secs(300);
+/// The rate of a longer window is kept on the average, and says nothing of the next request.
+const POLICY_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// One answer, as far as it is looked at.
 #[derive(Clone, Copy)]
@@ -46,6 +50,19 @@ fn longest(dimensions: &[Dimension], turned_down: bool) -> Option<Dimension> {
     let silent = |dimension: &&Dimension| turned_down && dimension.remaining.is_none() && dimension.reset.is_some();
     let unsaid = || of_time().filter(silent).max_by_key(|dimension| dimension.reset);
     used_up.or_else(unsaid).copied()
+}
+
+/// The time between two requests at the rate of the shortest window that is told with its limit.
+fn spacing(dimensions: &[Dimension]) -> Option<Duration> {
+    let of_requests = dimensions.iter().filter(|dimension| dimension.unit == Unit::Requests);
+    let told = of_requests.filter_map(|dimension| Some((dimension.window?, dimension.limit?)));
+    let (window, limit) = told.filter(|(window, _)| *window <= POLICY_WINDOW).min()?;
+    window.checked_div(u32::try_from(limit).ok()?)
+}
+
+/// The same at a published rate.
+fn interval(rate: Rate) -> Option<Duration> {
+    (rate.period <= POLICY_WINDOW).then(|| rate.period / rate.count.get())
 }
 
 fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
@@ -145,7 +162,8 @@ impl Family {
         } else {
             Reading::plain(Class::Fine)
         };
-        reading.current = !spotted.aged && sample.status != StatusCode::NOT_MODIFIED;
+        reading.current = !spotted.aged;
+        reading.uncounted = sample.status == StatusCode::NOT_MODIFIED;
         reading
     }
 
@@ -168,6 +186,8 @@ impl Family {
         reading.dimensions = told.dimensions;
         reading.bucket = told.bucket;
         self.weigh(&mut reading, &hints, said, told.rejected);
+        let policy = spacing(&reading.dimensions).filter(|_| self.is_known() && !reading.foreign);
+        reading.policy = policy.or_else(|| self.signals.rate.and_then(interval));
         reading.scope = self.scope(&reading, told.scope, sample.headers);
         reading.is_invalid = self.counts_invalid()
             && matches!(sample.status.as_u16(), 401 | 403 | 429)
@@ -202,24 +222,25 @@ impl Family {
             reading.dimensions.reject("unified");
         }
         reading.trusted = self.is_known();
+        // `Retry-After` is everybody's; the other headers are vouched for only where the family has them.
+        reading.foreign = self.signals.family == Some(HeaderFamily::RetryAfter);
         let longest = longest(&reading.dimensions, turned_down);
         reading.met = longest.map(|dimension| dimension.name);
         let reset = longest.and_then(|dimension| dimension.reset);
-        reading.wait = match reading.class {
+        let told = match reading.class {
             Class::Fine => reset,
             Class::Throttled | Class::Exhausted => {
-                let told = hints
-                    .after
-                    .max(hints.pushback.filter(|wait| !wait.is_zero()))
-                    .or(said.and_then(|said| said.wait).max(reset));
-                told.or(said.and_then(|said| said.fallback)).or(self.signals.default_wait)
+                let pushback = hints.pushback.filter(|wait| !wait.is_zero());
+                hints.after.max(pushback).or(said.and_then(|said| said.wait).max(reset))
             }
             Class::Overloaded | Class::Transient => hints.pushback.max(hints.after).filter(|wait| !wait.is_zero()),
             Class::Auth => None,
         };
+        let known = || said.and_then(|said| said.fallback).or(self.signals.default_wait);
+        reading.told = told.is_some();
+        reading.wait = if turned_down { told.or_else(known) } else { told };
         if reset.is_some() && reading.wait == reset && hints.after != reset {
-            // `Retry-After` is everybody's; the other headers are vouched for only where the family has them.
-            reading.trusted &= self.signals.family != Some(HeaderFamily::RetryAfter);
+            reading.trusted &= !reading.foreign;
         }
         let is_quota = |dimension: Dimension| dimension.window.is_some_and(|window| window >= QUOTA_WINDOW);
         if reading.class == Class::Throttled
@@ -229,7 +250,7 @@ impl Family {
         {
             // The quota of a day comes back at midnight, which no default is long enough for.
             reading.class = Class::Exhausted;
-            reading.wait = None;
+            reading.wait = Some(QUOTA_PROBE);
         }
     }
 
@@ -241,12 +262,21 @@ impl Family {
         match told {
             _ if reading.class == Class::Overloaded || secondary => Scope::Owner,
             Some(scope) => scope,
+            None if reading.class != Class::Fine && self.is_of_endpoint(headers) => Scope::Route,
             // Jira's bursts are counted by method and endpoint (developer.atlassian.com/cloud/jira/platform/rate-limiting).
             None if reading.class != Class::Fine && says(headers, "ratelimit-reason", "jira-burst-based") => {
                 Scope::Route
             }
             None => Scope::Bucket,
         }
+    }
+
+    /// Whether Stripe says that it is the endpoint's own limit (docs.stripe.com/rate-limits).
+    fn is_of_endpoint(&self, headers: &HeaderMap) -> bool {
+        self.signals.family == Some(HeaderFamily::Stripe)
+            && ["endpoint-rate", "endpoint-concurrency"]
+                .iter()
+                .any(|reason| says(headers, "stripe-rate-limited-reason", reason))
     }
 
     fn is_concurrency(&self, reading: &Reading, headers: &HeaderMap, hints: &Hints) -> bool {

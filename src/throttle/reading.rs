@@ -10,7 +10,7 @@ const TRUSTED_CAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The longest that a gate closes for headers nobody vouches for, before a request tries again.
 const UNTRUSTED_CAP: Duration = Duration::from_secs(300);
 /// A wait longer than this is none that a request outlasts.
-const EXHAUSTED_AFTER: Duration = Duration::from_secs(15 * 60);
+pub(super) const EXHAUSTED_AFTER: Duration = Duration::from_secs(15 * 60);
 /// A limit of this window or a longer one is one of a day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many limits one answer may tell of.
@@ -24,6 +24,10 @@ pub struct Reading {
     pub class: Class,
     /// The hint: never send before now and this. None when the answer gives none, and nothing is known of the service.
     pub wait: Option<Duration>,
+    /// Whether the answer itself gives it; else it is what is known of the service.
+    pub told: bool,
+    /// The time between two requests at the rate that the answer tells of, or that is published.
+    pub policy: Option<Duration>,
     /// What each limit had left when the answer was made.
     pub dimensions: Dimensions,
     /// The dimension that made the wait, when one did.
@@ -36,12 +40,17 @@ pub struct Reading {
     pub concurrency: bool,
     /// Whether the catalogue vouches for the headers the wait came from.
     pub trusted: bool,
+    /// Whether the limits are told by headers that are not those of the service's family, so that nobody vouches for them.
+    pub foreign: bool,
     /// Whether the service counts the request against its owner as an invalid one, whatever it was for.
     pub is_invalid: bool,
     /// The status and the headers of limits of an answer that closes a gate, one a line, for people.
     pub quoted: Option<Arc<str>>,
     /// False when the answer came from a cache: what it says is as old as it is, and no gate learns from it.
     pub current: bool,
+    /// Whether it says nothing of what is left, and takes nothing of it: what was said to another gate, or that nothing
+    /// changed (304), which repeats counts that may be a cache's.
+    pub uncounted: bool,
 }
 
 /// What kind of answer it is.
@@ -148,6 +157,8 @@ pub struct Dimension {
     pub window: Option<Duration>,
     /// Whether it empties steadily instead of at once at the reset.
     pub leaky: bool,
+    /// Whether it fills up steadily, and is full at the reset.
+    pub fills: bool,
 }
 
 impl Dimension {
@@ -159,7 +170,7 @@ impl Dimension {
     /// The same with a name that was made before.
     pub(super) const fn named(name: Word) -> Self {
         let unit = Unit::Requests;
-        Self { name, unit, limit: None, remaining: None, reset: None, window: None, leaky: false }
+        Self { name, unit, limit: None, remaining: None, reset: None, window: None, leaky: false, fills: false }
     }
 
     /// Whether nothing is left of it.
@@ -193,6 +204,11 @@ impl Dimensions {
     pub(super) fn reject(&mut self, name: &str) {
         let named = self.0.iter_mut().filter(|dimension| dimension.name.as_str() == name);
         named.for_each(|dimension| dimension.remaining = Some(0));
+    }
+
+    /// All of them fill up steadily.
+    pub(super) fn fill(&mut self) {
+        self.0.iter_mut().for_each(|dimension| dimension.fills = true);
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Dimension> {
@@ -281,15 +297,19 @@ impl Reading {
         Self {
             class,
             wait: None,
+            told: true,
+            policy: None,
             dimensions: Dimensions(Vec::new()),
             met: None,
             bucket: None,
             scope: Scope::Bucket,
             concurrency: false,
             trusted: false,
+            foreign: false,
             is_invalid: false,
             quoted: None,
             current: true,
+            uncounted: false,
         }
     }
 
@@ -325,6 +345,16 @@ impl Reading {
     /// The longest that a gate closes for this answer before a request tries again.
     pub fn cap(&self) -> Duration {
         if self.trusted { TRUSTED_CAP } else { UNTRUSTED_CAP }
+    }
+
+    /// The longest that what it says of limits counts.
+    pub fn cap_of_counts(&self) -> Duration {
+        if self.foreign { UNTRUSTED_CAP } else { self.cap() }
+    }
+
+    /// The wait that a refusal asks for, which counts for what it says to be used up.
+    pub(super) fn asked(&self) -> Option<Duration> {
+        self.wait.filter(|_| self.told && matches!(self.class, Class::Throttled | Class::Exhausted))
     }
 
     /// Throttled for longer than a request waits, or than its source is trusted for, is exhausted: it is never sent again

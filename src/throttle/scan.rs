@@ -137,7 +137,21 @@ impl Look<'_> {
         for own in self.own {
             self.own(own, headers, clocks, &mut told);
         }
+        if self.prefixes().contains(&"ratelimit-")
+            && let Some(policies) = headers.get("ratelimit-policy").and_then(text)
+        {
+            told.policies(policies);
+        }
+        if self.fills() {
+            told.dimensions.fill();
+        }
         told.finish()
+    }
+
+    /// Whether the resets of this family are those at which a limit that fills up steadily is full: OpenAI's and Groq's "until
+    /// the rate limit resets to its initial state", Anthropic's "fully replenished", Linear's leaky bucket.
+    fn fills(&self) -> bool {
+        matches!(self.family, Some(HeaderFamily::OpenAi | HeaderFamily::Anthropic | HeaderFamily::Linear))
     }
 
     /// One header of which the beginning of the name is known.
@@ -231,6 +245,17 @@ impl Told {
             let text = name.as_str();
             Dimension { unit: unit(text), window: window(text), ..Dimension::named(name) }
         })
+    }
+
+    /// The drafts up to 06 tell the windows beside the limit: `RateLimit-Policy: 10;w=1, 1000;w=3600`.
+    fn policies(&mut self, value: &str) {
+        let Some(name) = Word::new(UNNAMED) else { return };
+        let known = self.dimensions.iter().find(|dimension| dimension.name == name);
+        let Some((limit, window)) = structured::policy(value, known.and_then(|known| known.limit)) else { return };
+        if let Some((_, dimension)) = self.dimension(name) {
+            dimension.limit = Some(limit);
+            dimension.window = dimension.window.or(Some(window));
+        }
     }
 
     fn finish(mut self) -> Self {

@@ -122,6 +122,17 @@ pub(super) fn quota(field: &str) -> Option<(u64, Option<Duration>)> {
     Some((first, window.map(Duration::from_secs)))
 }
 
+/// Of quotas with their windows the one of `limit`; the first when that is unknown.
+pub(super) fn policy(field: &str, limit: Option<u64>) -> Option<(u64, Duration)> {
+    let list = Parser::new(field).parse::<List>().ok()?;
+    let windows = || {
+        let items = list.iter().filter_map(item);
+        items.filter_map(|item| Some((whole_number(&item.bare_item)?, parameter(&item.params, "w")?)))
+    };
+    let of_limit = windows().find(|(quota, _)| limit.is_none_or(|limit| *quota == limit));
+    of_limit.map(|(quota, window)| (quota, Duration::from_secs(window)))
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)

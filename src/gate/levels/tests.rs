@@ -10,7 +10,10 @@ use crate::gate::Gates;
 async fn who_has_not_asked_for_as_long_as_its_rate_takes_is_forgotten_and_who_waits_or_asks_is_not() {
     let (gates, service) = (Gates::default(), ServiceName::new("api").unwrap());
     let two_hours = Duration::from_secs(2 * 60 * 60);
-    let gating = Gating { per_caller: Some(Level { rate: Rate { count: NonZeroU32::MIN, period: two_hours }, burst: None }), ..Gating::default() };
+    let gating = Gating {
+        per_caller: Some(Level { rate: Rate { count: NonZeroU32::MIN, period: two_hours }, burst: None }),
+        ..Gating::default()
+    };
     let levels = gates.levels(&service, &gating).unwrap();
     let of = |who: &str| levels.caller.as_ref().unwrap().of(who);
     let known = || -> Vec<String> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{HeaderFamily, Rate, Signals};
+use crate::domain::{HeaderFamily, Rate, RouteBucket, Rule, Signals};
 use crate::gate::Gates;
-use crate::throttle::state::Phase;
+use crate::throttle::Dimension;
+use crate::throttle::state::{Phase, Ticket};
 
 fn family(family: HeaderFamily) -> Family {
     let rate = Some(Rate { count: NonZeroU32::new(50).unwrap(), period: Duration::from_secs(1) });
@@ -68,6 +69,52 @@ async fn a_burst_limit_of_jira_closes_its_method_and_endpoint_alone() {
     assert!(owner.bucket_of(of("PUT", "/rest/api/3/issue/ABC-1")).is_none());
     assert!(owner.bucket_of(of("GET", "/rest/api/3/search")).is_none());
     assert!(!is_closed(&owner.all));
+}
+
+/// Hears an answer to a request of `route` that passed the owner's gate and that of its route.
+fn hear_at_both(owner: &Owner, route: Route, reading: &Reading) {
+    let pass = |gate: &Arc<Gate>| {
+        gate.count_in();
+        Pass::new(Arc::clone(gate), Ticket::of_episode(0), 1, None)
+    };
+    let (mut all, mut own) = (pass(&owner.all), pass(&owner.bucket_of(route).unwrap()));
+    let passed = Passed { all: Some(&mut all), bucket: Some(&mut own), route };
+    owner.hear(passed, reading, &Name::new("prod").unwrap());
+}
+
+/// So many are left of 40 for nine seconds.
+fn left(left: u64) -> Reading {
+    let limit = Dimension { limit: Some(40), remaining: Some(left), ..Dimension::new("requests") };
+    let limit = Dimension { reset: Some(Duration::from_secs(9)), ..limit };
+    Reading { trusted: true, ..Reading::of(Class::Fine, [limit]) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_all_requests_does_not_go_to_the_gate_of_a_route() {
+    let jira = family(HeaderFamily::XRateLimit);
+    let owner = owner(&jira);
+    let issue = Route::of(&jira, "GET", "/rest/api/3/issue/ABC-1");
+    hear(&owner, issue, &throttled(None, Scope::Route));
+    tokio::time::advance(Duration::from_secs(23)).await;
+    hear_at_both(&owner, issue, &left(0));
+    assert!(is_closed(&owner.all));
+    assert!(owner.bucket_of(issue).unwrap().view().windows.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_one_bucket_takes_nothing_of_another() {
+    let graphql = RouteBucket { name: "graphql".into(), routes: vec![Rule::parse("POST /graphql.json").unwrap()] };
+    let signals = Signals { family: Some(HeaderFamily::Shopify), buckets: vec![graphql], ..Signals::default() };
+    let shopify = Family::new(&signals);
+    let owner = owner(&shopify);
+    let mut all = Pass::new(Arc::clone(&owner.all), Ticket::of_episode(0), 1, None);
+    owner.all.count_in();
+    all.answered(&left(8), &Name::new("prod").unwrap());
+    let graphql = Route::of(&shopify, "POST", "/graphql.json");
+    hear_at_both(&owner, graphql, &Reading::plain(Class::Fine));
+    assert_eq!(owner.all.view().windows[0].left, 8);
+    hear_at_both(&owner, graphql, &throttled(None, Scope::Bucket));
+    assert!(is_closed(&owner.bucket_of(graphql).unwrap()) && !is_closed(&owner.all));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::domain::{Name, ServiceName};
 use crate::gate::Gates;
-use crate::throttle::state::Mode;
-use crate::throttle::{Class, Family, Reading};
+use crate::throttle::state::{Mode, Phase};
+use crate::throttle::{Class, Dimension, Family, Reading};
 
 const WANT: Want = Want { cost: 1, tokens: 0, is_repeatable: true };
 
@@ -32,6 +32,71 @@ fn answered(mut pass: Pass, reading: &Reading) {
 
 fn throttled(wait: u64) -> Reading {
     Reading { wait: Some(Duration::from_secs(wait)), ..Reading::plain(Class::Throttled) }
+}
+
+/// So many are left of 10 for so many seconds.
+fn left(left: u64, reset: u64) -> Reading {
+    let window = Dimension {
+        limit: Some(10),
+        remaining: Some(left),
+        reset: Some(Duration::from_secs(reset)),
+        ..Dimension::new("requests")
+    };
+    Reading { trusted: true, ..Reading::of(Class::Fine, [window]) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_that_does_not_come_goes_at_the_reset() {
+    let gate = learnt();
+    answered(pass(&gate, "a", WANT).await, &left(1, 5));
+    let (_unanswered, started) = (pass(&gate, "a", WANT).await, Instant::now());
+    pass(&gate, "b", WANT).await;
+    assert_eq!(started.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_is_not_refused_for_a_reset_that_is_far() {
+    let gate = learnt();
+    answered(pass(&gate, "a", WANT).await, &left(1, 600));
+    let unanswered = pass(&gate, "a", WANT).await;
+    let waiting = ["b", "c"].map(|caller| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move {
+            drop(pass(&gate, caller, WANT).await);
+        })
+    });
+    sleep(Duration::from_secs(1)).await;
+    answered(unanswered, &left(5, 599));
+    for one in waiting {
+        one.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_start_is_over_for_who_waits_although_its_request_has_no_answer() {
+    let gate = learnt();
+    answered(pass(&gate, "a", WANT).await, &throttled(200));
+    sleep(Duration::from_secs(203)).await;
+    answered(pass(&gate, "a", WANT).await, &Reading::plain(Class::Fine));
+    let (_unanswered, started) = (pass(&gate, "a", WANT).await, Instant::now());
+    let caller = CallerId::new("b");
+    let deadline = now() + Duration::from_secs(900);
+    let comer = Comer { caller: &caller, weight: Weight::ONE, want: WANT, place: Place::Last, deadline };
+    gate.pass(comer).await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_asks_whether_something_changed_opens_a_gate_again() {
+    let gate = learnt();
+    answered(pass(&gate, "a", WANT).await, &throttled(1));
+    let unchanged = Reading { uncounted: true, ..Reading::plain(Class::Fine) };
+    for _ in 0..20 {
+        answered(pass(&gate, "a", WANT).await, &unchanged);
+        sleep(Duration::from_secs(1)).await;
+    }
+    drop(pass(&gate, "a", WANT).await);
+    assert_eq!(gate.view().phase, Phase::Open);
 }
 
 /// 200 at once; the upstream lets 50 through and says 429 with two seconds to the rest, and lets everything through after.

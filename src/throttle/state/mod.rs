@@ -5,6 +5,7 @@
 //! - An answer to a request of an earlier episode may lengthen a closure and never ends one.
 //! - After a closure one request goes first, and the others follow only after its answer.
 
+mod closing;
 mod pace;
 mod slow;
 mod tally;
@@ -24,12 +25,6 @@ use windows::{Room, Windows};
 pub use crate::domain::GateMode as Mode;
 pub use words::{Admission, Change, Closure, Load, Phase, Ticket};
 
-/// How long a gate closes when nothing says how long.
-const BASE: Duration = Duration::from_secs(1);
-/// The longest that a gate closes when nothing says how long.
-const BACKOFF_CAP: Duration = Duration::from_secs(300);
-/// The longest jitter of a closure.
-const JITTER_CAP: Duration = Duration::from_secs(2);
 /// After this a probe that was not answered is followed by another.
 const NEXT_PROBE: Duration = Duration::from_secs(1);
 /// A probe that has no answer after this is followed by another: refusals are quick, and what takes long is at work.
@@ -46,6 +41,10 @@ pub struct State {
     /// Whether nobody said how long that was to be.
     is_guess: bool,
     jitter: Duration,
+    /// The random number that came with the last answer.
+    chance: f64,
+    /// Whether a probe of it was refused already, and none went well since.
+    was_tried: bool,
     /// When it closed, and when the upstream opens again as far as it said so.
     closed: Instant,
     opens: Instant,
@@ -54,7 +53,11 @@ pub struct State {
     /// How many were under way before the closure.
     level: u32,
     why: Option<Closure>,
+    /// The closure of which nobody was told yet.
+    untold: Option<Closure>,
     windows: Windows,
+    /// The time between two requests at the rate that is published or told.
+    policy: Option<Duration>,
     pace: Option<Pace>,
     tally: Tally,
 }
@@ -81,12 +84,16 @@ impl State {
             wait: Duration::ZERO,
             is_guess: false,
             jitter: Duration::ZERO,
+            chance: 0.0,
+            was_tried: false,
             closed: now,
             opens: now,
             is_echo: false,
             level: 0,
             why: None,
+            untold: None,
             windows: Windows::default(),
+            policy: None,
             pace: None,
             tally: Tally::default(),
         }
@@ -161,7 +168,7 @@ impl State {
     pub fn spacing(&self, now: Instant) -> Duration {
         let paced = self.pace.as_ref().map(Pace::spacing).unwrap_or_default();
         match self.phase {
-            Inner::Slow(slow) if self.pace.is_none() => slow.spacing,
+            Inner::Slow(slow) if self.pace.is_none() => self.step(slow),
             _ => paced.max(self.windows.spacing(now)),
         }
     }
@@ -186,6 +193,7 @@ impl State {
         self.end_slow_start(now, load);
         match self.phase {
             Inner::Closed(until) if now < until => Admission::At(until),
+            Inner::Closed(_) if self.windows.empty(now).is_some() => self.hold_for_counts(now, load),
             Inner::Closed(_) => {
                 self.phase = Inner::Probing { first: now, last: now };
                 Admission::Go(Ticket { episode: self.episode, probe: true })
@@ -196,16 +204,24 @@ impl State {
                 Admission::Go(Ticket { episode: self.episode, probe: true })
             }
             Inner::Open => self.within_windows(now, load),
+            // A slow start ends by its time too; who waits for an answer that does not come would sleep past it.
+            Inner::Slow(slow) if load.unanswered >= slow.most && now < slow.until => Admission::HoldUntil(slow.until),
             Inner::Slow(slow) if load.unanswered >= slow.most => Admission::Hold,
+            Inner::Slow(slow) if now < slow.next && self.pace.is_none() => Admission::At(slow.next.min(slow.until)),
             Inner::Slow(slow) if now < slow.next => Admission::At(slow.next),
             Inner::Slow(slow) => {
-                let admission = self.within_windows(now, load);
+                let (admission, step) = (self.within_windows(now, load), self.step(slow));
                 if let (Admission::Go(_), Inner::Slow(current)) = (admission, &mut self.phase) {
-                    current.passed(now, self.pace.as_ref().map_or(slow.spacing, Pace::spacing));
+                    current.passed(now, step);
                 }
                 admission
             }
         }
+    }
+
+    /// The time between two requests of a slow start: by the pace that was found, else by the rate that is known.
+    fn step(&self, slow: Slow) -> Duration {
+        self.pace.as_ref().map(Pace::spacing).or(self.policy).unwrap_or(slow.spacing)
     }
 
     fn within_windows(&mut self, now: Instant, load: Load) -> Admission {
@@ -215,13 +231,8 @@ impl State {
         match self.windows.room(now, load) {
             Room::Free => Admission::Go(Ticket { episode: self.episode, probe: false }),
             Room::At(at) => Admission::At(at),
-            Room::Answer => Admission::Hold,
-            Room::None(until) => {
-                let wait = until.saturating_duration_since(now);
-                let why = Closure { wait, class: Class::Throttled, met: self.windows.empty_one() };
-                self.close(now, wait, why, 0.0, load);
-                Admission::At(until)
-            }
+            Room::Answer(reset) => Admission::HoldUntil(reset),
+            Room::None => self.hold_for_counts(now, load),
         }
     }
 
@@ -256,63 +267,26 @@ impl State {
             self.refund(now, ticket);
             return None;
         }
-        if self.mode == Mode::Enforce {
+        self.chance = chance.clamp(0.0, 1.0);
+        self.policy = reading.policy.or(self.policy);
+        if self.mode == Mode::Enforce && !reading.uncounted {
             self.windows.note(now, reading, chance);
         }
-        match reading.class {
+        let change = match reading.class {
             Class::Throttled | Class::Exhausted | Class::Overloaded if !reading.concurrency => {
-                self.refused(now, ticket, reading, load, chance)
+                self.refused(now, ticket, reading, load)
             }
             Class::Transient => {
                 self.end_probe(ticket, now + NEXT_PROBE);
                 None
             }
+            // Also a 500: the limiter let it through, whatever became of it behind.
             _ => self.went_well(now, ticket),
-        }
-    }
-
-    fn refused(&mut self, now: Instant, ticket: Ticket, reading: &Reading, load: Load, chance: f64) -> Option<Change> {
-        let hint = reading.wait.map(|wait| wait.min(reading.cap()));
-        let is_late = ticket.episode != self.episode;
-        if let Inner::Closed(until) = self.phase {
-            return self.extend(now, hint?, until);
-        }
-        if is_late {
-            // An echo of the former closure: what it says is kept, but nothing new is learnt from it.
-            let hint = hint?;
-            self.why = self.why.or(Some(Closure { wait: hint, class: reading.class, met: reading.met }));
-            (self.is_echo, self.closed) = (true, now);
-            return self.extend(now, hint, now);
-        }
-        let wait = match (hint, self.phase) {
-            (None, Inner::Probing { .. }) => (self.wait * 2).clamp(BASE, BACKOFF_CAP),
-            (Some(hint), Inner::Probing { .. }) => hint.max(BASE),
-            (hint, _) => hint.unwrap_or(BASE),
         };
-        let class = if reading.wait > hint { Class::Exhausted } else { reading.class };
-        self.close(now, wait, Closure { wait, class, met: reading.met }, chance, load);
-        self.is_guess = hint.is_none();
-        Some(Change::Closed(Closure { wait, class, met: reading.met }))
-    }
-
-    fn extend(&mut self, now: Instant, hint: Duration, until: Instant) -> Option<Change> {
-        // Its hint counts from when it was made, which was not later than the closure; from then on the pace is counted.
-        self.opens = self.opens.max(self.closed + hint);
-        let longer = now + hint + self.jitter;
-        self.phase = Inner::Closed(until.max(longer));
-        (longer > until).then_some(Change::Extended)
-    }
-
-    fn close(&mut self, now: Instant, wait: Duration, why: Closure, chance: f64, load: Load) {
-        let under_way = load.unanswered.saturating_add(1);
-        self.level = if matches!(self.phase, Inner::Open) { under_way } else { self.level.max(under_way) };
-        self.jitter = (wait / 10).min(JITTER_CAP).mul_f64(chance.clamp(0.0, 1.0));
-        self.wait = wait;
-        (self.closed, self.opens) = (now, now + wait);
-        (self.is_guess, self.is_echo) = (false, false);
-        self.why = Some(why);
-        self.episode = self.episode.wrapping_add(1);
-        self.phase = Inner::Closed(now + wait + self.jitter);
+        match self.heed_counts(now, load) {
+            Some(Change::Extended) => change.or(Some(Change::Extended)),
+            closed => closed.or(change),
+        }
     }
 
     fn went_well(&mut self, now: Instant, ticket: Ticket) -> Option<Change> {
@@ -350,6 +324,7 @@ impl State {
         let opened = if self.is_guess { guessed } else { sent.min(self.opens) };
         let (counted, held) = (self.tally.per_second(opened), self.tally.held(self.closed));
         let former = self.pace.take();
+        self.was_tried = false;
         self.tally = Tally::default();
         self.tally.count(now, 1);
         if self.windows.tells(now) {

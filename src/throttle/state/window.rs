@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::reading::{Dimension, DimensionName, Unit};
 use super::Load;
 
-/// Resets that lie closer together than this are the same.
+/// Resets that lie closer together than this are the same, unless the window is that short itself.
 const SAME: Duration = Duration::from_millis(1500);
 /// Below this part of the limit requests are spaced.
 const SCARCE: u64 = 5;
@@ -38,8 +38,9 @@ enum Kind {
     /// As many again at the reset. Spaced by this, from 0.9 to 1.1: two processes that share a limit do not send at the same
     /// moments.
     Count { swing: f64 },
-    /// Tokens and their like: full again at the reset, and steadily until then. What one request takes of it, on the average.
-    Amount { each: f64 },
+    /// Full again at the reset, and steadily until then. What one request takes of it, on the average; one, where it is
+    /// requests that are counted.
+    Amount { each: f64, is_of_requests: bool },
     /// Empties by so many per second.
     Leaky { per_second: f64 },
 }
@@ -53,6 +54,8 @@ pub(super) struct Window {
     pub(super) left: u64,
     /// When there is more, or all of it.
     pub(super) reset: Instant,
+    /// Up to when a reset that is told later is that of the same window.
+    same: Instant,
     told: Instant,
     kind: Kind,
 }
@@ -68,24 +71,36 @@ impl Window {
                 let per_second = float(size) / empties.as_secs_f64().max(1e-3);
                 (Kind::Leaky { per_second }, empties.mul_f64(float(size.saturating_sub(left)) / float(size)))
             }
+            Unit::Requests if dimension.fills => (Kind::Amount { each: 1.0, is_of_requests: true }, dimension.reset?),
             Unit::Requests => (Kind::Count { swing: 0.9 + 0.2 * chance.clamp(0.0, 1.0) }, dimension.reset?),
-            Unit::Amounts => (Kind::Amount { each: 0.0 }, dimension.reset?),
+            Unit::Amounts => (Kind::Amount { each: 0.0, is_of_requests: false }, dimension.reset?),
         };
-        Some(Self { name: dimension.name, limit, left, reset: now + lasts.min(longest), told: now, kind })
+        let lasts = lasts.min(longest);
+        let (reset, same) = (now + lasts, now + lasts + SAME.min(lasts / 2));
+        Some(Self { name: dimension.name, limit, left, reset, same, told: now, kind })
     }
 
-    /// Takes over what a later answer tells. Within a window the lowest count stands; a later reset begins another. Of what
-    /// fills up steadily the last that was told stands, and the difference is what requests take.
+    /// The same, but with more after `wait` at the latest if nothing is left: a refusal that says for how long overrides what
+    /// its counts say (the drafts' §7).
+    pub(super) fn within(self, wait: Option<Duration>, now: Instant) -> Self {
+        let until = wait.filter(|_| self.is_empty()).map_or(self.reset, |wait| now + wait);
+        Self { reset: self.reset.min(until), ..self }
+    }
+
+    /// Takes over what a later answer tells. Within a window the lowest count stands, until the latest reset that was told; one
+    /// that is much later than the first begins another. Of what fills up steadily the last that was told stands, and the
+    /// difference is what requests take.
     pub(super) fn follow(&mut self, fresh: Self) {
         match (self.kind, fresh.kind) {
-            (Kind::Count { .. }, Kind::Count { .. }) if fresh.reset <= self.reset + SAME => {
+            (Kind::Count { .. }, Kind::Count { .. }) if fresh.reset <= self.same => {
                 self.left = self.left.min(fresh.left);
+                self.reset = self.reset.max(fresh.reset);
                 self.limit = fresh.limit.or(self.limit);
             }
-            (Kind::Amount { each }, Kind::Amount { .. }) => {
+            (Kind::Amount { each, is_of_requests: false }, Kind::Amount { .. }) => {
                 let taken = (self.level(fresh.told) - float(fresh.left)).max(0.0);
                 let each = if each == 0.0 { taken } else { each + (taken - each) / 4.0 };
-                *self = Self { kind: Kind::Amount { each }, ..fresh };
+                *self = Self { kind: Kind::Amount { each, is_of_requests: false }, ..fresh };
             }
             (Kind::Leaky { .. }, Kind::Leaky { .. }) if fresh.told < self.told + SAME => {
                 // Answers overtake each other: the fuller bucket is the truer.
@@ -98,7 +113,7 @@ impl Window {
 
     /// One was sent of which no count came back.
     pub(super) fn spend(&mut self) {
-        let one = if let Kind::Amount { each } = self.kind { whole(each) } else { 1 };
+        let one = if let Kind::Amount { each, .. } = self.kind { whole(each) } else { 1 };
         self.left = self.left.saturating_sub(one);
     }
 
@@ -114,9 +129,10 @@ impl Window {
         }
         match self.kind {
             Kind::Count { swing } => self.room_in_count(now, load, swing),
-            Kind::Amount { each } => {
+            Kind::Amount { each, is_of_requests } => {
                 let Some(limit) = self.limit.filter(|limit| *limit > self.left) else { return Left::Enough };
-                let asked = float(u64::from(load.tokens).min(limit / MOST_AT_ONCE)).max(each).min(float(limit));
+                let tokens = if is_of_requests { 0 } else { u64::from(load.tokens) };
+                let asked = float(tokens.min(limit / MOST_AT_ONCE)).max(each).min(float(limit));
                 let have = self.level(now) - each * f64::from(load.unanswered);
                 let filling = self.reset.saturating_duration_since(self.told).as_secs_f64().max(1e-3);
                 self.after(now, asked - have, float(limit.saturating_sub(self.left)) / filling)

@@ -16,10 +16,10 @@ pub(super) enum Room {
     Free,
     /// Then: little is left.
     At(Instant),
-    /// When an answer has come: all that is left is under way.
-    Answer,
-    /// Nothing is left until then.
-    None(Instant),
+    /// When an answer has come, at the latest then: all that is left is under way.
+    Answer(Instant),
+    /// Nothing is left of some.
+    None,
 }
 
 /// What answers told of.
@@ -39,9 +39,10 @@ impl Windows {
         self.list.iter().map(|window| (window.name, window.limit, window.left, window.reset))
     }
 
-    /// The first that has nothing left.
-    pub(super) fn empty_one(&self) -> Option<DimensionName> {
-        self.list.iter().find(|window| window.is_empty()).map(|window| window.name)
+    /// Of those that have nothing left, the one that begins anew last, and when.
+    pub(super) fn empty(&self, now: Instant) -> Option<(DimensionName, Instant)> {
+        let empty = self.list.iter().filter(|window| window.is_empty() && window.reset > now);
+        empty.max_by_key(|window| window.reset).map(|window| (window.name, window.reset))
     }
 
     /// Whether a window is under way of which something is left, and none of which nothing is.
@@ -52,11 +53,13 @@ impl Windows {
 
     /// Takes over what an answer says.
     pub(super) fn note(&mut self, now: Instant, reading: &Reading, chance: f64) {
+        // What is over is no count that a fresh one could belong to.
+        self.list.retain(|window| window.reset > now);
         let mut told = false;
         for dimension in reading.dimensions.iter() {
-            if let Some(fresh) = Window::told(dimension, now, reading.cap(), chance) {
+            if let Some(fresh) = Window::told(dimension, now, reading.cap_of_counts(), chance) {
                 told = true;
-                self.put(fresh);
+                self.put(fresh.within(reading.asked(), now));
             }
         }
         if !told {
@@ -82,15 +85,21 @@ impl Windows {
     /// Whether one more may be sent.
     pub(super) fn room(&mut self, now: Instant, load: Load) -> Room {
         self.list.retain(|window| window.reset > now);
-        let mut at = None;
+        let (mut at, mut answer, mut is_empty) = (None, None, false);
         for window in &self.list {
             match window.room(now, load) {
                 Left::Enough => {}
                 Left::Every(spacing) => at = at.max(self.last.map(|last| last + spacing)),
                 Left::At(then) => at = at.max(Some(then)),
-                Left::UnderWay => return Room::Answer,
-                Left::Nothing => return Room::None(window.reset),
+                Left::UnderWay => answer = answer.max(Some(window.reset)),
+                Left::Nothing => is_empty = true,
             }
+        }
+        if is_empty {
+            return Room::None;
+        }
+        if let Some(reset) = answer {
+            return Room::Answer(reset);
         }
         match at {
             Some(at) if at > now && at <= now + load.patience => Room::At(at),

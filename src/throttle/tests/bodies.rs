@@ -163,6 +163,9 @@ fn packed_bodies_are_unpacked_within_bounds() {
     let secondary = br#"{"message":"You have exceeded a secondary rate limit"}"#;
     let lines = format!("{JSON}\ncontent-encoding: gzip");
     assert_eq!(read_with(&github(), 403, &lines, Some(&gzip(secondary))).class, Class::Throttled);
+    let identity = format!("{JSON}\ncontent-encoding: identity");
+    assert_eq!(read_with(&github(), 403, &identity, Some(secondary)).class, Class::Throttled, "not packed at all");
+    assert_eq!(read_with(&github(), 403, &identity, Some(&gzip(secondary))).class, Class::Auth);
     // Sixteen megabytes of blanks in front of it are not unpacked.
     let mut bomb = vec![b' '; 16 << 20];
     bomb.extend_from_slice(secondary);

@@ -356,7 +356,7 @@ fn every_family_gives_the_wait_it_means() {
              x-hubspot-ratelimit-interval-milliseconds: 10000\nx-hubspot-ratelimit-max: 100\n\
              x-hubspot-ratelimit-remaining: 99",
             Exhausted,
-            None,
+            Some(300.0),
         ),
         row(
             "docs.stripe.com/rate-limits",
@@ -503,6 +503,17 @@ fn buckets_and_scopes_are_told() {
     let jira = "retry-after: 3\nratelimit-reason: ";
     assert_eq!(of(F::XRateLimit, 429, &format!("{jira}jira-burst-based")).1, Scope::Route);
     assert_eq!(of(F::XRateLimit, 429, &format!("{jira}jira-quota-global-based")).1, Scope::Bucket);
+    // docs.stripe.com/rate-limits
+    for (status, reason, scope) in [
+        (429, "endpoint-rate", Scope::Route),
+        (429, "endpoint-concurrency", Scope::Route),
+        (429, "global-rate", Scope::Bucket),
+        (429, "global-concurrency", Scope::Bucket),
+        (429, "resource-specific", Scope::Bucket),
+        (200, "endpoint-rate", Scope::Bucket),
+    ] {
+        assert_eq!(of(F::Stripe, status, &format!("stripe-rate-limited-reason: {reason}")).1, scope, "{reason}");
+    }
 }
 
 #[test]
@@ -558,6 +569,90 @@ fn dimensions_are_told_whole() {
 }
 
 #[test]
+fn a_rate_that_is_told_or_published_is_the_time_between_two_requests() {
+    use HeaderFamily as F;
+    let published = Rate { count: NonZeroU32::new(4).unwrap(), period: Duration::from_secs(1) };
+    let spent = "ratelimit-remaining: 0\nratelimit-reset: 7\n";
+    for (family, rate, lines, spacing) in [
+        // The drafts up to 06: the window of the limit that is told, beside others.
+        (F::Ietf06, None, format!("{spent}ratelimit-limit: 100\nratelimit-policy: 10;w=1, 100;w=60"), Some(0.6)),
+        (F::Ietf06, None, format!("{spent}ratelimit-policy: 10;w=1, 100;w=60"), Some(0.1)),
+        (F::Ietf06, None, format!("{spent}ratelimit-limit: 30\nratelimit-policy: 10;w=1"), None),
+        (F::Ietf06, None, format!("{spent}ratelimit-limit: 50, 50;w=60"), Some(1.2)),
+        (F::Ietf06, None, format!("{spent}ratelimit-limit: 5000\nratelimit-policy: 5000;w=86400"), None),
+        // Draft 08: of several the shortest window.
+        (
+            F::Ietf08,
+            None,
+            "ratelimit: \"a\";r=0;t=7, \"b\";r=9;t=7\nratelimit-policy: \"a\";q=600;w=60, \"b\";q=50;w=10".into(),
+            Some(0.2),
+        ),
+        (F::DockerHub, None, "ratelimit-limit: 100;w=3600\nratelimit-remaining: 0;w=3600".into(), Some(36.0)),
+        // What is told is nearer than what is published.
+        (F::Stripe, Some(published), String::new(), Some(0.25)),
+        (F::Ietf06, Some(published), format!("{spent}ratelimit-limit: 100;w=60"), Some(0.6)),
+        (F::RetryAfter, None, format!("{spent}ratelimit-limit: 100;w=60"), None),
+        (F::OpenAi, None, "x-ratelimit-limit-tokens-minute: 600\nx-ratelimit-remaining-tokens-minute: 0".into(), None),
+    ] {
+        let signals = Signals { rate, ..signals(Some(family)) };
+        let reading = read(&signals, 429, &lines);
+        assert_eq!(reading.policy, spacing.map(seconds), "{family:?} {lines}");
+    }
+    assert_eq!(read(&Signals::default(), 429, "ratelimit-limit: 1;w=60\nratelimit-remaining: 0").policy, None);
+}
+
+#[test]
+fn whether_the_answer_itself_says_how_long_is_told() {
+    let of = |lines| {
+        let signals = Signals { default_wait: Some(seconds(60.0)), ..signals(Some(HeaderFamily::XRateLimit)) };
+        let reading = read(&signals, 429, lines);
+        (reading.wait, reading.told)
+    };
+    assert_eq!(of(""), (Some(seconds(60.0)), false));
+    assert_eq!(of("retry-after: 60"), (Some(seconds(60.0)), true));
+    assert_eq!(of("x-ratelimit-remaining: 0\nx-ratelimit-reset: 60"), (Some(seconds(60.0)), true));
+}
+
+#[test]
+fn limits_that_fill_up_until_their_reset_are_told_from_windows() {
+    use HeaderFamily as F;
+    for (family, lines, fills) in [
+        // "until the rate limit (based on requests) resets to its initial state": platform.openai.com/docs/guides/rate-limits
+        (F::OpenAi, "x-ratelimit-remaining-requests: 5\nx-ratelimit-reset-requests: 6m0s", true),
+        // "fully replenished": docs.anthropic.com/en/api/rate-limits
+        (F::Anthropic, "anthropic-ratelimit-requests-remaining: 5", true),
+        // A leaky bucket: linear.app/developers/rate-limiting
+        (F::Linear, "x-ratelimit-requests-remaining: 5\nx-ratelimit-requests-reset: 1772359230000", true),
+        (F::XRateLimit, "x-ratelimit-remaining: 5\nx-ratelimit-reset: 30", false),
+    ] {
+        let reading = read(&signals(Some(family)), 200, lines);
+        assert_eq!(reading.dimensions.iter().map(|d| d.fills).collect::<Vec<_>>(), [fills], "{family:?}");
+    }
+}
+
+#[test]
+fn draft_08_tells_requests_at_once_from_requests_in_a_time() {
+    let lines = "ratelimit: \"slots\";r=0;t=30\nratelimit-policy: \"slots\";q=5;qu=\"concurrent-requests\"";
+    let reading = read(&signals(Some(HeaderFamily::Ietf08)), 429, lines);
+    assert_eq!((reading.concurrency, reading.wait), (true, None), "fewer at once, and no time");
+    assert_eq!(reading.dimensions[0].unit, Unit::Concurrency);
+}
+
+#[test]
+fn a_limit_may_be_a_list_and_carry_its_window() {
+    for (lines, limit, window) in [
+        ("ratelimit-limit: 10, 10;w=1, 50;w=60", 10, Some(1.0)),
+        ("ratelimit-limit: 10, 50;w=60", 10, None),
+        ("ratelimit-limit: 50;w=60", 50, Some(60.0)),
+        ("ratelimit-limit: 50", 50, None),
+    ] {
+        let reading = read(&signals(Some(HeaderFamily::Ietf06)), 200, lines);
+        let [one] = *reading.dimensions else { panic!("{reading:?}") };
+        assert_eq!((one.limit, one.window), (Some(limit), window.map(seconds)), "{lines}");
+    }
+}
+
+#[test]
 fn limits_that_nobody_vouches_for_are_not_trusted() {
     let spent = "x-ratelimit-remaining: 0\nx-ratelimit-reset: 60";
     for (family, lines, trusted) in [
@@ -567,5 +662,12 @@ fn limits_that_nobody_vouches_for_are_not_trusted() {
         (Some(HeaderFamily::XRateLimit), spent, true),
     ] {
         assert_eq!(read(&signals(family), 429, lines).trusted, trusted, "{family:?} {lines}");
+    }
+    // Something is left: then it is the counts alone that nobody vouches for.
+    let left = "x-ratelimit-remaining: 3\nx-ratelimit-reset: 600000";
+    for (family, most) in
+        [(None, 300), (Some(HeaderFamily::RetryAfter), 300), (Some(HeaderFamily::XRateLimit), 7 * 86_400)]
+    {
+        assert_eq!(read(&signals(family), 200, left).cap_of_counts().as_secs(), most, "{family:?}");
     }
 }

@@ -112,7 +112,12 @@ fn what_comes_from_a_cache_teaches_nothing() {
     assert!(read(&Signals::default(), 200, &format!("{spent}\nage: 0")).current);
     assert!(!read(&Signals::default(), 200, &format!("{spent}\nage: 12")).current);
     assert!(!read(&Signals::default(), 200, "age: 12").current);
-    assert!(!read(&Signals::default(), 304, spent).current);
+    assert!(!read(&Signals::default(), 304, "age: 12").current);
+    // An origin's own "nothing changed" was let through; what it says of limits may be a cache's.
+    for (status, uncounted) in [(304, true), (200, false)] {
+        let reading = read(&Signals::default(), status, spent);
+        assert_eq!((reading.current, reading.uncounted), (true, uncounted));
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The state machine, by tables and properties; time is a parameter.
 
+mod closings;
+mod counts;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -148,7 +151,8 @@ fn a_slow_start_doubles_with_each_round_up_to_what_was_under_way_before() {
             };
             round.push(ticket);
         }
-        assert_eq!(state.admit(now + slow::SPACING, load(most, 9)), Admission::Hold, "{most}");
+        let held = state.admit(now + slow::SPACING, load(most, 9));
+        assert!(matches!(held, Admission::HoldUntil(over) if over > now), "{held:?} {most}");
         for ticket in round {
             state.learn(now, ticket, &fine(), NONE, 0.0);
         }
@@ -172,11 +176,13 @@ fn what_is_left_is_counted_down_by_what_is_sent_and_nothing_is_sent_beyond_it() 
     assert_eq!(state.admit(t, queued), Admission::At(t + seconds(0.15)), "a queue must get through in time");
     let hasty = Load { patience: seconds(0.4), ..spaced };
     assert!(matches!(state.admit(t, hasty), Admission::Go(_)), "nobody is refused for a courtesy");
-    assert_eq!(state.admit(t, load(50, 0)), Admission::Hold, "all is under way");
+    let over = t + seconds(10.0);
+    assert_eq!(state.admit(t, load(50, 0)), Admission::HoldUntil(over), "all is under way");
+    assert!(matches!(state.admit(over, load(50, 0)), Admission::Go(_)), "whatever became of it, there is more");
+    let mut state = State::new(Mode::Enforce, t);
     state.learn(t, ticket, &counted(Class::Fine, 100, 0, 10.0), NONE, 0.5);
-    assert_eq!(state.admit(t, NONE), Admission::At(t + seconds(10.0)));
-    assert!(matches!(state.phase(), Phase::Closed { .. }));
-    let now = t + seconds(10.0);
+    assert_eq!(state.admit(t, NONE), Admission::At(t + seconds(10.5)), "half of a tenth of the wait is the jitter");
+    let now = t + seconds(10.5);
     let probe = pass(&mut state, now, NONE);
     state.learn(now, probe, &counted(Class::Fine, 100, 99, 10.0), NONE, 0.5);
     assert_eq!(state.phase(), Phase::Open, "the answer tells how much there is");
