@@ -149,6 +149,7 @@ pub(crate) fn course(held: &Held) -> Course<'_> {
         path: "/v1/charges/ch_1",
         cost: 1,
         tokens: 0,
+        most_tokens: 0,
         is_repeatable: true,
         patience: Duration::from_secs(30),
         is_resend: false,

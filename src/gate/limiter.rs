@@ -110,8 +110,9 @@ pub(super) enum MustWait {
 pub(super) struct Want {
     /// For how many requests it counts.
     pub(super) cost: u32,
-    /// For how many tokens it is taken where the upstream counts those.
+    /// For how many tokens it is taken where the upstream counts those, and how many its answer may have.
     pub(super) tokens: u32,
+    pub(super) most_tokens: u32,
     /// Whether it can be sent again.
     pub(super) is_repeatable: bool,
 }
@@ -201,7 +202,7 @@ impl Gate {
 
     pub(super) fn load(&self, inner: &Inner, patience: Duration) -> Load {
         let waiting = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
-        Load { unanswered: self.unanswered.load(Ordering::Relaxed), waiting, patience, tokens: 0 }
+        Load { unanswered: self.unanswered.load(Ordering::Relaxed), waiting, patience, tokens: 0, most_tokens: 0 }
     }
 
     /// Passes without waiting, when nobody else waits and every limit has room.
@@ -245,7 +246,8 @@ impl Gate {
         if inner.state.wants_probe(now) && !shared.may_probe(&self.label) {
             return Admission::At(now + ASK_AGAIN);
         }
-        let load = Load { tokens: want.tokens, ..self.load(inner, patience) };
+        let Want { tokens, most_tokens, .. } = want;
+        let load = Load { tokens, most_tokens, ..self.load(inner, patience) };
         let admission = inner.state.admit(now, load);
         if let Some(change) = inner.state.take_untold() {
             self.tell_of(inner, change);

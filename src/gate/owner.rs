@@ -111,6 +111,12 @@ impl Owner {
         self.mode
     }
 
+    /// Whether less than half of the tokens that it may take is left, as far as that is told: only then it matters how many one
+    /// request takes.
+    pub fn has_few_tokens(&self) -> bool {
+        self.all.quiet().is_none() && self.all.lock().state.has_few_tokens()
+    }
+
     /// The gate of the bucket of this route; none when it has none of its own.
     pub(super) fn bucket_of(&self, route: Route) -> Option<Arc<Gate>> {
         let hash = match route {

@@ -52,6 +52,8 @@ pub struct Course<'a> {
     pub cost: u32,
     /// For how many tokens it is taken where the service counts those; 0 when that is unknown.
     pub tokens: u32,
+    /// How many its answer may have, where the service counts that too; 0 when that is unknown.
+    pub most_tokens: u32,
     /// Whether it can be sent again.
     pub is_repeatable: bool,
     /// How long it may wait.
@@ -233,7 +235,7 @@ impl Course<'_> {
     }
 
     const fn want(&self) -> Want {
-        Want { cost: self.cost, tokens: self.tokens, is_repeatable: self.is_repeatable }
+        Want { cost: self.cost, tokens: self.tokens, most_tokens: self.most_tokens, is_repeatable: self.is_repeatable }
     }
 
     fn bucket(&self, route: &Route) -> Option<Arc<Gate>> {

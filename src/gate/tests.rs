@@ -21,7 +21,7 @@ use crate::throttle::state::{Mode, Phase};
 use crate::throttle::{Bucket, Class, Dimension, Family, Reading, Scope, Word};
 
 /// What an ordinary request asks.
-const WANT: Want = Want { cost: 1, tokens: 0, is_repeatable: true };
+const WANT: Want = Want { cost: 1, tokens: 0, most_tokens: 0, is_repeatable: true };
 
 const fn route(hash: u64) -> Route {
     Route::Learnt { hash, major: None }

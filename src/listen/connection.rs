@@ -249,7 +249,16 @@ fn serve(request: Request<Incoming>, visit: &Arc<Visit>) -> Serving {
             let trail = Trail::open(door, &parts.method, &parts.uri, Some(&target), &visit.peer);
             let peer = Arc::clone(&visit.peer);
             through(
-                Box::new(Inbound { door, proof, target, parts, body: Upload::Fresh(body), peer, signs }),
+                Box::new(Inbound {
+                    door,
+                    proof,
+                    target,
+                    parts,
+                    body: Upload::Fresh(body),
+                    most_tokens: None,
+                    peer,
+                    signs,
+                }),
                 trail,
                 visit,
                 form,

@@ -133,6 +133,14 @@ impl Line {
     }
 }
 
+/// Looks how many tokens the answer may have, where the service counts these when it lets a request in and has few left.
+pub(super) async fn look_ahead(grant: &Grant<Held>, inbound: &mut Inbound) {
+    let held = grant.candidate();
+    if held.entry.family.counts_most_tokens() && held.owner().is_some_and(|owner| owner.has_few_tokens()) {
+        Box::pin(inbound.look_ahead(held.entry.service.retry.max_body)).await;
+    }
+}
+
 /// How long a request may wait: as its client and its service will, and no longer than anybody's.
 pub(super) fn patience(grant: &Grant<Held>, inbound: &Inbound) -> Duration {
     let of_service = grant.candidate().entry.service.limits.max_wait;
@@ -192,6 +200,7 @@ fn course<'a>(
         path,
         cost: entry.service.gating.cost(method, path),
         tokens: if entry.family.counts_tokens() { inbound.tokens() } else { 0 },
+        most_tokens: inbound.most_tokens.unwrap_or(0),
         is_repeatable: inbound.is_repeatable(entry.service.retry.max_body),
         patience,
         is_resend: false,

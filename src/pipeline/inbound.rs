@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request};
 use http_body::Body as _;
@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use crate::access::Proof;
 use crate::domain;
 use crate::route::{Door, Target};
-use crate::throttle::Client;
+use crate::throttle::{Client, most_tokens};
 use crate::upstream::{Outgoing, Replay};
 
 use super::judge::Question;
@@ -88,6 +88,15 @@ impl Upload {
         }
     }
 
+    /// How long all of it is, where that is known and it is at hand.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Fresh(body) => body.size_hint().exact(),
+            Self::Kept(replay) => replay.length(),
+            Self::Gone => None,
+        }
+    }
+
     /// The body for the next attempt, of which up to `most` bytes are kept for one after it; none when it is gone.
     pub(super) fn outgoing(&mut self, most: Option<u64>) -> Option<Outgoing> {
         match (std::mem::replace(self, Self::Gone), most) {
@@ -116,6 +125,9 @@ impl Upload {
 /// How many bytes of JSON are taken for one token, as OpenAI's limiter takes them
 /// (platform.openai.com/docs/guides/rate-limits).
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// No larger body is looked into before it is sent.
+const MOST_LOOKED_AT: u64 = 64 * 1024;
 
 /// Whether a body can be had from its first byte on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +163,8 @@ pub struct Inbound {
     pub parts: Parts,
     /// Its body.
     pub body: Upload,
+    /// How many tokens its answer may have, where that was looked for and found.
+    pub most_tokens: Option<u32>,
     /// Who is at the other end of the connection.
     pub peer: Peer,
     /// Which headers it has.
@@ -185,11 +199,30 @@ impl Inbound {
     /// For how many tokens it is taken by its length, which is known before its body is read; 0 where that is not JSON, or of
     /// unknown length.
     pub(super) fn tokens(&self) -> u32 {
-        let Upload::Fresh(body) = &self.body else { return 0 };
+        u32::try_from(self.length_of_json() / BYTES_PER_TOKEN).unwrap_or(u32::MAX)
+    }
+
+    fn length_of_json(&self) -> u64 {
         let kind = self.parts.headers.get(CONTENT_TYPE);
         let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-        let length = body.size_hint().exact().filter(|_| is_json).unwrap_or(0);
-        u32::try_from(length / BYTES_PER_TOKEN).unwrap_or(u32::MAX)
+        self.body.length().filter(|_| is_json).unwrap_or(0)
+    }
+
+    /// Looks how many tokens its answer may have, in what came of its body already: that is not waited for, and of a body that is
+    /// kept for another attempt anyway, which may be of `most` bytes. A client that waits for `100 Continue` is not asked for it.
+    pub(super) async fn look_ahead(&mut self, most: u64) {
+        let length = self.length_of_json();
+        if length == 0 || length > most.min(MOST_LOOKED_AT) || self.parts.headers.contains_key(EXPECT) {
+            return;
+        }
+        match std::mem::replace(&mut self.body, Upload::Gone) {
+            Upload::Fresh(body) => {
+                let replay = Replay::new(body, most);
+                self.most_tokens = replay.look_ahead().await.and_then(|start| most_tokens(&start));
+                self.body = Upload::Kept(replay);
+            }
+            other => self.body = other,
+        }
     }
 
     /// Whether it can be sent again after a refusal, of bodies up to `most` bytes.

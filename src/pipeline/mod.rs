@@ -112,12 +112,13 @@ impl Line {
         }
     }
 
-    async fn walk(&self, inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
+    async fn walk(&self, mut inbound: Box<Inbound>, trail: &mut Trail) -> Result<Reply, ProxyError> {
         Trail::check_room()?;
         let Some(grant) = self.grant(&inbound, trail)? else {
             return Box::pin(self.pass_unmatched(inbound, trail)).await;
         };
         let entry = Arc::clone(&grant.candidate().entry);
+        heed::look_ahead(&grant, &mut inbound).await;
         let permit = self.admit(grant, &inbound, Sending::First, Duration::ZERO).await?;
         trail.admitted(&permit);
         let (answer, permit, upgrade) = self.send(permit, inbound, trail).await?;

@@ -20,6 +20,21 @@ const LARGEST_UNPACKED: u64 = 512 * 1024;
 /// No body makes a request wait longer than this.
 const LONGEST: f64 = 31.0 * 24.0 * 3600.0;
 
+/// How many tokens the answer to a request may have, as its JSON asks for: `max_tokens` (chat completions of many vendors),
+/// `max_completion_tokens` or `max_output_tokens` (OpenAI). `start` is as much of the request's body as is there. It is looked
+/// for as text, since an estimate is all that comes of it.
+pub fn most_tokens(start: &[u8]) -> Option<u32> {
+    let after = memchr::memmem::find_iter(start, b"_tokens\"").filter_map(|at| {
+        let (before, after) = (start.get(..at)?, start.get(at + b"_tokens\"".len()..)?);
+        let is_it = [&b"\"max"[..], b"\"max_completion", b"\"max_output"].iter().any(|name| before.ends_with(name));
+        let value = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let text = value.get(..digits).filter(|_| is_it)?;
+        std::str::from_utf8(text).ok()?.parse().ok()
+    });
+    after.max()
+}
+
 /// What a body says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Said {

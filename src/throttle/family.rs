@@ -137,6 +137,12 @@ impl Family {
         matches!(self.signals.family, Some(HeaderFamily::OpenAi | HeaderFamily::Anthropic))
     }
 
+    /// Whether it counts those that an answer may have at most when it lets a request in, as OpenAI does
+    /// (platform.openai.com/docs/guides/rate-limits: the larger of `max_tokens` and what the length is taken for).
+    pub fn counts_most_tokens(&self) -> bool {
+        self.signals.family == Some(HeaderFamily::OpenAi)
+    }
+
     /// Whether any rule looks at bodies.
     pub fn has_body_rules(&self) -> bool {
         !self.signals.bodies.is_empty()

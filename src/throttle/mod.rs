@@ -17,7 +17,7 @@ pub mod state;
 mod structured;
 mod when;
 
-pub use body::LARGEST_BODY;
+pub use body::{LARGEST_BODY, most_tokens};
 pub use budget::{Budget, Cost, pause};
 pub use family::{Family, Sample};
 pub use invalid::Invalid;

@@ -44,6 +44,8 @@ pub struct Replay(Arc<Mutex<Source>>);
 
 struct Source {
     body: Incoming,
+    /// What was read of it before it was begun to be sent; it passes first.
+    ahead: Option<Polled>,
     /// What has passed, from the first frame on; none when it was too much to keep.
     kept: Option<Vec<Kept>>,
     bytes: u64,
@@ -52,6 +54,9 @@ struct Source {
     /// Whether its end has passed.
     ended: bool,
 }
+
+/// What reading a body gave: its next frame, its end, or that it broke off.
+type Polled = Option<Result<Frame<Bytes>, hyper::Error>>;
 
 /// One frame that has passed.
 #[derive(Clone)]
@@ -75,7 +80,7 @@ impl Replay {
     /// The same where `room` is what all copies share.
     pub(super) fn within(room: &'static Room, body: Incoming, most: u64) -> Self {
         let kept = (body.size_hint().lower() <= most).then(Vec::new);
-        Self(Arc::new(Mutex::new(Source { body, kept, bytes: 0, most, room, ended: false })))
+        Self(Arc::new(Mutex::new(Source { body, ahead: None, kept, bytes: 0, most, room, ended: false })))
     }
 
     /// Whether everything that has passed is still there.
@@ -85,7 +90,24 @@ impl Replay {
 
     /// Whether all of it has passed, so that nobody reads of it any more.
     pub fn is_finished(&self) -> bool {
-        self.look(|source| source.ended || source.body.is_end_stream())
+        self.look(|source| source.ended || source.is_end_stream())
+    }
+
+    /// How long the whole body is, when that is known and all that has passed is still there.
+    pub fn length(&self) -> Option<u64> {
+        self.reader().size_hint().exact().filter(|_| self.is_whole())
+    }
+
+    /// The first data of the body where it came with the request: it is not waited for beyond a turn of the connection's task,
+    /// and passes as if nobody had looked at it.
+    pub async fn look_ahead(&self) -> Option<Bytes> {
+        // The connection reads of a body only once somebody wants it.
+        let wanted = std::future::poll_fn(|cx| Poll::Ready(self.look(|source| source.look_ahead(cx)))).await;
+        if wanted.is_some() {
+            return wanted;
+        }
+        tokio::task::yield_now().await;
+        std::future::poll_fn(|cx| Poll::Ready(self.look(|source| source.look_ahead(cx)))).await
     }
 
     /// The body from its first byte on.
@@ -100,8 +122,23 @@ impl Replay {
 }
 
 impl Source {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        if self.ahead.is_none() {
+            let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(cx) else { return None };
+            self.ahead = Some(polled);
+        }
+        self.ahead.as_ref()?.as_ref()?.as_ref().ok()?.data_ref().cloned()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_none() && self.body.is_end_stream()
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+        let frame = match self.ahead.take() {
+            Some(polled) => Poll::Ready(polled),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        };
         match &frame {
             Poll::Ready(Some(Ok(frame))) => self.keep(frame),
             Poll::Ready(None) => self.ended = true,
@@ -167,8 +204,7 @@ impl Body for Reader {
 
     fn is_end_stream(&self) -> bool {
         let read = self.next;
-        self.replay
-            .look(|source| source.body.is_end_stream() && source.kept.as_ref().is_none_or(|kept| kept.len() <= read))
+        self.replay.look(|source| source.is_end_stream() && source.kept.as_ref().is_none_or(|kept| kept.len() <= read))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -178,7 +214,9 @@ impl Body for Reader {
                 Kept::Data(data) => data.len() as u64,
                 Kept::Trailers(_) => 0,
             });
-            let (to_come, rest) = (to_come.sum::<u64>(), source.body.size_hint());
+            let ahead = source.ahead.iter().flatten().flatten().filter_map(Frame::data_ref);
+            let ahead: u64 = ahead.map(|data| data.len() as u64).sum();
+            let (to_come, rest) = (to_come.sum::<u64>().saturating_add(ahead), source.body.size_hint());
             let mut hint = SizeHint::new();
             hint.set_lower(rest.lower().saturating_add(to_come));
             if let Some(upper) = rest.upper() {

@@ -265,3 +265,30 @@ fn services_of_the_catalogue_are_understood_in_their_own_words() {
         assert_eq!(next.status, if follows == Follows::Closed { 429 } else { 200 }, "{name} {body}: {next:?}");
     }
 }
+
+#[test]
+fn few_tokens_are_kept_for_who_asks_for_no_more_than_there_are() {
+    let upstream = FakeUpstream::plain();
+    let world = keyed(&upstream, "[service.api.limits]\nfamily = \"openai\"\n");
+    let left = |tokens: &str, full: &str| {
+        let answer = Answer::json(200, "{}").header("x-ratelimit-limit-tokens", "60000");
+        answer.header("x-ratelimit-remaining-tokens", tokens).header("x-ratelimit-reset-tokens", full)
+    };
+    let ask =
+        |body: &str| world.ask("POST", "/api/v1/chat").header("Content-Type", "application/json").body(body).reply();
+    let queued = |reply: &Reply| reply.value("server-timing").map(str::to_owned);
+    let large = r#"{"max_tokens":30000,"messages":[{"role":"user","content":"hello"}]}"#;
+    upstream.then(left("59000", "1s"));
+    assert_eq!(ask(large).status, 200);
+    upstream.then(left("29000", "31s"));
+    assert_eq!(queued(&ask(large)), None, "nothing is looked for while there is plenty");
+    upstream.then(left("29000", "31s"));
+    let waited = ask(large);
+    let milliseconds: f64 = queued(&waited)
+        .and_then(|timing| timing.strip_prefix("queue;dur=")?.split(',').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("it did not wait: {waited:?}"));
+    assert!((700.0..5_000.0).contains(&milliseconds), "a thousand tokens come back in a second: {waited:?}");
+    assert_eq!(upstream.requests()[2].text(), large, "what was looked into goes out as it came");
+    upstream.then(left("29000", "31s"));
+    assert_eq!(queued(&ask(r#"{"max_tokens":100}"#)), None);
+}

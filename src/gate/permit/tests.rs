@@ -120,6 +120,7 @@ impl Ways {
             path,
             cost: 1,
             tokens: 0,
+            most_tokens: 0,
             is_repeatable: true,
             patience: Duration::from_secs(patience),
             is_resend: false,

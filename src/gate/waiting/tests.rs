@@ -11,7 +11,7 @@ use crate::gate::Gates;
 use crate::throttle::state::{Mode, Phase};
 use crate::throttle::{Class, Dimension, Family, Reading};
 
-const WANT: Want = Want { cost: 1, tokens: 0, is_repeatable: true };
+const WANT: Want = Want { cost: 1, tokens: 0, most_tokens: 0, is_repeatable: true };
 
 fn learnt() -> Arc<Gate> {
     let service = ServiceName::new("api").unwrap();

@@ -135,6 +135,11 @@ impl State {
         self.windows.iter()
     }
 
+    /// Whether so few tokens are left that it matters how many one request takes.
+    pub fn has_few_tokens(&self) -> bool {
+        self.windows.has_few_tokens()
+    }
+
     /// The pace that was found, in requests per second.
     pub fn pace(&self) -> Option<f64> {
         self.pace.as_ref().map(Pace::per_second)

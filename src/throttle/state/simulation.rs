@@ -101,7 +101,12 @@ impl World {
     }
 
     fn load(&self) -> Load {
-        Load { unanswered: self.unanswered, waiting: self.waiting, patience: Duration::from_secs(30), tokens: 0 }
+        Load {
+            unanswered: self.unanswered,
+            waiting: self.waiting,
+            patience: Duration::from_secs(30),
+            ..Load::default()
+        }
     }
 
     fn pump(&mut self, now: Duration) {

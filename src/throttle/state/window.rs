@@ -122,6 +122,12 @@ impl Window {
         self.left == 0 && !matches!(self.kind, Kind::Leaky { .. })
     }
 
+    /// Whether it is one of tokens of which less than half is left.
+    pub(super) fn has_few_tokens(&self) -> bool {
+        matches!(self.kind, Kind::Amount { is_of_requests: false, .. })
+            && self.limit.is_some_and(|limit| self.left < limit / 2)
+    }
+
     /// Whether one more may be sent.
     pub(super) fn room(&self, now: Instant, load: Load) -> Left {
         if self.is_empty() {
@@ -131,8 +137,9 @@ impl Window {
             Kind::Count { swing } => self.room_in_count(now, load, swing),
             Kind::Amount { each, is_of_requests } => {
                 let Some(limit) = self.limit.filter(|limit| *limit > self.left) else { return Left::Enough };
-                let tokens = if is_of_requests { 0 } else { u64::from(load.tokens) };
-                let asked = float(tokens.min(limit / MOST_AT_ONCE)).max(each).min(float(limit));
+                let (length, most) = if is_of_requests { (0, 0) } else { (load.tokens, load.most_tokens) };
+                let asked = u64::from(length).min(limit / MOST_AT_ONCE).max(u64::from(most));
+                let asked = float(asked).max(each).min(float(limit));
                 let have = self.level(now) - each * f64::from(load.unanswered);
                 let filling = self.reset.saturating_duration_since(self.told).as_secs_f64().max(1e-3);
                 self.after(now, asked - have, float(limit.saturating_sub(self.left)) / filling)

@@ -51,6 +51,11 @@ impl Windows {
         running.peek().is_some() && running.all(|window| window.left > 0)
     }
 
+    /// Whether few tokens are left of any.
+    pub(super) fn has_few_tokens(&self) -> bool {
+        self.list.iter().any(Window::has_few_tokens)
+    }
+
     /// Takes over what an answer says.
     pub(super) fn note(&mut self, now: Instant, reading: &Reading, chance: f64) {
         // What is over is no count that a fresh one could belong to.

@@ -77,6 +77,8 @@ pub struct Load {
     pub patience: Duration,
     /// How many tokens the one that asks is taken for, where the upstream counts those; 0 when that is unknown.
     pub tokens: u32,
+    /// How many its answer may have, where the upstream counts that when it lets a request in; 0 when that is unknown.
+    pub most_tokens: u32,
 }
 
 /// What an answer changed.

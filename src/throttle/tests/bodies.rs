@@ -176,3 +176,24 @@ fn packed_bodies_are_unpacked_within_bounds() {
         assert_eq!(read_with(&github(), 403, &lines, Some(broken)).class, Class::Auth);
     }
 }
+
+#[test]
+fn the_most_tokens_of_an_answer_are_found_in_the_request_that_asks_for_it() {
+    let table: [(&str, Option<u32>); 12] = [
+        (r#"{"model":"m","max_tokens":4096}"#, Some(4096)),
+        (r#"{"max_completion_tokens" : 7, "messages": []}"#, Some(7)),
+        ("{\"max_output_tokens\":\n 12}", Some(12)),
+        (r#"{"max_tokens":100,"max_completion_tokens":200}"#, Some(200)),
+        (r#"{"messages":[{"content":"say \"max_tokens\": 9"}]}"#, None),
+        (r#"{"max_tokens":null}"#, None),
+        (r#"{"max_tokens":"100"}"#, None),
+        (r#"{"max_tokens":-1}"#, None),
+        (r#"{"min_tokens":5}"#, None),
+        (r#"{"max_tokens":99999999999}"#, None),
+        (r#"{"max_tokens""#, None),
+        ("", None),
+    ];
+    for (body, most) in table {
+        assert_eq!(super::super::most_tokens(body.as_bytes()), most, "{body}");
+    }
+}

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -47,4 +48,22 @@ async fn a_body_that_finds_no_room_passes_uncopied_and_one_that_is_over_makes_ro
     drop(first);
     let third = Replay::within(room, body("third!").await, 100);
     assert_eq!((sent(&third).await, third.is_whole(), sent(&third).await), ("third!".into(), true, "third!".into()));
+}
+
+#[tokio::test]
+async fn what_was_looked_at_before_passes_as_if_nobody_had() {
+    let room: &'static Room = Box::leak(Box::new(Room::of(100)));
+    for most in [0, 100] {
+        let replay = Replay::within(room, body("twelve bytes").await, most);
+        let mut seen = None;
+        while seen.is_none() {
+            seen = replay.look_ahead().await;
+        }
+        assert_eq!(seen.as_deref(), Some(&b"twelve bytes"[..]));
+        assert_eq!(replay.look_ahead().await, seen, "it is still ahead");
+        assert_eq!(replay.reader().size_hint().exact(), Some(12));
+        assert!(!replay.is_finished() && !replay.reader().is_end_stream());
+        assert_eq!(sent(&replay).await, "twelve bytes", "also where nothing is kept");
+        assert!(replay.is_finished());
+    }
 }

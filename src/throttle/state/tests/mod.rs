@@ -14,7 +14,7 @@ const ONE: Load = load(1, 0);
 const NONE: Load = load(0, 0);
 
 const fn load(unanswered: u32, waiting: u32) -> Load {
-    Load { unanswered, waiting, patience: PATIENCE, tokens: 0 }
+    Load { unanswered, waiting, patience: PATIENCE, tokens: 0, most_tokens: 0 }
 }
 
 fn seconds(n: f64) -> Duration {
@@ -388,6 +388,10 @@ fn a_request_waits_until_there_are_as_many_tokens_as_requests_take() {
     assert_eq!(state.admit(t, large), Admission::At(t + seconds(6.0)), "by its length it takes 12,000");
     let huge = Load { tokens: 9_000_000, ..load(0, 0) };
     assert_eq!(state.admit(t, huge), Admission::At(t + seconds(6.0)), "a quarter of the limit at most");
+    let chatty = Load { most_tokens: 20_000, ..load(0, 0) };
+    assert_eq!(state.admit(t, chatty), Admission::At(t + seconds(11.0)), "what its answer may have counts whole");
+    let endless = Load { most_tokens: 9_000_000, patience: seconds(60.0), ..load(0, 0) };
+    assert_eq!(state.admit(t, endless), Admission::At(t + seconds(51.0)), "no more than there is");
     let hasty = Load { patience: seconds(1.0), ..huge };
     assert!(matches!(state.admit(t, hasty), Admission::Go(_)), "nobody is refused for an estimate");
 }
