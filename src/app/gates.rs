@@ -176,7 +176,9 @@ fn notes(gates: &Gates, snapshot: &Snapshot) -> Vec<NotedGate> {
         }
     }
     // Circuits come in any order, and what did not change is to look the same.
-    all.iter_mut().for_each(|row| row.shown.circuits.sort_by(|a, b| a.origin.cmp(&b.origin)));
+    for row in &mut all {
+        row.shown.circuits.sort_by(|a, b| a.origin.cmp(&b.origin));
+    }
     all.into_iter().map(noted).collect()
 }
 

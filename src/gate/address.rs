@@ -34,8 +34,11 @@ impl Address {
     pub(super) fn count(&self, credential: &Name) {
         let Some(rest) = self.invalid.count(now().saturating_duration_since(self.began).as_secs()) else { return };
         let shut = Reading { wait: Some(rest), scope: Scope::Owner, trusted: true, ..Reading::plain(Class::Exhausted) };
-        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gates: Vec<Arc<Gate>> = gates.iter().filter_map(Weak::upgrade).collect();
-        gates.iter().for_each(|gate| gate.overhear(&shut, credential));
+        let known = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gates: Vec<Arc<Gate>> = known.iter().filter_map(Weak::upgrade).collect();
+        drop(known);
+        for gate in gates {
+            gate.overhear(&shut, credential);
+        }
     }
 }

@@ -136,7 +136,7 @@ impl Hall {
             in_flight: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
             closing: Notify::new(),
-            rejected: Default::default(),
+            rejected: Mutex::default(),
             news: Mutex::default(),
         }
     }

@@ -63,7 +63,9 @@ impl Owner {
         hall: &Arc<Hall>,
     ) -> Self {
         let all = Arc::new(gate(service, name, None, limits(mode, family), mode, hall));
-        address.iter().for_each(|address| address.join(&all));
+        if let Some(address) = &address {
+            address.join(&all);
+        }
         Self {
             service: service.clone(),
             name: name.into(),

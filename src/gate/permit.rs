@@ -283,14 +283,14 @@ impl Course<'_> {
                 }
             }
             if let (Some(owner), None) = (self.owner, &passes.all) {
-                let passed = owner.all.try_pass(comer.caller, comer.want, self.patience);
+                let at_once = owner.all.try_pass(comer.caller, comer.want, self.patience);
                 // A probe that waited elsewhere would keep everybody waiting, and be taken for lost.
-                if passed.is_err() && passes.bucket.as_ref().is_some_and(Pass::is_probe) {
+                if at_once.is_err() && passes.bucket.as_ref().is_some_and(Pass::is_probe) {
                     drop(passes);
                     all = Some(owner.all.pass(comer).await?);
                     continue;
                 }
-                passes.all = Some(if let Ok(pass) = passed { pass } else { owner.all.pass(comer).await? });
+                passes.all = Some(if let Ok(pass) = at_once { pass } else { owner.all.pass(comer).await? });
             }
             for gate in self.pinned(bucket.as_deref()) {
                 let want = Want { cost: pins::COST, ..comer.want };

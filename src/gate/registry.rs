@@ -74,9 +74,9 @@ impl Default for Gates {
 }
 
 impl Gates {
-    /// The gates of a node that has `shared` in common with others.
-    pub fn sharing(shared: Arc<dyn Shared>) -> Self {
-        let hall = Arc::new(Hall::new(shared));
+    /// The gates of a node that has `between` in common with others.
+    pub fn sharing(between: Arc<dyn Shared>) -> Self {
+        let hall = Arc::new(Hall::new(between));
         let (shares, quotas) = (ShareGates::new(&hall), QuotaBook::new(&hall));
         Self(Arc::new(Halls {
             hall,
@@ -141,7 +141,9 @@ impl Gates {
         }
         let address = family.counts_invalid().then(|| self.address(service));
         let fresh = Arc::new(Owner::new((service, owner), mode, family, address, &self.0.hall));
-        former.into_iter().for_each(|former| fresh.follow(former));
+        if let Some(former) = former {
+            fresh.follow(former);
+        }
         let is_its = |left: &mut Left| left.label.service == *service && left.label.owner.as_deref() == Some(owner);
         for left in locked(&self.0.left).extract_if(.., is_its) {
             fresh.resume(&left);

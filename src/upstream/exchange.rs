@@ -214,17 +214,18 @@ impl Upstream {
     async fn open(&self, destination: &Arc<Destination>, slot: Slot) -> Result<(Connection, bool), ExchangeError> {
         let dialed = self.dialer.dial(destination.reach()).await?;
         if dialed.protocol == Protocol::Http2 {
-            let h2 = H2::begin(dialed.stream, destination, slot).await.map_err(never_begun)?;
+            let h2 = H2::begin(dialed.stream, destination, slot).await.map_err(|error| never_begun(&error))?;
             pool::share(h2.clone());
             return Ok((Connection::Shared(h2), false));
         }
-        let h1 = H1::begin(dialed.stream, destination, dialed.forward, slot).await.map_err(never_begun)?;
+        let h1 =
+            H1::begin(dialed.stream, destination, dialed.forward, slot).await.map_err(|error| never_begun(&error))?;
         Ok((Connection::Own(h1), false))
     }
 }
 
 /// A connection that ended before HTTP began on it, and with it before the request.
-fn never_begun(error: hyper::Error) -> ExchangeError {
+fn never_begun(error: &hyper::Error) -> ExchangeError {
     tracing::debug!(%error, "a connection to an upstream ended before it was used");
     ExchangeError::Closed
 }

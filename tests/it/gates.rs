@@ -362,7 +362,7 @@ fn a_limit_that_is_changed_in_proxy_toml_or_in_the_store_is_recorded_once_with_b
     eventually("it is recorded", || !changes(&world).is_empty());
     let waits = "a request waits at most 30 s";
     let of_file = ("api".to_owned(), format!("5 a second, {waits}"), format!("7 a minute, {waits}"));
-    assert_eq!(changes(&world), [of_file.clone()]);
+    assert_eq!(changes(&world), std::slice::from_ref(&of_file));
     world.sidekey(["service", "edit", "stored", "--set", "rate.per_caller = \"9/h\""]).run().succeeds();
     eventually("the store is followed", || changes(&world).len() > 1);
     let of_store = ("stored".to_owned(), "none".to_owned(), "9/h for each caller".to_owned());

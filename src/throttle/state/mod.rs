@@ -277,7 +277,7 @@ impl State {
         if self.mode == Mode::Enforce && !reading.uncounted {
             self.windows.note(now, reading, chance);
         }
-        let change = match reading.class {
+        let heard = match reading.class {
             Class::Throttled | Class::Exhausted | Class::Overloaded if !reading.concurrency => {
                 self.refused(now, ticket, reading, load)
             }
@@ -289,8 +289,8 @@ impl State {
             _ => self.went_well(now, ticket),
         };
         match self.heed_counts(now, load) {
-            Some(Change::Extended) => change.or(Some(Change::Extended)),
-            closed => closed.or(change),
+            Some(Change::Extended) => heard.or(Some(Change::Extended)),
+            closed => closed.or(heard),
         }
     }
 
