@@ -223,6 +223,7 @@ fn warn_of_restart(old: &Config, new: &Config) {
         ("[listen] threads", old.listen.threads != new.listen.threads),
         ("[store] url", old.store != new.store),
         ("[master_key]", old.master_key != new.master_key),
+        ("[gates]", old.gates != new.gates),
     ];
     for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
         tracing::warn!(key, "this change takes effect at the next start");

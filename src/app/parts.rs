@@ -21,6 +21,7 @@ use crate::metrics::{Format, Metrics};
 use crate::operations::{self, Actor, Acts, Operations, Probe};
 use crate::pipeline::{self, Line, Snapshot, Sources, Unusable};
 use crate::store::{Sqlite, StoredService};
+use crate::throttle::set_numbers;
 use crate::upstream::{self, Approach, Dialer, Guard, Parent, ParentSettings, TlsConfigs, Upstream};
 use crate::vault::Vault;
 
@@ -85,6 +86,7 @@ impl Parts {
         let (probing, trusted) = outward(config, own.clone())?;
         let probe = Arc::new(Probe::new(probing, trusted));
         let (upstream, tls) = outward(config, own)?;
+        set_numbers(config.gates);
         let (gates, sightings) = (Gates::default(), Sightings::default());
         let (first, _) = Snapshot::build(Sources {
             services: Vec::new(),

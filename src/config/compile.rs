@@ -8,11 +8,11 @@ use crate::domain::{HostRange, KeyPlace};
 use crate::record::{Faults, KeyPath};
 
 use super::Environment;
-use super::events;
 use super::services::{self, Catalogue};
 use super::settings::{CallersMode, Config, Listen, ListenAddress, ParentProxies, Unmatched};
 use super::tree::is_variable;
 use super::wire::{FileRecord, MasterKeyRecord, ModeRecord, OneOrMany, PolicyRecord};
+use super::{events, gates};
 
 const PROXY: &str = "127.0.0.1:8080";
 const CONSOLE: &str = "127.0.0.1:8081";
@@ -52,6 +52,7 @@ pub(super) fn compile(file: &FileRecord, context: &Context<'_>, faults: &mut Fau
         },
         intercept: intercept(file, faults),
         webhook: events::webhook(file, context, faults),
+        gates: gates::numbers(file, faults),
         services,
         credentials,
         parents: parents(context.environment),

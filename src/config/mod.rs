@@ -5,6 +5,7 @@
 mod compile;
 mod environment;
 mod events;
+mod gates;
 mod locate;
 mod report;
 mod schema;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::{
-    Credential, CredentialId, EventKind, HostRange, KeyPlace, Name, Origin, Service, ServiceName, Share, Source, UserId,
+    Credential, CredentialId, EventKind, GateNumbers, HostRange, KeyPlace, Name, Origin, Service, ServiceName, Share,
+    Source, UserId,
 };
 use crate::record::RecordText;
 use crate::store::LOCAL;
@@ -32,6 +33,8 @@ pub struct Config {
     pub intercept: Vec<HostRange>,
     /// Where events are posted; nowhere when there is none.
     pub webhook: Option<Webhook>,
+    /// The numbers by which all gates work.
+    pub gates: GateNumbers,
     /// Every service of the catalogue, with the file's tables laid over them, and the custom ones; by name. Shared by all
     /// configurations that were made of one another.
     pub services: Vec<Arc<ServiceEntry>>,

@@ -26,6 +26,8 @@ pub(super) struct FileRecord {
     pub(super) intercept: InterceptRecord,
     /// Where events go besides the log, the metrics and the audit.
     pub(super) events: EventsRecord,
+    /// The numbers by which the gates of all services work.
+    pub(super) gates: GatesRecord,
     /// Services: tables named as in the built-in catalogue override it key by key, others are custom APIs.
     pub(super) service: BTreeMap<String, ServiceRecord>,
     /// Keys declared here instead of sealed in the store. Their values are never written in this file.
@@ -133,6 +135,77 @@ pub(super) struct EventsRecord {
     pub(super) secret: Option<SigningRecord>,
     /// The webhook may be at a private or loopback address. Default: false.
     pub(super) allow_private: Option<bool>,
+}
+
+/// The numbers by which the gates of all services work. They count from the next start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct GatesRecord {
+    /// Requests under way in the process, 1 to 1000000. Default: 20000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_in_flight: Option<u32>,
+    /// Requests that wait in the process, 0 to 1000000. Default: 10000.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) max_waiting: Option<u32>,
+    /// Requests that wait before one gate, 0 to 1000000. Default: 1000.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) max_waiting_per_gate: Option<u32>,
+    /// Those of one caller, once the queue is half full, 1 to 1000000. Default: 100.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_waiting_per_caller: Option<u32>,
+    /// A closure for longer is a limit that is used up, `1s` to `7d`. Default: `15m`.
+    pub(super) exhausted_after: Option<String>,
+    /// The longest that headers are believed for which nobody vouches, `1s` to `7d`. Default: `5m`.
+    pub(super) longest_unvouched: Option<String>,
+    /// The longest that those are believed which the catalogue knows, `1s` to `31d`. Default: `7d`.
+    pub(super) longest_vouched: Option<String>,
+    /// The most that a gate opens later than it could, so that not all open in one moment, `0s` to `1m`; a tenth of the
+    /// closure at most. Default: `2s`.
+    pub(super) longest_jitter: Option<String>,
+    /// The longest closure that nobody asked for, `1s` to `1d`. Default: `5m`.
+    pub(super) longest_backoff: Option<String>,
+    /// The time between the first requests after a closure where no rate is known, `1ms` to `1m`. Default: `250ms`.
+    pub(super) slow_start_step: Option<String>,
+    /// The longest slow start after a closure, `1s` to `1d`. Default: `10m`.
+    pub(super) longest_slow_start: Option<String>,
+    /// Below this part of a limit, in percent, what is left is spread over the time that is left; 0 to 100. Default: 20.
+    #[schemars(range(min = 0, max = 100))]
+    pub(super) scarce_percent: Option<u32>,
+    /// What the budget of each limit owner for sending again holds, 0 to 1000000. Default: 500.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) resend_quota: Option<u32>,
+    /// What sending again after a failure costs of it, 0 to 1000000. Default: 14.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) resend_cost: Option<u32>,
+    /// What it costs after a limit that no closed gate holds, 0 to 1000000. Default: 5.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) resend_cost_throttled: Option<u32>,
+    /// How much of the requests of the last ten seconds may be sent again, in percent; 0 to 100. Default: 20.
+    #[schemars(range(min = 0, max = 100))]
+    pub(super) resend_percent: Option<u32>,
+    /// And how many a second besides, 0 to 100000. Default: 10.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(super) resend_per_second: Option<u32>,
+    /// The longest pause before a request is first sent again after a failure, `0s` to `1m`; it doubles. Default: `50ms`.
+    pub(super) first_pause: Option<String>,
+    /// The same after a limit of which nobody says how long, `0s` to `1m`. Default: `1s`.
+    pub(super) first_pause_throttled: Option<String>,
+    /// The longest of these pauses, `0s` to `2m`. Default: `20s`.
+    pub(super) longest_pause: Option<String>,
+    /// So many failures in a row open a circuit, 1 to 1000000. Default: 5.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) circuit_failures: Option<u32>,
+    /// So many requests within ten seconds of which half failed open it, 2 to 1000000. Default: 20.
+    #[schemars(range(min = 2, max = 1_000_000))]
+    pub(super) circuit_requests: Option<u32>,
+    /// For how long a circuit opens the first time, `1ms` to `1h`; it doubles. Default: `5s`.
+    pub(super) circuit_open: Option<String>,
+    /// For how long at most, `1ms` to `1d`. Default: `1m`.
+    pub(super) longest_circuit_open: Option<String>,
+    /// Requests in ten minutes that a service calls invalid before nothing is sent to it, 1 to 1000000 (Discord shuts out at
+    /// 10000). Default: 5000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_invalid: Option<u32>,
 }
 
 /// A kind of event.

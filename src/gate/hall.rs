@@ -9,15 +9,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::domain::{Name, Quota, ServiceName};
-use crate::throttle::Class;
+use crate::throttle::{Class, numbers};
 
 use super::refused::Refused;
 use super::shared::{Alone, Shared};
 
-/// So many may wait in this process.
-pub const MOST_WAITERS_OVERALL: u32 = 10_000;
-/// So many may be under way in this process, from their admission to their answer's last byte.
-const MOST_IN_FLIGHT: u32 = 20_000;
 /// So much is kept to be told; what is more is counted in the metrics alone.
 const MOST_NEWS: usize = 1_000;
 
@@ -148,7 +144,7 @@ impl Hall {
     pub(super) fn begin(self: &Arc<Self>, service: &ServiceName) -> Result<InFlight, Refused> {
         let former = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let begun = InFlight(Arc::clone(self));
-        if former < MOST_IN_FLIGHT {
+        if former < numbers().max_in_flight {
             return Ok(begun);
         }
         self.rejections_of(service).count(Rejection::InFlight);
@@ -157,7 +153,7 @@ impl Hall {
 
     /// One more waits; false when there is no room.
     pub(super) fn enter(&self) -> bool {
-        let entered = self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITERS_OVERALL;
+        let entered = self.waiting.fetch_add(1, Ordering::Relaxed) < numbers().max_waiting;
         if !entered {
             self.leave();
         }

@@ -24,13 +24,12 @@ mod view;
 mod waiting;
 
 pub use breaker::{Attempt, Breaker};
-pub use hall::{Happened, MOST_WAITERS_OVERALL, News, Rejection};
+pub use hall::{Happened, News, Rejection};
 pub use levels::Levels;
 pub use limiter::{Gate, Label};
 pub use owner::{Owner, mode_of};
 pub use permit::{Course, Permit, admit, foretell};
 pub use pins::Pins;
-pub use queue::{MOST_OF_CALLER, MOST_WAITERS};
 pub use quota::{OwnerQuotas, QuotaBook};
 pub use refused::{LimitOf, Refused};
 pub use registry::{Gates, LeftClosed};

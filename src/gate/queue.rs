@@ -5,11 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::domain::{CallerId, Weight};
-
-/// So many may wait in front of one gate.
-pub const MOST_WAITERS: usize = 1_000;
-/// So many of one caller may wait whoever else does; more only while the queue is not half full.
-pub const MOST_OF_CALLER: usize = 100;
+use crate::throttle::numbers;
 
 /// Waiters of every caller.
 #[derive(Debug)]
@@ -63,6 +59,13 @@ pub(super) enum Joined<T> {
     Full(T),
 }
 
+/// How many may wait before one gate, and how many of one caller once it is half full.
+fn bounds() -> (usize, usize) {
+    let numbers = numbers();
+    let whole = |n| usize::try_from(n).unwrap_or(usize::MAX);
+    (whole(numbers.max_waiting_per_gate), whole(numbers.max_waiting_per_caller))
+}
+
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self { lines: HashMap::new(), ring: VecDeque::new(), turns: 0, len: 0, numbers: (0, 0) }
@@ -100,11 +103,13 @@ impl<T> Queue<T> {
         what: T,
     ) -> Joined<T> {
         let own = self.lines.get(caller).map_or(0, |line| line.waiting.len());
-        if own >= MOST_OF_CALLER && self.len >= MOST_WAITERS / 2 {
+        // A burst of one caller may fill a queue that nobody else needs; there is room for others before it is full.
+        let (most, of_caller) = bounds();
+        if own >= of_caller && self.len >= most / 2 {
             return Joined::Full(what);
         }
         let mut sent_away = None;
-        if self.len >= MOST_WAITERS {
+        if self.len >= most {
             sent_away = self.send_away(own);
             if sent_away.is_none() {
                 return Joined::Full(what);

@@ -8,27 +8,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use super::Class;
+use super::numbers::numbers;
 
-/// What the quota holds at most.
-const QUOTA: u32 = 500;
-/// What sending again after a passing failure costs.
-const TRANSIENT_COST: u32 = 14;
-/// What it costs after a limit.
-const THROTTLED_COST: u32 = 5;
 /// What a first attempt that succeeds puts back.
 const REWARD: u32 = 1;
 /// Of so many seconds the requests are counted.
 const WINDOW: usize = 10;
-/// One in so many requests may be sent again.
-const SHARE: u64 = 5;
-/// And so many a second besides.
-const FLOOR: u64 = 10;
-/// The first pause after a limit without a hint.
-const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
-/// The first pause after a passing failure without a hint.
-const TRANSIENT_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause without a hint.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// The most that is added to a hint.
 const LONGEST_JITTER: Duration = Duration::from_secs(5);
 
@@ -80,12 +65,12 @@ impl Second {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: AtomicU32::new(QUOTA), seconds: Default::default() }
+        Self { left: AtomicU32::new(numbers().resend_quota), seconds: Default::default() }
     }
 }
 
 impl Budget {
-    /// What is left of the quota, at most 500.
+    /// What is left of the quota.
     pub fn left(&self) -> u32 {
         self.left.load(Relaxed)
     }
@@ -97,12 +82,14 @@ impl Budget {
 
     /// Takes what a resend after an answer of this class costs; none when the quota or the ceiling does not have it.
     pub fn take(&self, class: Class, now: u64) -> Option<Cost> {
-        let cost = if class == Class::Throttled { THROTTLED_COST } else { TRANSIENT_COST };
+        let numbers = numbers();
+        let cost = if class == Class::Throttled { numbers.resend_cost_throttled } else { numbers.resend_cost };
         let number = now & Second::NUMBERS;
         let recent = self.seconds.iter().map(|word| Second::of(word.load(Relaxed)));
         let recent = recent.filter(|second| number.wrapping_sub(second.number) & Second::NUMBERS < WINDOW as u64);
         let (requests, resends) = recent.fold((0, 0), |(r, s), second| (r + second.requests, s + second.resends));
-        if resends >= requests / SHARE + FLOOR * WINDOW as u64 {
+        let besides = u64::from(numbers.resend_per_second) * WINDOW as u64;
+        if resends >= requests * u64::from(numbers.resend_percent) / 100 + besides {
             return None;
         }
         self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(cost)).ok()?;
@@ -130,13 +117,13 @@ impl Budget {
     /// A first attempt succeeded.
     pub fn succeeded(&self) {
         // A full quota, as it nearly always is, is only looked at.
-        if self.left() < QUOTA {
+        if self.left() < numbers().resend_quota {
             self.give(REWARD);
         }
     }
 
     fn give(&self, amount: u32) {
-        let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some((left + amount).min(QUOTA)));
+        let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some((left + amount).min(numbers().resend_quota)));
     }
 
     fn count(&self, now: u64, add: impl Fn(Second) -> Second) {
@@ -157,7 +144,8 @@ pub fn pause(class: Class, hint: Option<Duration>, resend: u32, chance: f64) -> 
     if let Some(hint) = hint {
         return hint.saturating_add((hint / 4).min(LONGEST_JITTER).mul_f64(chance));
     }
-    let base = if class == Class::Throttled { THROTTLED_PAUSE } else { TRANSIENT_PAUSE };
+    let numbers = numbers();
+    let base = if class == Class::Throttled { numbers.first_pause_throttled } else { numbers.first_pause };
     let doubled = 1_u32.checked_shl(resend.saturating_sub(1)).filter(|_| resend <= 16).unwrap_or(u32::MAX);
-    base.saturating_mul(doubled).min(LONGEST_PAUSE).mul_f64(chance)
+    base.saturating_mul(doubled).min(numbers.longest_pause).mul_f64(chance)
 }

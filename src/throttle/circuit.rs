@@ -4,17 +4,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::numbers::numbers;
 use super::overload::Overload;
 
-/// So many failures one after the other open it.
-const IN_A_ROW: u32 = 5;
-/// In this time, this many requests of which half failed open it.
+/// In this time so many requests must have come of which half failed.
 const SPAN: Duration = Duration::from_secs(10);
-const ENOUGH: u32 = 20;
-/// How long it is open the first time; it doubles.
-const OPEN: Duration = Duration::from_secs(5);
-/// The longest it is open.
-const LONGEST: Duration = Duration::from_secs(60);
 /// A trial without an outcome is followed by another after this.
 const TRIAL: Duration = Duration::from_secs(60);
 
@@ -144,16 +138,17 @@ impl Circuit {
         }
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.failed += 1;
-        let half = self.failed + self.went >= ENOUGH && self.failed >= self.went;
+        let numbers = numbers();
+        let half = self.failed + self.went >= numbers.circuit_requests && self.failed >= self.went;
         let opens = match self.stands {
-            Stands::Closed => self.in_a_row >= IN_A_ROW || half,
+            Stands::Closed => self.in_a_row >= numbers.circuit_failures || half,
             Stands::Trying { .. } => tried == Tried::Trial,
             Stands::Open { .. } => false,
         };
         if !opens {
             return None;
         }
-        let open = (OPEN * 2_u32.saturating_pow(self.opened)).min(LONGEST);
+        let open = (numbers.circuit_open * 2_u32.saturating_pow(self.opened)).min(numbers.longest_circuit_open);
         self.opened = (self.opened + 1).min(8);
         self.stands = Stands::Open { until: now + open };
         (self.failed, self.went, self.since) = (0, 0, None);
@@ -164,7 +159,10 @@ impl Circuit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use crate::domain::{Clock, SystemClock};
+
+    const FIRST: Duration = Duration::from_secs(5);
 
     #[test]
     fn five_failures_in_a_row_open_it_and_one_trial_decides() {
@@ -179,7 +177,7 @@ mod tests {
         }
         for open in [5, 10, 20, 40, 60, 60] {
             let open = Duration::from_secs(open);
-            let trial = if open > OPEN { Tried::Trial } else { Tried::Counted };
+            let trial = if open > FIRST { Tried::Trial } else { Tried::Counted };
             assert_eq!(circuit.failed(now, trial, 0), Some(open));
             assert_eq!(circuit.failed(now, Tried::Counted, 0), None, "what was under way changes nothing");
             assert_eq!(circuit.pass(now, 1.0), Passage::Shut(open));
@@ -204,7 +202,7 @@ mod tests {
             assert_eq!(circuit.failed(now, Tried::Counted, 0), None);
         }
         circuit.answered(now, Tried::Counted);
-        assert_eq!(circuit.failed(now, Tried::Counted, 1), Some(OPEN));
+        assert_eq!(circuit.failed(now, Tried::Counted, 1), Some(FIRST));
         let mut calm = Circuit::default();
         for _ in 0..8 {
             assert_eq!(calm.failed(now, Tried::Unseen, 20), None);
@@ -219,7 +217,7 @@ mod tests {
         for _ in 0..5 {
             circuit.failed(now, Tried::Counted, 0);
         }
-        let later = now + OPEN;
+        let later = now + FIRST;
         assert_eq!(circuit.pass(later, 0.0), Passage::Go(Tried::Trial));
         circuit.trial_lost(later);
         assert_eq!(circuit.pass(later, 0.0), Passage::Go(Tried::Trial));
@@ -265,7 +263,7 @@ mod tests {
         for _ in 0..5 {
             circuit.failed(now, Tried::Counted, 0);
         }
-        let later = now + OPEN;
+        let later = now + FIRST;
         assert_eq!(circuit.pass(later, 0.0), Passage::Go(Tried::Trial));
         assert!(circuit.answered(later, Tried::Trial) && circuit.is_calm(later));
     }

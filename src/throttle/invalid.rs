@@ -1,12 +1,13 @@
 //! Requests that a service counts against whoever sends them, whatever became of them: Discord shuts out an address after
-//! 10,000 answers of 401, 403 or 429 within ten minutes. Counted here to half of that, so that it never comes to it. Pure.
+//! 10,000 answers of 401, 403 or 429 within ten minutes. Counted here, so that it never comes to it
+//! (discord.com/developers/docs/topics/rate-limits). Pure.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// So many are let happen in a window (discord.com/developers/docs/topics/rate-limits: the limit is 10,000).
-const MOST: u64 = 5_000;
+use super::numbers::numbers;
+
 /// How long a window is. It begins with its first, so that no ten minutes have more than two of them have together.
 const WINDOW: u64 = 600;
 const COUNTS: u64 = (1 << 24) - 1;
@@ -26,7 +27,7 @@ impl Invalid {
         let before = self.0.fetch_update(Relaxed, Relaxed, |word| Some(add(word))).unwrap_or_else(|word| word);
         let word = add(before);
         let rest = (word >> 24) + WINDOW - now.min((word >> 24) + WINDOW);
-        (word & COUNTS >= MOST).then(|| Duration::from_secs(rest.max(1)))
+        (word & COUNTS >= u64::from(numbers().max_invalid)).then(|| Duration::from_secs(rest.max(1)))
     }
 }
 

@@ -5,12 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that a gate closes for what the catalogue vouches for.
-const TRUSTED_CAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The longest that a gate closes for headers nobody vouches for, before a request tries again.
-const UNTRUSTED_CAP: Duration = Duration::from_secs(300);
-/// A wait longer than this is none that a request outlasts.
-pub(super) const EXHAUSTED_AFTER: Duration = Duration::from_secs(15 * 60);
+use super::numbers::numbers;
+
 /// A limit of this window or a longer one is one of a day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many limits one answer may tell of.
@@ -344,12 +340,12 @@ impl Reading {
 
     /// The longest that a gate closes for this answer before a request tries again.
     pub fn cap(&self) -> Duration {
-        if self.trusted { TRUSTED_CAP } else { UNTRUSTED_CAP }
+        if self.trusted { numbers().longest_vouched } else { numbers().longest_unvouched }
     }
 
     /// The longest that what it says of limits counts.
     pub fn cap_of_counts(&self) -> Duration {
-        if self.foreign { UNTRUSTED_CAP } else { self.cap() }
+        if self.foreign { numbers().longest_unvouched } else { self.cap() }
     }
 
     /// The wait that a refusal asks for, which counts for what it says to be used up.
@@ -360,7 +356,9 @@ impl Reading {
     /// Throttled for longer than a request waits, or than its source is trusted for, is exhausted: it is never sent again
     /// sooner than the hint says.
     pub(super) fn settle(&mut self) {
-        if self.class == Class::Throttled && self.wait.is_some_and(|wait| wait > EXHAUSTED_AFTER.min(self.cap())) {
+        if self.class == Class::Throttled
+            && self.wait.is_some_and(|wait| wait > numbers().exhausted_after.min(self.cap()))
+        {
             self.class = Class::Exhausted;
         }
     }

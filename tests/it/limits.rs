@@ -216,6 +216,29 @@ fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn the_numbers_of_all_gates_can_be_changed() {
+    let upstream = FakeUpstream::plain();
+    let numbers = "[gates]\ncircuit_failures = 2\ncircuit_open = \"50ms\"\nmax_waiting = 0\nexhausted_after = \"2s\"\n";
+    let world = World::new().service("api", &upstream, &format!("{AUTH}\nretry = {{ attempts = 1 }}")).toml(numbers);
+    let mut world = world.key("api", "prod", "s3cret").serve();
+    for _ in 0..2 {
+        upstream.then(Answer::hang_up());
+        assert_eq!(world.get("/api/v1").code(), "upstream_broken");
+    }
+    assert_eq!(world.get("/api/v1").code(), "circuit_open", "after two failures");
+    eventually("for a moment", || world.get("/api/v1").status == 200);
+    upstream.then(too_many(3));
+    assert_eq!(once(&world).status, 429);
+    assert_eq!(world.get("/api/v1").code(), "overloaded", "nobody waits");
+    eventually("it is listed", || gates(&world).iter().any(|gate| gate["reason"] == "exhausted"));
+    let wrong = world.tables().replace("circuit_failures = 2", "circuit_failures = 0");
+    world.rewrite_toml(&wrong);
+    let check = world.sidekey(["check"]).run();
+    let said = check.fails_with(2);
+    assert!(said.contains("gates.circuit_failures") && said.contains("use a number from 1 to 1000000"), "{said}");
+}
+
+#[test]
 fn limits_and_key_refusals_never_open_the_circuit() {
     let (upstream, world) = keyed("limits = { statuses = { 409 = \"transient\" } }");
     for status in [401, 403, 500, 409] {

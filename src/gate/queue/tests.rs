@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// As many as may wait before one gate.
+const MOST: usize = 1_000;
+
 fn caller(name: &str) -> CallerId {
     CallerId::new(name)
 }
@@ -64,19 +67,19 @@ fn a_dear_request_takes_as_many_turns_as_it_costs() {
 #[test]
 fn a_full_queue_sends_away_the_last_of_who_has_most() {
     let mut queue = Queue::default();
-    (0..MOST_WAITERS / 2).for_each(|_| assert!(join(&mut queue, "a", 1, Place::Last).is_some()));
+    (0..MOST / 2).for_each(|_| assert!(join(&mut queue, "a", 1, Place::Last).is_some()));
     assert!(join(&mut queue, "a", 1, Place::Last).is_none(), "half of the queue is enough for one");
     for other in 0..5 {
         let name = format!("o{other}");
         (0..100).for_each(|_| assert!(join(&mut queue, &name, 1, Place::Last).is_some()));
     }
-    assert_eq!(queue.len(), MOST_WAITERS);
+    assert_eq!(queue.len(), MOST);
     let Joined::Seated(_, Some(sent_away)) = queue.join((&caller("new"), Weight::ONE), 1, Place::Last, "new0".into())
     else {
         panic!("no room for one who has none")
     };
     assert_eq!(sent_away, "a499");
-    assert_eq!(queue.len(), MOST_WAITERS);
+    assert_eq!(queue.len(), MOST);
     assert!(join(&mut queue, "o0", 1, Place::Last).is_none(), "a hundred are enough for one in a full queue");
 }
 

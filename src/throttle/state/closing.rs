@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::reading::{Class, EXHAUSTED_AFTER, Reading};
+use super::super::numbers::numbers;
+use super::super::reading::{Class, Reading};
 use super::{Admission, Change, Closure, Inner, Load, State, Ticket};
 
 /// How long a gate closes when nothing says how long.
 const BASE: Duration = Duration::from_secs(1);
-/// The longest that a gate closes when nothing says how long.
-const BACKOFF_CAP: Duration = Duration::from_secs(300);
-/// The longest jitter of a closure.
-const JITTER_CAP: Duration = Duration::from_secs(2);
 
 impl State {
     pub(super) fn refused(&mut self, now: Instant, ticket: Ticket, reading: &Reading, load: Load) -> Option<Change> {
@@ -38,7 +35,7 @@ impl State {
     /// itself told the time, the first probe that is refused is believed once more: hints are rounded down and accounts are
     /// shared, and twice a minute would be waited for one second that was missing.
     fn wait_after(&self, hint: Option<Duration>, is_told: bool) -> Duration {
-        let doubled = (self.wait * 2).clamp(BASE, BACKOFF_CAP);
+        let doubled = (self.wait * 2).min(numbers().longest_backoff).max(BASE);
         match (hint, self.phase) {
             (Some(hint), Inner::Probing { .. }) if is_told && !self.was_tried => hint.max(BASE),
             (hint, Inner::Probing { .. }) => hint.unwrap_or_default().max(doubled),
@@ -69,7 +66,7 @@ impl State {
         let wait = why.wait;
         let under_way = load.unanswered.saturating_add(1);
         self.level = if matches!(self.phase, Inner::Open) { under_way } else { self.level.max(under_way) };
-        self.jitter = (wait / 10).min(JITTER_CAP).mul_f64(self.chance);
+        self.jitter = (wait / 10).min(numbers().longest_jitter).mul_f64(self.chance);
         self.wait = wait;
         (self.closed, self.opens) = (now, now + wait);
         (self.is_guess, self.is_echo) = (false, false);
@@ -83,7 +80,7 @@ impl State {
     fn counted_out(&self, now: Instant) -> Option<Closure> {
         let (met, reset) = self.windows.empty(now)?;
         let wait = reset.saturating_duration_since(now);
-        let class = if wait > EXHAUSTED_AFTER { Class::Exhausted } else { Class::Throttled };
+        let class = if wait > numbers().exhausted_after { Class::Exhausted } else { Class::Throttled };
         Some(Closure { wait, class, met: Some(met) })
     }
 

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// The shortest and the longest slow start; else ten times the closure.
+use super::super::numbers::numbers;
+
+/// The shortest slow start; else ten times the closure.
 const SHORTEST: Duration = Duration::from_secs(1);
-pub(super) const LONGEST: Duration = Duration::from_secs(600);
-/// The first spacing when the pace is unknown; it halves with each round.
-pub(super) const SPACING: Duration = Duration::from_millis(250);
 /// So many at once are always allowed at its end.
 const LEAST_LEVEL: u32 = 4;
 
@@ -26,8 +25,8 @@ pub(super) struct Slow {
 impl Slow {
     /// After a closure of `wait`.
     pub(super) fn begin(now: Instant, wait: Duration) -> Self {
-        let until = now + (wait * 10).clamp(SHORTEST, LONGEST);
-        Self { until, most: 1, round: 1, spacing: SPACING, next: now }
+        let until = now + (wait * 10).min(numbers().longest_slow_start).max(SHORTEST);
+        Self { until, most: 1, round: 1, spacing: numbers().slow_start_step, next: now }
     }
 
     /// One passes; the next may after `spacing`.

@@ -4,13 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::numbers::numbers;
 use super::super::reading::{Dimension, DimensionName, Unit};
 use super::Load;
 
 /// Resets that lie closer together than this are the same, unless the window is that short itself.
 const SAME: Duration = Duration::from_millis(1500);
-/// Below this part of the limit requests are spaced.
-const SCARCE: u64 = 5;
 /// Below this many they are spaced whatever the limit is.
 const FEW: u64 = 2;
 /// A queue is let go within this, however little is left: half of the usual patience.
@@ -170,7 +169,7 @@ impl Window {
         if free == 0 {
             return Left::UnderWay;
         }
-        if free > FEW.max(self.limit.unwrap_or(0) / SCARCE) {
+        if free > FEW.max(self.limit.unwrap_or(0).saturating_mul(numbers().scarce_percent.into()) / 100) {
             return Left::Enough;
         }
         // What is left, spread over the time that is left; but no wider than a queue may wait.

@@ -146,7 +146,7 @@ fn a_rate_that_is_known_spaces_a_slow_start() {
     }
     let (mut state, now) = reopened(Some(3600.0));
     pass(&mut state, now, NONE);
-    assert_eq!(state.admit(now, NONE), Admission::At(now + slow::LONGEST), "no longer than the slow start lasts");
+    assert_eq!(state.admit(now, NONE), Admission::At(now + seconds(600.0)), "no longer than the slow start lasts");
 }
 
 #[test]

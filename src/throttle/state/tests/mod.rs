@@ -143,7 +143,7 @@ fn a_slow_start_doubles_with_each_round_up_to_what_was_under_way_before() {
             let ticket = match state.admit(now, load) {
                 Admission::Go(ticket) => ticket,
                 Admission::At(at) => {
-                    assert!(at - now <= slow::SPACING);
+                    assert!(at - now <= seconds(0.25));
                     now = at;
                     pass(&mut state, now, load)
                 }
@@ -151,13 +151,13 @@ fn a_slow_start_doubles_with_each_round_up_to_what_was_under_way_before() {
             };
             round.push(ticket);
         }
-        let held = state.admit(now + slow::SPACING, load(most, 9));
+        let held = state.admit(now + seconds(0.25), load(most, 9));
         assert!(matches!(held, Admission::HoldUntil(over) if over > now), "{held:?} {most}");
         for ticket in round {
             state.learn(now, ticket, &fine(), NONE, 0.0);
         }
     }
-    pass(&mut state, now + slow::LONGEST, load(500, 0));
+    pass(&mut state, now + seconds(600.0), load(500, 0));
     assert_eq!(state.phase(), Phase::Open);
 }
 
