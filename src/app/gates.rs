@@ -24,6 +24,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const RARELY: u32 = 10;
 /// So many gates are noted.
 const MOST_NOTED: usize = 1_000;
+/// A shorter closure is nothing to be told of.
+const SHORT: Duration = Duration::from_secs(2);
 /// A closure as long as this is an act in the audit.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -337,6 +339,11 @@ fn tell_closed(news: &News, class: Class, wait: Duration, metrics: &Metrics, aud
     let bucket = bucket.as_deref().unwrap_or_default();
     let (reason, seconds) = (reason(class), wait.as_secs_f32().ceil());
     metrics.gate_closed(service, reason);
+    // A bucket of a few a second closes with every other request.
+    if class != Class::Exhausted && wait < SHORT {
+        tracing::debug!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a moment");
+        return;
+    }
     if class != Class::Exhausted && wait < LONG {
         tracing::info!(%service, key, bucket, reason, seconds, "a service lets nothing pass for a moment");
         return;

@@ -38,7 +38,7 @@ impl Address {
         let gates: Vec<Arc<Gate>> = known.iter().filter_map(Weak::upgrade).collect();
         drop(known);
         for gate in gates {
-            gate.overhear(&shut, credential);
+            gate.overhear(&shut, credential, false);
         }
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::{GateMode, Limits, Name, ServiceName};
-use crate::throttle::state::Mode;
+use crate::throttle::state::{Mode, Phase};
 use crate::throttle::{Bucket, Budget, Class, Family, Reading, Scope};
 
 use super::address::Address;
@@ -39,6 +39,8 @@ pub struct Owner {
     /// Whether any answer named a bucket.
     names_buckets: AtomicBool,
     buckets: Mutex<Buckets>,
+    /// How often a bucket closed by what came of a request that had not passed its gate.
+    closures: AtomicU32,
     budget: Budget,
     /// Where the service counts invalid requests by the address they come from.
     address: Option<Arc<Address>>,
@@ -74,6 +76,7 @@ impl Owner {
             hall: Arc::clone(hall),
             names_buckets: AtomicBool::new(false),
             buckets: Mutex::default(),
+            closures: AtomicU32::new(0),
             budget: Budget::default(),
             address,
         }
@@ -161,7 +164,7 @@ impl Owner {
     /// Tells the gates that a request passed what its answer says: the one it speaks for closes or counts, the other learns
     /// that an answer came.
     pub(super) fn hear(&self, passed: Passed<'_>, reading: &Reading, credential: &Name) {
-        let Passed { all, bucket, route } = passed;
+        let Passed { all, bucket, route, closures } = passed;
         if let Some(address) = self.address.as_ref().filter(|_| reading.is_invalid) {
             address.count(credential);
         }
@@ -174,7 +177,7 @@ impl Owner {
             } else {
                 self.note_route(named, route);
                 match self.gate_of(named) {
-                    Some(gate) => gate.overhear(reading, credential),
+                    Some(gate) => self.overhear(&gate, closures, reading, credential),
                     None => return hear_at(all, reading, credential),
                 }
             }
@@ -196,6 +199,20 @@ impl Owner {
         }
     }
 
+    /// How often a bucket closed by what came of a request that had not passed its gate: what is sent later knows of it.
+    pub(super) fn closures(&self) -> u32 {
+        self.closures.load(Ordering::Relaxed)
+    }
+
+    /// Tells the gate of a bucket what came of a request that did not pass it, since nobody knew that it should. One that was sent
+    /// before that bucket closed says nothing of how it stands since.
+    fn overhear(&self, gate: &Arc<Gate>, closures: u32, reading: &Reading, credential: &Name) {
+        let is_late = closures != self.closures() && gate.view().phase != Phase::Open;
+        if gate.overhear(reading, credential, is_late) {
+            self.closures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Every gate of it.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,6 +225,8 @@ pub(super) struct Passed<'a> {
     pub(super) all: Option<&'a mut Pass>,
     pub(super) bucket: Option<&'a mut Pass>,
     pub(super) route: Route,
+    /// What [`Owner::closures`] was when it passed.
+    pub(super) closures: u32,
 }
 
 /// To which of an owner's buckets a request may belong.

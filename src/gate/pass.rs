@@ -132,10 +132,12 @@ impl Gate {
         self.pump_and_tell(inner);
     }
 
-    /// What came of a request that passed here under the current episode.
-    pub(super) fn overhear(self: &Arc<Self>, reading: &Reading, credential: &Name) {
-        let ticket = Ticket::of_episode(self.lock().state.episode());
-        self.hear(ticket, reading, credential);
+    /// What came of a request that did not pass here: it counts as one of the current episode, or of the one before when it
+    /// `is_late`. Whether the gate closed by it.
+    pub(super) fn overhear(self: &Arc<Self>, reading: &Reading, credential: &Name, is_late: bool) -> bool {
+        let episode = self.lock().state.episode();
+        self.hear(Ticket::of_episode(episode.wrapping_sub(u32::from(is_late))), reading, credential);
+        self.lock().state.episode() != episode
     }
 
     /// Closes, or stays closed for longer, because another node was refused.

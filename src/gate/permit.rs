@@ -101,6 +101,8 @@ pub struct Permit<C: Candidate> {
     grant: Grant<C>,
     owner: Option<Arc<Owner>>,
     route: Route,
+    /// What was known of the owner's buckets when it passed.
+    closures: u32,
     passes: Passes,
     waited: Duration,
     _in_flight: InFlight,
@@ -140,7 +142,8 @@ impl<C: Candidate> Permit<C> {
         let credential = &self.grant.candidate().credential().name;
         if let Some(owner) = &self.owner {
             let (all, bucket) = (self.passes.all.as_mut(), self.passes.bucket.as_mut());
-            owner.hear(Passed { all, bucket, route: self.route }, reading, credential);
+            let (route, closures) = (self.route, self.closures);
+            owner.hear(Passed { all, bucket, route, closures }, reading, credential);
         }
     }
 
@@ -190,7 +193,8 @@ pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result
         None => Box::pin(course.pass_all(&grant, &route)).await?,
     };
     let in_flight = course.gates.hall().begin(&grant.candidate().credential().service)?;
-    Ok(Permit { grant, owner, route, passes, waited, _in_flight: in_flight })
+    let closures = owner.as_ref().map_or(0, |owner| owner.closures());
+    Ok(Permit { grant, owner, route, closures, passes, waited, _in_flight: in_flight })
 }
 
 /// Why `grant` would not be admitted in time, as far as its key's own limits tell it beforehand: the limit of its owner is used

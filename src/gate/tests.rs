@@ -489,14 +489,14 @@ async fn a_bucket_that_answers_name_has_a_gate_of_its_own() {
     let (search, other) = (route(1), route(2));
     let mut all = pass(&owner.all).await.unwrap();
     let named = Reading { bucket: Word::new("search"), scope: Scope::Bucket, ..throttled(20) };
-    owner.hear(Passed { all: Some(&mut all), bucket: None, route: search }, &named, &key());
+    owner.hear(Passed { all: Some(&mut all), bucket: None, route: search, closures: 0 }, &named, &key());
     assert_eq!(owner.all.view().phase, Phase::Open);
     let bucket = owner.bucket_of(search).unwrap();
     assert!(matches!(bucket.view().phase, Phase::Closed { .. }));
     assert!(owner.bucket_of(other).is_none());
     let mut all = pass(&owner.all).await.unwrap();
     owner.hear(
-        Passed { all: Some(&mut all), bucket: None, route: other },
+        Passed { all: Some(&mut all), bucket: None, route: other, closures: 1 },
         &Reading { scope: Scope::Owner, ..named },
         &key(),
     );

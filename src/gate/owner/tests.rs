@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::{HeaderFamily, Rate, RouteBucket, Rule, Signals};
 use crate::gate::Gates;
 use crate::throttle::Dimension;
-use crate::throttle::state::{Phase, Ticket};
+use crate::throttle::state::{Admission, Load, Phase, Ticket};
 
 fn family(family: HeaderFamily) -> Family {
     let rate = Some(Rate { count: NonZeroU32::new(50).unwrap(), period: Duration::from_secs(1) });
@@ -23,7 +23,7 @@ fn owner_of(gates: &Gates, name: &str, family: &Family) -> Arc<Owner> {
 
 /// Hears an answer to a request of `route` that passed the owner's gate, and that of its bucket where it is known.
 fn hear(owner: &Owner, route: Route, reading: &Reading) {
-    owner.hear(Passed { all: None, bucket: None, route }, reading, &Name::new("prod").unwrap());
+    hear_since(owner, route, reading, owner.closures());
 }
 
 fn throttled(bucket: Option<&str>, scope: Scope) -> Reading {
@@ -71,6 +71,39 @@ async fn a_burst_limit_of_jira_closes_its_method_and_endpoint_alone() {
     assert!(!is_closed(&owner.all));
 }
 
+/// The same of a request that passed when so many closures were known.
+fn hear_since(owner: &Owner, route: Route, reading: &Reading, closures: u32) {
+    owner.hear(Passed { all: None, bucket: None, route, closures }, reading, &Name::new("prod").unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_what_was_sent_before_its_bucket_was_known_change_nothing_after_the_closure() {
+    let discord = family(HeaderFamily::Discord);
+    let owner = owner(&discord);
+    let route = Route::of(&discord, "GET", "/api/v10/channels/1/messages");
+    let named = |class, wait: Option<u64>| {
+        let bucket = Bucket::new("abc");
+        Reading { wait: wait.map(Duration::from_secs), bucket, trusted: true, ..Reading::plain(class) }
+    };
+    let before = owner.closures();
+    hear_since(&owner, route, &named(Class::Throttled, Some(2)), before);
+    let gate = owner.bucket_of(route).unwrap();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let Admission::Go(ticket) = gate.lock().state.admit(now(), Load::default()) else { panic!("no probe") };
+    gate.count_in();
+    let mut probe = Pass::new(Arc::clone(&gate), ticket, 1, None);
+    probe.answered(&Reading::plain(Class::Fine), &Name::new("prod").unwrap());
+    assert_eq!(gate.view().phase, Phase::SlowStart);
+    for _ in 0..50 {
+        hear_since(&owner, route, &named(Class::Fine, None), before);
+    }
+    let most = Load { unanswered: 2, ..Load::default() };
+    assert!(!matches!(gate.lock().state.admit(now(), most), Admission::Go(_)), "late successes open it no wider");
+    hear_since(&owner, route, &named(Class::Throttled, Some(2)), before);
+    assert!(is_closed(&gate) && gate.view().closures == 1, "a late refusal is heeded, and is no closure of its own");
+    assert_eq!(owner.closures(), before + 1);
+}
+
 /// Hears an answer to a request of `route` that passed the owner's gate and that of its route.
 fn hear_at_both(owner: &Owner, route: Route, reading: &Reading) {
     let pass = |gate: &Arc<Gate>| {
@@ -78,7 +111,8 @@ fn hear_at_both(owner: &Owner, route: Route, reading: &Reading) {
         Pass::new(Arc::clone(gate), Ticket::of_episode(0), 1, None)
     };
     let (mut all, mut own) = (pass(&owner.all), pass(&owner.bucket_of(route).unwrap()));
-    let passed = Passed { all: Some(&mut all), bucket: Some(&mut own), route };
+    let closures = owner.closures();
+    let passed = Passed { all: Some(&mut all), bucket: Some(&mut own), route, closures };
     owner.hear(passed, reading, &Name::new("prod").unwrap());
 }
 
@@ -156,10 +190,11 @@ async fn where_there_are_too_many_buckets_those_with_nothing_to_remember_make_ro
     for n in 0..MOST_BUCKETS {
         assert!(owner.gate_of(Bucket::new(&format!("b{n}")).unwrap()).is_some());
     }
-    owner
-        .gate_of(Bucket::new("b7").unwrap())
-        .unwrap()
-        .overhear(&throttled(None, Scope::Bucket), &Name::new("prod").unwrap());
+    owner.gate_of(Bucket::new("b7").unwrap()).unwrap().overhear(
+        &throttled(None, Scope::Bucket),
+        &Name::new("prod").unwrap(),
+        false,
+    );
     assert!(owner.gate_of(Bucket::new("fresh").unwrap()).is_some());
     assert_eq!(owner.gates().len(), 3, "the owner's, the closed one and the new one");
 }

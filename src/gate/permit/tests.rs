@@ -220,8 +220,8 @@ async fn a_probe_of_a_bucket_does_not_wait_in_front_of_its_owners_gate() {
     ways.family = Family::new(&buckets);
     let refusal = |wait| Reading { wait: Some(Duration::from_secs(wait)), ..Reading::plain(Class::Throttled) };
     let bucket = ways.owner.gate_of(Bucket::new("search").unwrap()).unwrap();
-    bucket.overhear(&refusal(2), &name("prod"));
-    ways.owner.all.overhear(&refusal(20), &name("prod"));
+    bucket.overhear(&refusal(2), &name("prod"), false);
+    ways.owner.all.overhear(&refusal(20), &name("prod"), false);
     let ways = Arc::new(ways);
     let waiting: Vec<_> = (0..3)
         .map(|n| {
