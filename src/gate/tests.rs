@@ -357,6 +357,10 @@ async fn who_is_sent_away_is_counted_by_service_and_why() {
     assert_eq!((gates.waiting(), counted(Rejection::Overall)), (10_000, Some(0)));
     assert_eq!(waits(10, "a").await.unwrap(), Err(Refused::Full));
     assert_eq!((counted(Rejection::Overall), counted(Rejection::Queue)), (Some(1), Some(1)));
+    let newcomer = waits(3, "a");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!newcomer.is_finished(), "where others wait, who has most of them makes room");
+    assert_eq!((gates.waiting(), closed[3].all.waiting(), counted(Rejection::Overall)), (10_000, 1_000, Some(2)));
 }
 
 #[tokio::test(start_paused = true)]

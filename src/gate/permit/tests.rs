@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::hall::Rejection;
 use super::super::refused::LimitOf;
 use super::*;
 use crate::access::{self, Callers, Credentials, Known, Request, Sightings};
@@ -207,6 +208,20 @@ async fn each_level_has_a_rate_of_its_own_with_its_burst() {
         assert_eq!(ways.refused_by(caller, "/things").await, None);
     }
     assert_eq!(ways.refused_by("h", "/things").await, Some(LimitOf::Owner), "seven of all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_under_way_than_the_process_may_have() {
+    let ways = Ways::new(hourly((2, 2)), &Gating::default());
+    let all: Vec<_> = (0..20_000).map(|_| ways.gates.hall().begin(&name("stripe")).unwrap()).collect();
+    for _ in 0..3 {
+        assert!(matches!(ways.admit("etl", "/", 30).await, Err(Refused::Full)));
+    }
+    assert!(ways.gates.rejections().contains(&(name("stripe"), Rejection::InFlight, 3)));
+    drop(all);
+    for _ in 0..2 {
+        ways.admit("etl", "/", 0).await.unwrap().sent();
+    }
 }
 
 #[tokio::test(start_paused = true)]
