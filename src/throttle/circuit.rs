@@ -1,6 +1,7 @@
 //! Whether it is worth trying an upstream at all: closed while answers come, open for a while when none do, then one request
 //! tries. Between the two, an upstream that fails more than half is spared some of the requests. Refusals for limits and for
-//! keys are answers. Pure: time and chance are parameters.
+//! keys are answers, as is a 500: it came from what is behind the gateway. The ten seconds begin with a failure, so that an hour
+//! without one does not hide that half fails now. Pure: time and chance are parameters.
 
 use std::time::{Duration, Instant};
 
