@@ -80,14 +80,10 @@ pub(super) struct Heard {
     pub(super) permit: Permit<Held>,
 }
 
-impl Heard {
-    /// The client gets it, with what the gates know of it.
-    pub(super) fn given(self, trail: &Trail) -> Follow {
-        let Self { mut answer, reading, permit } = self;
-        let shut = (permit.learns() && reading.class != Class::Fine).then(|| permit.closed_for());
-        heed::tell(&mut answer, &reading, shut, trail);
-        Follow::Answer(answer, Some(permit))
-    }
+/// The client gets this answer, with what the gates know of it.
+pub(super) fn tell(answer: &mut Response<UpstreamBody>, reading: &Reading, permit: &Permit<Held>, trail: &Trail) {
+    let shut = (permit.learns() && reading.class != Class::Fine).then(|| permit.closed_for());
+    heed::tell(answer, reading, shut, trail);
 }
 
 impl Paid {
@@ -213,7 +209,9 @@ impl Line {
         let again = self.weigh(&heard, inbound, attempts, trail.waited());
         let whole = inbound.body.repeatable() == Repeatable::Whole;
         let Some((pause, body)) = again.and_then(|pause| Some((pause, inbound.body.outgoing(attempts.keep)?))) else {
-            return Ok(heard.given(trail));
+            let Heard { mut answer, reading, permit } = heard;
+            tell(&mut answer, &reading, &permit, trail);
+            return Ok(Follow::Answer(answer, Some(permit)));
         };
         let Heard { answer, reading, permit } = heard;
         let learns = permit.learns();

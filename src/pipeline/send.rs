@@ -12,7 +12,7 @@ use crate::domain::Fields;
 use crate::gate::{Attempt, Breaker, Permit};
 use crate::inject::{self, Outbound};
 use crate::route::Target;
-use crate::throttle::Class;
+use crate::throttle::{Class, Reading};
 use crate::upstream::{Destination, Outgoing, UpstreamBody};
 
 use super::again::{Attempts, Follow, Heard, Next};
@@ -78,13 +78,13 @@ impl Line {
         let timeouts = permit.grant().candidate().entry.service.timeouts;
         match self.upstream.exchange(&ready.destination, &timeouts, ready.request).await {
             Ok(answer) => {
-                let heard = self.hear(answer, behind, permit, inbound, attempts, trail).await;
-                let Heard { reading, permit, .. } = &heard;
+                let (mut answer, reading) = self.hear(answer, behind, &mut permit, inbound, attempts, trail).await;
                 attempts.answered(permit.grant().candidate(), reading.class);
-                if !reading.class.is_passing() && !again::may_go_elsewhere(permit, reading) {
-                    return Ok(heard.given(trail));
+                if !reading.class.is_passing() && !again::may_go_elsewhere(&permit, &reading) {
+                    again::tell(&mut answer, &reading, &permit, trail);
+                    return Ok(Follow::Answer(answer, Some(permit)));
                 }
-                Box::pin(self.follow(heard, inbound, attempts, trail)).await
+                Box::pin(self.follow(Heard { answer, reading, permit }, inbound, attempts, trail)).await
             }
             Err(failed) => {
                 heed::failed(behind, &failed.error);
@@ -101,22 +101,22 @@ impl Line {
         &self,
         mut answer: Response<UpstreamBody>,
         behind: Option<Attempt>,
-        mut permit: Permit<Held>,
+        permit: &mut Permit<Held>,
         inbound: &mut Inbound,
         attempts: &Attempts,
         trail: &mut Trail,
-    ) -> Heard {
+    ) -> (Response<UpstreamBody>, Reading) {
         if attempts.spare && answer.status() == StatusCode::UNAUTHORIZED {
-            answer = Box::pin(self.fall_back(answer, &permit, inbound, trail)).await;
+            answer = Box::pin(self.fall_back(answer, permit, inbound, trail)).await;
         }
-        if heed::looks_inside(&permit, &answer, inbound) {
+        if heed::looks_inside(permit, &answer, inbound) {
             answer = Box::pin(heed::looked_into(answer)).await;
         }
-        let reading = heed::answered(&mut permit, behind, &answer);
+        let reading = heed::answered(permit, behind, &answer);
         if matches!(reading.class, Class::Throttled | Class::Exhausted) {
             trail.turned_down(answer.status(), &reading);
         }
-        Heard { answer, reading, permit }
+        (answer, reading)
     }
 
     /// Opens the key and makes the request that goes upstream. The key lives in it alone from then on.
