@@ -68,9 +68,10 @@ struct Passes {
     all: Option<Pass>,
     bucket: Option<Pass>,
     service: Option<Pass>,
-    pins: Vec<Pass>,
+    /// Those of what is pinned, of shares and of the levels.
     others: Vec<Pass>,
-    counted: Counted,
+    /// None where nothing counts.
+    counted: Option<Box<Counted>>,
 }
 
 /// What a request used up of quotas: given back when it is never sent.
@@ -128,13 +129,13 @@ impl<C: Candidate> Permit<C> {
     /// Something of the request goes out: from here on it counts, whatever becomes of it.
     pub fn sent(&mut self) {
         self.passes.each(Pass::sent);
-        self.passes.counted.is_sent = true;
+        self.passes.count_as_sent(true);
     }
 
     /// Nothing of it went out after all: dropped, it is as if it had never passed.
     pub fn unsent(&mut self) {
         self.passes.each(Pass::unsent);
-        self.passes.counted.is_sent = false;
+        self.passes.count_as_sent(false);
     }
 
     /// The head of its answer came: the gates learn from it.
@@ -171,7 +172,13 @@ impl<C: Candidate> Permit<C> {
 impl Passes {
     fn each(&mut self, act: impl FnMut(&mut Pass)) {
         let own = self.all.iter_mut().chain(&mut self.bucket).chain(&mut self.service);
-        own.chain(&mut self.pins).chain(&mut self.others).for_each(act);
+        own.chain(&mut self.others).for_each(act);
+    }
+
+    fn count_as_sent(&mut self, is_sent: bool) {
+        if let Some(counted) = &mut self.counted {
+            counted.is_sent = is_sent;
+        }
     }
 
     /// Whether every gate would still let it pass.
@@ -221,12 +228,16 @@ impl Course<'_> {
         if let Some(service) = self.service {
             passes.service = Some(service.try_pass(caller, self.want(), self.patience).ok()?);
         }
-        self.count(&mut passes.counted).ok()?;
+        passes.counted = self.count().ok()?;
         Some(passes)
     }
 
     /// Uses up what it counts for of the quotas: last, so that what another limit refuses is not counted.
-    fn count(&self, counted: &mut Counted) -> Result<(), Refused> {
+    fn count(&self) -> Result<Option<Box<Counted>>, Refused> {
+        if self.quotas.is_none() && self.share.is_none() {
+            return Ok(None);
+        }
+        let mut counted = Box::<Counted>::default();
         if let Some(quotas) = self.quotas {
             quotas.take(self.cost)?;
             counted.quotas = Some((Arc::clone(quotas), self.cost));
@@ -235,7 +246,7 @@ impl Course<'_> {
             share.count()?;
             counted.share = Some(Arc::clone(share));
         }
-        Ok(())
+        Ok(Some(counted))
     }
 
     const fn want(&self) -> Want {
@@ -263,8 +274,8 @@ impl Course<'_> {
             others.push(gate.pass(comer).await?);
         }
         let mut passes = self.pass_learnt(comer, route).await?;
-        passes.others = others;
-        self.count(&mut passes.counted)?;
+        passes.others.extend(others);
+        passes.counted = self.count()?;
         let waited = now().saturating_duration_since(started);
         // What did not wait took a few microseconds, which is no wait.
         Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))
@@ -298,7 +309,7 @@ impl Course<'_> {
             }
             for gate in self.pinned(bucket.as_deref()) {
                 let want = Want { cost: pins::COST, ..comer.want };
-                passes.pins.push(gate.pass(Comer { want, ..comer }).await?);
+                passes.others.push(gate.pass(Comer { want, ..comer }).await?);
             }
             if let Some(gate) = self.service {
                 passes.service = Some(gate.pass(comer).await?);
