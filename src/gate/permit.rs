@@ -215,6 +215,14 @@ pub fn foretell<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Option<R
     quotas.or_else(|| course.learnt(&route).iter().chain(&own).find_map(used_up))
 }
 
+/// Passes these one after the other. Boxed by who waits, so that requests with none of them do not carry the room for it.
+async fn pass_each(gates: Vec<Arc<Gate>>, comer: Comer<'_>, passes: &mut Vec<Pass>) -> Result<(), Refused> {
+    for gate in gates {
+        passes.push(gate.pass(&comer).await?);
+    }
+    Ok(())
+}
+
 impl Course<'_> {
     /// The usual way: nothing but the owner's gate and the service's, and both are open.
     fn pass_at_once<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Option<Passes> {
@@ -266,14 +274,15 @@ impl Course<'_> {
             share.look()?;
         }
         self.quotas.map_or(Ok(()), |quotas| quotas.look(self.cost))?;
-        let narrow = || self.share.and_then(|share| share.rate()).into_iter().chain(&levels);
+        let mut narrow: Vec<Arc<Gate>> = self.share.and_then(|share| share.rate()).cloned().into_iter().collect();
+        narrow.extend(levels);
         // Refused at once is what one of the gates ahead would hold for too long, before anything is used up at another.
-        narrow().chain(&self.learnt(route)).try_for_each(|gate| gate.foresee(comer))?;
+        narrow.iter().chain(&self.learnt(route)).try_for_each(|gate| gate.foresee(comer))?;
         let mut others = Vec::new();
-        for gate in narrow() {
-            others.push(gate.pass(comer).await?);
+        if !narrow.is_empty() {
+            Box::pin(pass_each(narrow, comer, &mut others)).await?;
         }
-        let mut passes = self.pass_learnt(comer, route).await?;
+        let mut passes = self.pass_learnt(&comer, route).await?;
         passes.others.extend(others);
         passes.counted = self.count()?;
         let waited = now().saturating_duration_since(started);
@@ -282,7 +291,7 @@ impl Course<'_> {
     }
 
     /// The gates of the owner, what is pinned, and the service's own.
-    async fn pass_learnt(&self, comer: Comer<'_>, route: &Route) -> Result<Passes, Refused> {
+    async fn pass_learnt(&self, comer: &Comer<'_>, route: &Route) -> Result<Passes, Refused> {
         // The owner's gate, where it was waited for by itself.
         let mut all = None;
         loop {
@@ -298,18 +307,21 @@ impl Course<'_> {
                 }
             }
             if let (Some(owner), None) = (self.owner, &passes.all) {
-                let at_once = owner.all.try_pass(comer.caller, comer.want, self.patience);
-                // A probe that waited elsewhere would keep everybody waiting, and be taken for lost.
-                if at_once.is_err() && passes.bucket.as_ref().is_some_and(Pass::is_probe) {
-                    drop(passes);
-                    all = Some(owner.all.pass(comer).await?);
-                    continue;
+                passes.all = owner.all.try_pass(comer.caller, comer.want, self.patience).ok();
+                if passes.all.is_none() {
+                    // A probe that waited elsewhere would keep everybody waiting, and be taken for lost.
+                    let probes = passes.bucket.take_if(|pass| pass.is_probe()).is_some();
+                    passes.all = Some(owner.all.pass(comer).await?);
+                    if probes {
+                        all = passes.all.take();
+                        continue;
+                    }
                 }
-                passes.all = Some(if let Ok(pass) = at_once { pass } else { owner.all.pass(comer).await? });
             }
-            for gate in self.pinned(bucket.as_deref()) {
+            let pinned = self.pinned(bucket.as_deref());
+            if !pinned.is_empty() {
                 let want = Want { cost: pins::COST, ..comer.want };
-                passes.others.push(gate.pass(Comer { want, ..comer }).await?);
+                Box::pin(pass_each(pinned, Comer { want, ..*comer }, &mut passes.others)).await?;
             }
             if let Some(gate) = self.service {
                 passes.service = Some(gate.pass(comer).await?);

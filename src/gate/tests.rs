@@ -61,7 +61,7 @@ async fn pass_as(gate: &Arc<Gate>, caller: &str, patience: Duration) -> Result<P
     let caller = CallerId::new(caller);
     let (weight, place, deadline) = (Weight::ONE, Place::Last, now() + patience);
     let comer = Comer { caller: &caller, weight, want: WANT, place, deadline };
-    gate.pass(comer).await
+    gate.pass(&comer).await
 }
 
 async fn pass(gate: &Arc<Gate>) -> Result<Pass, Refused> {
@@ -161,7 +161,7 @@ async fn who_has_no_patience_passes_where_nobody_waits() {
     let caller = CallerId::new("a");
     let comer = Comer { caller: &caller, weight: Weight::ONE, want: WANT, place: Place::Last, deadline: now() };
     tokio::time::advance(Duration::from_micros(3)).await;
-    assert!(gate.foresee(comer).is_ok() && gate.pass(comer).await.is_ok());
+    assert!(gate.foresee(comer).is_ok() && gate.pass(&comer).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -715,7 +715,7 @@ async fn a_heavy_caller_has_its_turns_where_others_have_one() {
                 let caller = CallerId::new(&who.to_string());
                 let (weight, deadline) = (Weight::new(weight).unwrap(), now() + Duration::from_secs(100));
                 let comer = Comer { caller: &caller, weight, want: WANT, place: Place::Last, deadline };
-                gate.pass(comer).await.unwrap().sent();
+                gate.pass(&comer).await.unwrap().sent();
                 served.fetch_add(1, Ordering::Relaxed);
             });
         }

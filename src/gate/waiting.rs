@@ -58,13 +58,13 @@ impl Gate {
     ///
     /// # Errors
     /// At once when it would wait longer than it may, or when there is no room to wait.
-    pub(super) async fn pass(self: &Arc<Self>, comer: Comer<'_>) -> Result<Pass, Refused> {
+    pub(super) async fn pass(self: &Arc<Self>, comer: &Comer<'_>) -> Result<Pass, Refused> {
         let must_wait = match self.try_pass(comer.caller, comer.want, comer.deadline.saturating_duration_since(now())) {
             Ok(pass) => return Ok(pass),
             Err(must_wait) => must_wait,
         };
-        let (waiter, mut told, comer) = self.join(comer, must_wait)?;
-        let patience = tokio::time::sleep_until(comer.deadline.into());
+        let (waiter, mut told, deadline) = self.join(*comer, must_wait)?;
+        let patience = tokio::time::sleep_until(deadline.into());
         tokio::pin!(patience);
         tokio::select! {
             biased;
@@ -79,7 +79,7 @@ impl Gate {
     }
 
     /// Leaves the queue because the time is over; none when the turn had come.
-    fn give_up(self: &Arc<Self>, seat: &Seat, comer: Comer<'_>) -> Option<Refused> {
+    fn give_up(self: &Arc<Self>, seat: &Seat, comer: &Comer<'_>) -> Option<Refused> {
         let (now, mut inner) = (now(), self.lock());
         // The turn may come in this very moment.
         let told = self.pump(&mut inner);
@@ -90,19 +90,19 @@ impl Gate {
             self.tell(told);
             return None;
         }
-        let wait = self.predict(&inner, now, comer);
+        let wait = self.predict(&inner, now, *comer);
         self.rejections.count(Rejection::Deadline);
         self.pump_and_tell(inner);
         self.tell(told);
         Some(self.refusal(wait))
     }
 
-    /// Takes a place, and gives it with what waits there.
+    /// Takes a place, and gives it with what waits there and until when.
     fn join<'a>(
         self: &'a Arc<Self>,
         comer: Comer<'a>,
         must_wait: MustWait,
-    ) -> Result<(Waiter<'a>, Verdict, Comer<'a>), Refused> {
+    ) -> Result<(Waiter<'a>, Verdict, Instant), Refused> {
         let (now, mut inner) = (now(), self.lock());
         let comer = comer.patient(&inner);
         let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
@@ -136,7 +136,7 @@ impl Gate {
         self.pump_and_tell(inner);
         self.send_off(gone, Rejection::Overall);
         self.send_off(sent_away, Rejection::Queue);
-        Ok((Waiter { gate: self, seat }, told, comer))
+        Ok((Waiter { gate: self, seat }, told, deadline))
     }
 
     /// Tells one that it made room for another.

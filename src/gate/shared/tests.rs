@@ -114,7 +114,7 @@ async fn pass(gate: &Arc<Gate>, patience: u64) -> Result<Pass, Refused> {
     let caller = CallerId::new("etl");
     let want = Want { cost: 1, tokens: 0, most_tokens: 0, is_repeatable: true };
     let deadline = now() + Duration::from_secs(patience);
-    gate.pass(Comer { caller: &caller, weight: Weight::ONE, want, place: Place::Last, deadline }).await
+    gate.pass(&Comer { caller: &caller, weight: Weight::ONE, want, place: Place::Last, deadline }).await
 }
 
 fn answered(mut pass: Pass, class: Class, wait: Option<u64>) {
