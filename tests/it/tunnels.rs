@@ -96,7 +96,9 @@ fn bodies_larger_than_any_memory_pass_through_opened_and_blind_tunnels() {
             carry(&mut wire, host, size);
             world.peak()
         });
-        assert!(after - before < 4 * MEBI, "{host}: eight times as much took {} more bytes", after - before);
+        // The kernel counts in batches: a peak may look a little lower than it was.
+        let more = after.saturating_sub(before);
+        assert!(more < 4 * MEBI, "{host}: eight times as much took {more} more bytes");
     }
 }
 
