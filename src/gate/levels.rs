@@ -43,6 +43,8 @@ pub(super) struct Asker<'a> {
 struct Keyed {
     service: ServiceName,
     of: LimitOf,
+    /// For which requests; none: all.
+    route: Option<Box<str>>,
     level: Level,
     dearest: u32,
     hall: Arc<Hall>,
@@ -60,12 +62,15 @@ struct Generations {
 impl Levels {
     /// None when nothing is limited by who asks.
     pub(super) fn new(service: &ServiceName, gating: &Gating, hall: &Arc<Hall>) -> Option<Self> {
-        let keyed = |of, level: Level| {
+        let for_route = |of, route, level: Level| {
             let gates = Generations { young: HashMap::new(), old: HashMap::new(), changed: now() };
             let (service, hall, dearest) = (service.clone(), Arc::clone(hall), gating.dearest());
-            Keyed { service, of, level, dearest, hall, gates: Mutex::new(gates) }
+            Keyed { service, of, route, level, dearest, hall, gates: Mutex::new(gates) }
         };
-        let route = |(rule, level): &(Rule, Level)| (rule.clone(), keyed(LimitOf::Route, *level));
+        let keyed = |of, level| for_route(of, None, level);
+        let route = |(rule, level): &(Rule, Level)| {
+            (rule.clone(), for_route(LimitOf::Route, Some(rule.to_string().into()), *level))
+        };
         let levels = Self {
             caller: gating.per_caller.map(|level| keyed(LimitOf::Caller, level)),
             team: gating.per_team.map(|level| keyed(LimitOf::Team, level)),
@@ -131,7 +136,7 @@ impl Keyed {
         }
         let gate = gates.old.remove(who).unwrap_or_else(|| {
             let (of, owner) = (self.of, Some(who.into()));
-            let label = Label { of, service: self.service.clone(), owner, bucket: None };
+            let label = Label { of, service: self.service.clone(), owner, bucket: self.route.clone() };
             let limits = Limits { rate: Some(self.level.rate), burst: self.level.burst, ..Limits::default() };
             Arc::new(Gate::new(label, limits, self.dearest, Mode::Off, &self.hall))
         });

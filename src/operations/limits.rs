@@ -41,7 +41,7 @@ pub struct GateShown {
     /// The service.
     pub service: String,
     /// Whose limit it keeps: `upstream` for what the service allows; else one of its configuration, `service`, `caller`,
-    /// `team`, `credential` or `share`, which is listed only while somebody waits for it.
+    /// `team`, `credential`, `route`, `owner` or `share`, which is listed only while somebody waits for it.
     #[serde(default = "upstream")]
     pub of: String,
     /// Whom the service counts: the limit owner of the key; `*` for all of them together. Of a limit of the configuration,

@@ -1,6 +1,6 @@
 //! Whole ways through the gates on paused time: that all of them pass a request or none is used up by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::hall::Rejection;
 use super::super::refused::LimitOf;
@@ -181,10 +181,11 @@ async fn what_is_never_sent_is_given_back_by_every_limit_and_quota() {
 #[tokio::test(start_paused = true)]
 async fn each_level_has_a_rate_of_its_own_with_its_burst() {
     let search = (Rule::parse("GET /search/**").unwrap(), level((2, 60), 2));
+    let dear = (Rule::parse("GET /dear").unwrap(), level((1, 60), 1));
     let gating = Gating {
         per_caller: Some(level((4, 60), 4)),
         per_team: Some(level((6, 60), 6)),
-        per_route: vec![search],
+        per_route: vec![search, dear],
         per_owner: Some(level((7, 60), 7)),
         ..Gating::default()
     };
@@ -204,9 +205,14 @@ async fn each_level_has_a_rate_of_its_own_with_its_burst() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(ways.refused_by("report", "/things").await, None);
     let ways = Ways::new(Limits::default(), &Gating { per_team: None, ..gating });
-    for caller in ["a", "b", "c", "d", "e", "f", "g"] {
+    for caller in ["a", "b", "c", "d", "e"] {
         assert_eq!(ways.refused_by(caller, "/things").await, None);
     }
+    assert_eq!(ways.refused_by("f", "/search/things").await, None);
+    assert_eq!(ways.refused_by("g", "/dear").await, None);
+    let routes: BTreeSet<String> =
+        ways.gates.views().iter().filter_map(|view| Some(view.label.shown_bucket()?.into())).collect();
+    assert_eq!(routes.len(), 2, "one owner's routes are told apart: {routes:?}");
     assert_eq!(ways.refused_by("h", "/things").await, Some(LimitOf::Owner), "seven of all");
 }
 
