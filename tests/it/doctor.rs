@@ -316,7 +316,7 @@ fn keys_that_need_something_are_told() {
     });
     let verify = format!("{KEY}\nverify = {{ path = \"/v1/me\", expect = [200] }}");
     let world = World::new().service("api", &upstream, &verify).key("api", "good", "good").key("api", "bad", "no");
-    let short = ["key", "add", "api", "--name", "short", "--expires", "1s", "--stdin"];
+    let short = ["key", "add", "api", "--name", "short", "--expires", "3s", "--stdin"];
     world.sidekey(short).stdin("good").run().succeeds();
     let old = ["key", "add", "api", "--name", "old", "--rotate-every", "1s", "--stdin"];
     world.sidekey(old).stdin("good").run().succeeds();

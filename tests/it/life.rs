@@ -176,10 +176,9 @@ fn a_request_that_waits_for_its_turn_takes_the_value_of_that_moment() {
 #[test]
 fn an_expired_key_is_used_no_more() {
     let upstream = telling();
-    let world = World::new().service("billing", &upstream, AUTH).serve();
-    let at = "key add billing --name short --expires 2s --stdin";
-    world.sidekey(at.split(' ')).stdin("value-1").run().succeeds();
-    eventually("the key is there", || world.get("/billing/v1").status == 200);
+    let world = World::new().service("billing", &upstream, AUTH).key("billing", "short", "value-1").serve();
+    assert_eq!(world.get("/billing/v1").status, 200);
+    world.sidekey("key edit short --expires 3s".split(' ')).run().succeeds();
     eventually("the key has expired", || world.get("/billing/v1").status == 424);
     assert_eq!(world.get("/billing/v1").code(), "credential_missing");
 }

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(stream: S, shared: &Arc<Shared>, connection: Seen, socket: socket2::Socket)
+pub(super) async fn serve<S>(stream: S, shared: &Arc<Shared>, connection: Seen, socket: &socket2::Socket)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -26,7 +26,7 @@ where
 struct Server<'a, S> {
     stream: BufReader<S>,
     shared: &'a Arc<Shared>,
-    socket: socket2::Socket,
+    socket: &'a socket2::Socket,
 }
 
 /// What may follow on the connection.

@@ -29,7 +29,7 @@ use super::{
 };
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(stream: S, shared: &Arc<Shared>, connection: Seen, socket: socket2::Socket)
+pub(super) async fn serve<S>(stream: S, shared: &Arc<Shared>, connection: Seen, socket: &socket2::Socket)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
