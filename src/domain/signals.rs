@@ -152,6 +152,8 @@ pub enum Verdict {
     Overloaded,
     /// A passing failure that is no limit, such as a lock that another request holds.
     Transient,
+    /// Nothing to do with a limit of the account, such as a bound on what is done to one telephone number.
+    Fine,
 }
 
 words!(Verdict {
@@ -159,6 +161,7 @@ words!(Verdict {
     Exhausted = "exhausted",
     Overloaded = "overloaded",
     Transient = "transient",
+    Fine = "fine",
 });
 
 /// A rule on the body of an answer.
@@ -176,6 +179,8 @@ pub struct BodyRule {
     pub wait_at: Option<Vec<Box<str>>>,
     /// How long to wait when the answer does not say so.
     pub wait: Option<Duration>,
+    /// Where in the body stands which limit was met, when it does.
+    pub reason_at: Option<Vec<Box<str>>>,
     /// The routes on whose answers it looks; all when empty.
     pub routes: Vec<Rule>,
 }

@@ -15,7 +15,7 @@ use crate::upstream::{ExchangeError, UpstreamBody};
 use super::error::ProxyError;
 use super::inbound::Inbound;
 use super::judge;
-use super::respond::{self, PROXY_STATUS};
+use super::respond;
 use super::snapshot::Held;
 use super::trail::Trail;
 use super::{Grant, Line};
@@ -253,21 +253,20 @@ pub(super) fn failed(attempt: Option<Attempt>, error: &ExchangeError) {
 /// with its body and headers, and `Retry-After` is raised to what is known; and who waited sees for how long.
 pub(super) fn tell(answer: &mut Response<UpstreamBody>, reading: &Reading, shut: Option<Duration>, trail: &Trail) {
     let status = answer.status();
-    let headers = answer.headers_mut();
     // What went well for HTTP is no refusal to those who read its headers, whatever its body says.
     let is_refusal = (reading.class.closes() || reading.class == Class::Transient) && !status.is_success();
     if let Some(shut) = shut.filter(|_| is_refusal) {
-        let own = throttle::retry_after(headers, SystemClock.wall());
+        let own = throttle::retry_after(answer.headers(), SystemClock.wall());
         let wait = own.max(reading.wait).unwrap_or_default().max(shut);
         if own.is_some() || !wait.is_zero() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(respond::seconds(wait)));
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(respond::seconds(wait)));
         }
         if let Some(value) = respond::received(status, trail.attempts()) {
-            headers.append(PROXY_STATUS, value);
+            answer.extensions_mut().insert(value);
         }
     }
     if let Some(value) = trail.timing() {
-        headers.append(SERVER_TIMING, value);
+        answer.headers_mut().append(SERVER_TIMING, value);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::gate::Permit;
 use crate::upstream::{ExchangeError, Switched, UpstreamBody};
 
 use super::refuse;
+use super::respond::{self, PROXY_STATUS, Received};
 use super::snapshot::Held;
 use super::trail::Trail;
 
@@ -64,17 +65,21 @@ impl Reply {
             return Response::from_parts(parts, ReplyBody { inner: Inner::Joined(Some(Box::new(joined))) });
         }
         strip(&mut parts.headers);
+        if let Some(Received(value)) = parts.extensions.remove() {
+            parts.headers.append(PROXY_STATUS, value);
+        }
         let carried = Carried { body, trail, _permit: self.permit, idle: self.idle, silence: None, moved: true };
         Response::from_parts(parts, ReplyBody { inner: Inner::Upstream(Box::new(carried)) })
     }
 }
 
-/// What belongs to the upstream's connection does not go to the client. Our own connection is kept alive just the same, so
-/// that `Connection: keep-alive` alone may stay as it is.
+/// What belongs to the upstream's connection does not go to the client, and neither does what it says in our name. Our own
+/// connection is kept alive just the same, so that `Connection: keep-alive` alone may stay as it is.
 fn strip(headers: &mut HeaderMap) {
     let keeps_alive = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
-    let goes =
-        |(name, value): (&HeaderName, &HeaderValue)| is_hop_by_hop(name) && !(name == CONNECTION && keeps_alive(value));
+    let goes = |(name, value): (&HeaderName, &HeaderValue)| {
+        (is_hop_by_hop(name) && !(name == CONNECTION && keeps_alive(value))) || name == PROXY_STATUS
+    };
     if !headers.iter().any(goes) {
         return;
     }
@@ -92,8 +97,14 @@ fn strip(headers: &mut HeaderMap) {
         if let Some(name) = name {
             kept = (!is_hop_by_hop(&name) && !nominated.contains(&name)).then_some(name);
         }
-        if let Some(name) = &kept {
-            headers.append(name, value);
+        match &kept {
+            Some(name) if name == PROXY_STATUS => {
+                respond::of_others(&value).map(|value| headers.append(name, value));
+            }
+            Some(name) => {
+                headers.append(name, value);
+            }
+            None => {}
         }
     }
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use sfv::{Integer, ItemSerializer, StringRef, TokenRef, key_ref, token_ref};
+use sfv::{
+    BareItem, FieldType as _, Integer, Item, ItemSerializer, List, ListEntry, Parser, StringRef, TokenRef, key_ref,
+    token_ref,
+};
 
 use crate::access::{Unauthorized, Unidentified};
 use crate::domain::{Code, RequestId, SourceKind};
@@ -17,6 +20,8 @@ use crate::upstream::{DialError, ExchangeError};
 use super::error::{CallerFault, OurFault, ProxyError};
 
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// Our name in it.
+const OURSELVES: &str = "sidekey";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What a client is told.
@@ -321,16 +326,35 @@ fn problem_type(code: Code) -> String {
     }
 }
 
+/// What is to be said of an answer in `Proxy-Status`, kept with it until what the upstream says there was looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Received(pub(super) HeaderValue);
+
 /// `sidekey;received-status=429;details="3 attempts"`: the answer is the upstream's own, and the last of so many.
-pub(super) fn received(status: StatusCode, attempts: u32) -> Option<HeaderValue> {
+pub(super) fn received(status: StatusCode, attempts: u32) -> Option<Received> {
     let status = Integer::from(i16::try_from(status.as_u16()).ok()?);
-    let item = ItemSerializer::new().bare_item(token_ref("sidekey")).parameter(key_ref("received-status"), status);
+    let item = ItemSerializer::new().bare_item(token_ref(OURSELVES)).parameter(key_ref("received-status"), status);
     let details = format!("{attempts} attempts");
     let item = match StringRef::from_str(&details) {
         Ok(details) if attempts > 1 => item.parameter(key_ref("details"), details),
         _ => item,
     };
-    HeaderValue::try_from(item.finish()).ok()
+    HeaderValue::try_from(item.finish()).ok().map(Received)
+}
+
+/// What proxies of other names say in a line of `Proxy-Status`: nobody but us speaks in our name, for whoever looks for `error=`
+/// beside it looks for what happened here. None when nothing is left, or it is no list (RFC 9209 §2).
+pub(super) fn of_others(line: &HeaderValue) -> Option<HeaderValue> {
+    if memchr::memmem::find(line.as_bytes(), OURSELVES.as_bytes()).is_none() {
+        return Some(line.clone());
+    }
+    let mut list = Parser::new(line.as_bytes()).parse::<List>().ok()?;
+    list.retain(|member| match member {
+        ListEntry::Item(Item { bare_item: BareItem::Token(name), .. }) => name.as_str() != OURSELVES,
+        ListEntry::Item(Item { bare_item: BareItem::String(name), .. }) => name.as_str() != OURSELVES,
+        _ => true,
+    });
+    HeaderValue::try_from(list.serialize()?).ok()
 }
 
 /// Whole seconds, rounded up, at least one.
@@ -342,7 +366,7 @@ pub(super) fn seconds(wait: Duration) -> u64 {
 fn proxy_status(problem: &Problem) -> Option<HeaderValue> {
     let error = TokenRef::from_str(problem.proxy_error).ok()?;
     let details = StringRef::from_str(problem.code.as_str()).ok()?;
-    let item = ItemSerializer::new().bare_item(token_ref("sidekey")).parameter(key_ref("error"), error);
+    let item = ItemSerializer::new().bare_item(token_ref(OURSELVES)).parameter(key_ref("error"), error);
     HeaderValue::try_from(item.parameter(key_ref("details"), details).finish()).ok()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
@@ -229,5 +230,26 @@ fn a_limit_rounds_its_wait_up_to_whole_seconds() {
         let answer = answer(&Problem::of(&limit.into()), RequestId::new(0, 0));
         assert_eq!(answer.headers()[RETRY_AFTER], shown);
         assert_eq!(answer.headers()["ratelimit"], format!("\"share 1/1m\";r=0;t={shown}"));
+    }
+}
+
+#[test]
+fn nobody_else_speaks_in_our_name() {
+    for (line, left) in [
+        ("edge;received-status=429", Some("edge;received-status=429")),
+        ("sidekey;error=destination_timeout", None),
+        ("\"sidekey\";error=destination_timeout", None),
+        (
+            "edge, sidekey;error=dns_error;details=\"a, b\", \"cdn\";error=dns_error",
+            Some("edge, \"cdn\";error=dns_error"),
+        ),
+        ("sidekey-edge;error=dns_error", Some("sidekey-edge;error=dns_error")),
+        ("edge;details=\"beside sidekey\"", Some("edge;details=\"beside sidekey\"")),
+        ("sidekey;error=", None),
+        ("sidekey;error=a b", None),
+        ("of no form ;;", Some("of no form ;;")),
+    ] {
+        let found = respond::of_others(&HeaderValue::from_static(line));
+        assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), left, "{line}");
     }
 }

@@ -109,6 +109,7 @@ fn body(record: &BodyRuleRecord, at: &KeyPath, faults: &mut Faults) -> Option<Bo
         verdict: verdict(record.verdict.as_deref(), &at.key("verdict"), faults)?,
         wait_at: path(record.wait_at.as_deref(), &at.key("wait_at"), faults),
         wait: wait(record.wait.as_deref(), &at.key("wait"), faults),
+        reason_at: path(record.reason_at.as_deref(), &at.key("reason_at"), faults),
         routes: rules(record.routes.as_deref().unwrap_or_default(), &at.key("routes"), faults),
         statuses,
     })

@@ -507,6 +507,7 @@ fn limits_are_compiled_whole() {
         verdict = "throttled"
         wait = "5s"
         wait_at = "retry"
+        reason_at = "limit.name"
     "#;
     let service = compiled(text);
     let signals = &service.signals;
@@ -523,6 +524,7 @@ fn limits_are_compiled_whole() {
     let [rule] = signals.bodies.as_slice() else { panic!("{:?}", signals.bodies) };
     assert_eq!(*rule.path, ["errors".into(), "*".into(), Box::<str>::from("code")]);
     assert_eq!((rule.wait, rule.routes.len()), (Some(Duration::from_secs(5)), 1));
+    assert_eq!(rule.reason_at.as_deref(), Some(["limit".into(), Box::<str>::from("name")].as_slice()));
     assert!(signals.by_path && signals.buckets.len() == 1 && signals.concurrency.is_some());
     assert!(!service.retry.throttle_safe && service.retry.generate_idempotency_key);
     assert_eq!(service.retry.idempotency_header, "x-idempotency-key");

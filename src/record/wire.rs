@@ -268,7 +268,7 @@ pub struct LimitsRecord {
     /// How long to wait after a limit whose answer does not say how long, for example `60s`; at most `1d`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub default_wait: Option<String>,
-    /// Statuses that mean something else than they usually do: `throttled`, `exhausted`, `overloaded` or `transient`.
+    /// Statuses that mean something else than they usually do: `throttled`, `exhausted`, `overloaded`, `transient` or `fine`.
     pub statuses: Option<BTreeMap<String, String>>,
     /// What bodies say of a limit; the first rule that fits counts.
     pub bodies: Option<Vec<BodyRuleRecord>>,
@@ -292,11 +292,13 @@ pub struct BodyRuleRecord {
     /// The texts or numbers of which it must be one, without regard to case; a `*` at either end stands for anything.
     pub values: Option<Vec<String>>,
     /// What it means then.
-    #[schemars(extend("enum" = ["throttled", "exhausted", "overloaded", "transient"]))]
+    #[schemars(extend("enum" = ["throttled", "exhausted", "overloaded", "transient", "fine"]))]
     pub verdict: Option<String>,
     /// How long to wait when the answer does not say so, for example `60s`; at most `1d`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub wait: Option<String>,
     /// Where in the body a number of seconds to wait stands, as a path.
     pub wait_at: Option<String>,
+    /// Where in the body stands which limit was met, as a path. It is shown by `limits list`, and changes nothing.
+    pub reason_at: Option<String>,
 }

@@ -36,13 +36,15 @@ pub fn most_tokens(start: &[u8]) -> Option<u32> {
 }
 
 /// What a body says.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Said {
     pub(super) verdict: Verdict,
     /// How long to wait, when it says so.
     pub(super) wait: Option<Duration>,
     /// How long to wait when nothing else says so.
     pub(super) fallback: Option<Duration>,
+    /// Which limit was met, when it says so.
+    pub(super) reason: Option<Box<str>>,
 }
 
 /// Whether a body with this head is worth looking at: JSON, small or of unknown size, and not packed but by gzip.
@@ -85,7 +87,8 @@ pub(super) fn read(
     let rule = rules.find(|rule| values(&json, &rule.path).any(|value| fits(rule, value)))?;
     let told = rule.wait_at.as_ref().and_then(|path| values(&json, path).find_map(seconds));
     let leak = if family == Some(HeaderFamily::Shopify) { restored_in(&json) } else { None };
-    Some(Said { verdict: rule.verdict, wait: told.or(leak), fallback: rule.wait })
+    let reason = rule.reason_at.as_ref().and_then(|path| values(&json, path).find_map(Value::as_str));
+    Some(Said { verdict: rule.verdict, wait: told.or(leak), fallback: rule.wait, reason: reason.map(Into::into) })
 }
 
 fn parse(headers: &HeaderMap, body: &[u8]) -> Option<Value> {

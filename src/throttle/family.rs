@@ -186,12 +186,12 @@ impl Family {
         };
         let Signals { bodies, family, .. } = &self.signals;
         let said = sample.body.and_then(|body| body::read(bodies, *family, sample.status, sample.headers, body));
-        let declared = said.map(|said| said.verdict).or_else(|| self.declared(sample.status)).map(Class::from);
+        let declared = said.as_ref().map(|said| said.verdict).or_else(|| self.declared(sample.status)).map(Class::from);
         let class = declared.unwrap_or_else(|| class(sample.status, &hints, &told, grpc));
         let mut reading = Reading::plain(class);
         reading.dimensions = told.dimensions;
         reading.bucket = told.bucket;
-        self.weigh(&mut reading, &hints, said, told.rejected);
+        self.weigh(&mut reading, &hints, said.as_ref(), told.rejected);
         let policy = spacing(&reading.dimensions).filter(|_| self.is_known() && !reading.foreign);
         reading.policy = policy.or_else(|| self.signals.rate.and_then(interval));
         reading.scope = self.scope(&reading, told.scope, sample.headers);
@@ -206,7 +206,9 @@ impl Family {
             };
             self.signals.own.iter().any(of_one)
         };
-        reading.quoted = reading.class.closes().then(|| quote::of(sample.status, sample.headers, is_own));
+        let reason = said.and_then(|said| said.reason);
+        let quoted = || quote::of(sample.status, sample.headers, is_own, reason.as_deref());
+        reading.quoted = reading.class.closes().then(quoted);
         reading
     }
 
@@ -221,7 +223,7 @@ impl Family {
 
     /// How long to wait: what the answer says for all its limits, else the longest of those that are used up, else what is
     /// known of the service. Never the shortest, and never a limit that has something left.
-    fn weigh(&self, reading: &mut Reading, hints: &Hints, said: Option<Said>, rejected: bool) {
+    fn weigh(&self, reading: &mut Reading, hints: &Hints, said: Option<&Said>, rejected: bool) {
         let turned_down = matches!(reading.class, Class::Throttled | Class::Exhausted);
         if turned_down && rejected {
             reading.class = Class::Exhausted;
@@ -342,6 +344,7 @@ impl From<Verdict> for Class {
             Verdict::Exhausted => Self::Exhausted,
             Verdict::Overloaded => Self::Overloaded,
             Verdict::Transient => Self::Transient,
+            Verdict::Fine => Self::Fine,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a refusal's headers said of limits, as text for people. The upstream wrote it, and may repeat a key there: what does not
+//! What a refusal said of limits, as text for people. The upstream wrote it, and may repeat a key there: what does not
 //! look like a number, a time or plain words is left out.
 
 use std::fmt::Write as _;
@@ -15,12 +15,18 @@ const LONGEST: usize = 80;
 /// The longest plain word, and the longest number.
 const LONGEST_WORD: usize = 19;
 
-/// The status and the headers of limits, one a line.
-pub(super) fn of(status: StatusCode, headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> Arc<str> {
+/// The status, the headers of limits and the reason that the body gives, one a line.
+pub(super) fn of(
+    status: StatusCode,
+    headers: &HeaderMap,
+    is_own: impl Fn(&str) -> bool,
+    reason: Option<&str>,
+) -> Arc<str> {
     let mut out = status.as_str().to_owned();
     let found = headers.iter().filter(|(name, _)| tells_of_limits(name.as_str()) || is_own(name.as_str()));
-    for (name, value) in found.take(MOST) {
-        let value = text(value).filter(|value| is_of_limits(value)).unwrap_or("…");
+    let found = found.take(MOST).map(|(name, value)| (name.as_str(), text(value)));
+    for (name, value) in found.chain(reason.map(|reason| ("reason", Some(reason)))) {
+        let value = value.filter(|value| is_of_limits(value)).unwrap_or("…");
         let _never_fails = write!(out, "\n{name}: {value}");
     }
     out.into()
@@ -60,18 +66,20 @@ mod tests {
         }
         headers.insert("ratelimit-policy", "x ".repeat(500).trim().parse().unwrap());
         headers.insert("x-ratelimit-key", "sk_live_4eC39HqLyjWDarjtT1zdp7dc".parse().unwrap());
-        let quoted = of(StatusCode::TOO_MANY_REQUESTS, &headers, |name| name == "x-plan-left");
+        let quoted = of(StatusCode::TOO_MANY_REQUESTS, &headers, |name| name == "x-plan-left", Some("workspace_limit"));
         let lines: Vec<&str> = quoted.lines().collect();
         assert_eq!(lines.first(), Some(&"429"));
         assert!(lines.contains(&"retry-after: 30") && lines.contains(&"x-plan-left: 0"), "{quoted}");
         assert!(lines.contains(&"anthropic-ratelimit-tokens-reset: 2026-03-01T10:15:00Z"), "{quoted}");
         assert!(lines.contains(&"ratelimit-policy: …") && lines.contains(&"x-ratelimit-key: …"), "{quoted}");
-        assert!(!quoted.contains("canary") && lines.len() == 7, "{quoted}");
+        assert_eq!(lines.last(), Some(&"reason: workspace_limit"));
+        assert!(!quoted.contains("canary") && lines.len() == 8, "{quoted}");
         for number in 0..100 {
             let name = format!("x-ratelimit-{number}").parse::<http::HeaderName>().unwrap();
             headers.insert(name, "1".parse().unwrap());
         }
-        assert_eq!(of(StatusCode::TOO_MANY_REQUESTS, &headers, |_| false).lines().count(), MOST + 1);
+        let many = of(StatusCode::TOO_MANY_REQUESTS, &headers, |_| false, Some("sk_live_4eC39HqLyjWDarjtT1zdp7dc"));
+        assert_eq!((many.lines().count(), many.lines().last()), (MOST + 2, Some("reason: …")));
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn gates(world: &World) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-/// A service that lets fifty through, then says "in two seconds", and from then on takes so many in any two seconds.
+/// A service that lets fifty through, then says "in four seconds", and from then on takes so many in any two seconds.
 #[derive(Default)]
 struct Busy {
     through: Vec<Duration>,
@@ -50,6 +50,10 @@ struct Busy {
 
 impl Busy {
     const FIRST: usize = 50;
+    /// For how long it is shut after the first refusal.
+    const SHUT: Duration = Duration::from_secs(4);
+    /// In which what was sent before that was known has come in, on a busy machine too.
+    const UNDER_WAY: Duration = Duration::from_millis(2_500);
     const WINDOW: Duration = Duration::from_secs(2);
     /// A little more than the pace at which it let the first through.
     const IN_WINDOW: usize = 75;
@@ -57,7 +61,7 @@ impl Busy {
     const PROBE: Duration = Duration::from_millis(400);
 
     fn asked(&mut self, at: Duration) -> Answer {
-        let opens = self.refused.first().map(|closed| *closed + Self::WINDOW);
+        let opens = self.refused.first().map(|closed| *closed + Self::SHUT);
         let recent = self.through.iter().filter(|through| **through + Self::WINDOW > at).count();
         let lets_through = match opens {
             None => self.through.len() < Self::FIRST,
@@ -65,7 +69,7 @@ impl Busy {
         };
         if !lets_through {
             self.refused.push(at);
-            return too_many(2);
+            return too_many(4);
         }
         self.through.push(at);
         let is_probe = opens.is_some() && self.probe.is_none();
@@ -94,11 +98,47 @@ fn two_hundred_clients_share_one_refusal_and_all_are_served() {
     let between = |from: Duration, to: Duration| {
         through.iter().chain(refused).filter(|at| (from..to).contains(*at)).collect::<Vec<_>>()
     };
-    let under_way = Duration::from_millis(700);
-    assert!(between(closed + under_way, closed + Busy::WINDOW).is_empty(), "nothing is sent while it is closed");
-    assert_eq!(between(closed + Busy::WINDOW, probe + Busy::PROBE), [&probe], "one tries, and the others wait for it");
-    assert!(refused.iter().all(|at| *at < closed + under_way), "no second wave: {refused:?}");
+    let (quiet, opens) = (closed + Busy::UNDER_WAY, closed + Busy::SHUT);
+    assert!(between(quiet, opens).is_empty(), "nothing is sent while it is closed");
+    assert_eq!(between(opens, probe + Busy::PROBE), [&probe], "one tries, and the others wait for it");
+    assert!(refused.iter().all(|at| *at < quiet), "no second wave: {refused:?}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn what_an_upstream_says_in_the_name_of_sidekey_is_taken_out() {
+    let (upstream, world) = keyed("");
+    let claims = |answer: Answer| {
+        let answer = answer.header("Proxy-Status", "edge;received-status=404, sidekey;error=dns_error");
+        answer.header("Proxy-Status", "sidekey;error=http_request_denied")
+    };
+    upstream.then(claims(Answer::text(404, "no"))).then(claims(too_many(1)));
+    assert_eq!(once(&world).values("proxy-status"), ["edge;received-status=404"]);
+    assert_eq!(
+        once(&world).values("proxy-status"),
+        ["edge;received-status=404", "sidekey;received-status=429"],
+        "beside what is true of it"
+    );
+}
+
+#[test]
+fn a_refusal_is_read_as_its_body_says() {
+    let of_one = r#"{ statuses = [429], path = "code", values = ["of_one_number"], verdict = "fine" }"#;
+    let of_all = r#"{ statuses = [429], path = "code", values = ["rate_limited"], verdict = "throttled", reason_at = "data.reason" }"#;
+    let rules = &format!("limits.bodies = [{of_one}, {of_all}]");
+    let (upstream, world) = keyed(rules);
+    upstream.then(Answer::json(429, r#"{"code":"of_one_number"}"#));
+    let passed = world.get("/api/v1");
+    assert_eq!((passed.status, passed.text().as_str()), (429, r#"{"code":"of_one_number"}"#));
+    assert!(passed.value("retry-after").is_none() && gates(&world).iter().all(|gate| gate["state"] == "open"));
+    let whole = r#"{"code":"rate_limited","data":{"reason":"workspace_limit"}}"#;
+    upstream.then(Answer::json(429, whole).header("Retry-After", "45"));
+    assert_eq!(world.get("/api/v1").status, 429);
+    let listed = || world.sidekey(["limits", "list"]).run().succeeds();
+    eventually("its reason is shown", || {
+        listed().contains("refused last with 429; retry-after: 45; reason: workspace_limit")
+    });
+    assert_eq!(upstream.requests().len(), 2, "neither is sent again");
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn rule(statuses: &[u16], path: &str, values: &[&str], verdict: Verdict) -> Body
         verdict,
         wait_at: None,
         wait: None,
+        reason_at: None,
         routes: Vec::new(),
     }
 }
@@ -114,6 +115,35 @@ fn a_wait_in_the_body_is_read_and_a_header_overrides_it() {
     let body = br#"{"ok":false,"error_code":429,"parameters":{"retry_after":35}}"#;
     assert_eq!(read_with(&telegram, 429, JSON, Some(body)).wait, Some(seconds(35.0)));
     assert_eq!(read_with(&telegram, 429, &format!("{JSON}\nretry-after: 36"), Some(body)).wait, Some(seconds(36.0)));
+}
+
+#[test]
+fn what_is_refused_for_one_telephone_number_is_no_limit_of_the_account() {
+    // twilio.com/docs/api/errors: 20429, 60203, 60212
+    let twilio = with(HeaderFamily::Twilio, vec![rule(&[429], "code", &["60202", "60203", "60212"], Verdict::Fine)]);
+    let told = |code: u32| {
+        let body = format!(r#"{{"code":{code},"message":"Too many requests","status":429}}"#);
+        let reading = read_with(&twilio, 429, JSON, Some(body.as_bytes()));
+        (reading.class, reading.concurrency)
+    };
+    assert_eq!(told(20429), (Class::Throttled, true));
+    assert_eq!([told(60203), told(60212)], [(Class::Fine, false); 2]);
+}
+
+#[test]
+fn the_limit_that_a_body_names_is_quoted() {
+    // developers.notion.com/reference/request-limits
+    let mut rule = rule(&[429], "code", &["rate_limited"], Verdict::Throttled);
+    rule.reason_at = Some(vec!["additional_data".into(), "rate_limit_reason".into()]);
+    let notion = with(HeaderFamily::RetryAfter, vec![rule]);
+    let quoted = |body: &str| {
+        let reading = read_with(&notion, 429, &format!("{JSON}\nretry-after: 90"), Some(body.as_bytes()));
+        assert_eq!((reading.class, reading.wait), (Class::Throttled, Some(seconds(90.0))));
+        reading.quoted.unwrap().to_string()
+    };
+    let named = r#"{"object":"error","code":"rate_limited","additional_data":{"rate_limit_reason":"workspace"}}"#;
+    assert_eq!(quoted(named), "429\nretry-after: 90\nreason: workspace");
+    assert_eq!(quoted(r#"{"object":"error","code":"rate_limited"}"#), "429\nretry-after: 90");
 }
 
 #[test]

@@ -336,13 +336,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    socket: &Socket,
-    tls: Option<TlsAcceptor>,
-    shared: &Arc<Shared>,
-    number: usize,
-) {
+async fn serve(stream: TcpStream, socket: &Socket, tls: Option<TlsAcceptor>, shared: &Arc<Shared>, number: usize) {
     stream.set_nodelay(true).unwrap();
     let Some(acceptor) = tls else {
         let mut first = [0; 3];
