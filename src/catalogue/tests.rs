@@ -382,10 +382,12 @@ fn search_finds_by_name_title_alias_and_category() {
 
 #[test]
 fn the_whole_catalogue_is_read_in_far_less_than_a_proxy_start_may_take() {
-    let before = SystemClock.now();
-    let count = records().count();
-    let took = SystemClock.now().saturating_duration_since(before);
-    println!("{count} records in {took:?}");
-    // Unoptimised and on a busy machine; optimised it is some ten times faster.
+    let reading = || {
+        let before = SystemClock.now();
+        assert!(records().count() > 400);
+        SystemClock.now().saturating_duration_since(before)
+    };
+    // Unoptimised, and the best of three on a busy machine; optimised it is some ten times faster.
+    let took = [reading(), reading(), reading()].into_iter().min().unwrap();
     assert!(took < std::time::Duration::from_secs(2), "{took:?}");
 }

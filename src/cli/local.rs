@@ -18,7 +18,7 @@ use crate::config::{Config, ListenAddress};
 use crate::vault::Token;
 
 /// How long an answer may take.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(5);
 /// The most of an answer that is read, in bytes.
 const MOST: usize = 64 * 1024;
 /// How long the proxy may take to know a fresh token.
@@ -38,7 +38,7 @@ pub(super) struct Page {
 /// Reads one of the pages under `/-/` at `address`, as whom `token` is for.
 ///
 /// # Errors
-/// When nobody answers there within two seconds, or what answers speaks no HTTP.
+/// When nobody answers there within five seconds, or what answers speaks no HTTP.
 pub(super) fn read(address: &ListenAddress, page: &str, token: Option<&Token>) -> anyhow::Result<Page> {
     let mut request = Request::get(page).header(HOST, "localhost");
     if let Some(token) = token {

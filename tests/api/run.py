@@ -8,13 +8,16 @@ not there and of whoever shows no token. None of it may end the process.
 import os
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from ports import free_ports  # noqa: E402  (found only after the line above)
 
 SECONDS = 60
 CHECKS = ",".join(
@@ -44,17 +47,10 @@ rate = {{ limit = "10/s" }}
 """
 
 
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def answers(url):
+def answers(url, timeout=1):
     """Whether a page is there."""
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
@@ -62,7 +58,7 @@ def answers(url):
 
 def stormed(program, folder):
     """Runs everything in `folder`; what schemathesis said, and whether the proxy lives on."""
-    proxy, console = free_port(), free_port()
+    proxy, console = free_ports(2)
     (folder / "proxy.toml").write_text(TOML.format(proxy=proxy, console=console))
     sidekey = lambda *words, **more: subprocess.run([program, *words], cwd=folder, check=True, text=True, **more)
     sidekey("key", "add", "billing", "--stdin", input="not-a-real-key", stdout=subprocess.DEVNULL)
@@ -82,7 +78,7 @@ def stormed(program, folder):
         # The storm must not revoke what it comes with.
         command += ["--exclude-operation-id", "revoke_token", "--no-color", "--seed", "1", "--warnings", "off"]
         found = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        lives = served.poll() is None and answers(f"{base}/-/health")
+        lives = served.poll() is None and answers(f"{base}/-/health", timeout=20)
     finally:
         served.terminate()
         served.wait(60)

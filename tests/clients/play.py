@@ -12,7 +12,7 @@ from origin import Origin
 from stage import Stage
 
 # How long one client may take; it takes seconds.
-LIMIT = 90.0
+LIMIT = 180.0
 CALLER = "matrix"
 
 TOML = """\

@@ -159,7 +159,7 @@ fn what_a_killed_backup_left_is_removed_and_what_is_in_use_stays() {
     lock.try_lock().unwrap();
     sidekey(&world, "backup data/one.tar");
     assert_eq!([&left, &used, &empty, &other].map(|path| path.exists()), [false, true, true, true]);
-    drop(lock);
+    lock.unlock().unwrap();
     let _world = world.serve();
     assert!(!used.exists(), "the start of a proxy removes it too");
 }

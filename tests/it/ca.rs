@@ -1,7 +1,6 @@
 //! The certificate authority by the command line: what is handed out, what is installed where, how it is replaced.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::world::{World, eventually, skip};
@@ -19,10 +18,8 @@ fn show(world: &World) -> Vec<serde_json::Value> {
 fn programs(world: &World, names: &[&str]) -> String {
     for name in names {
         let log = world.path("called");
-        let path = world.path(&format!("bin/{name}"));
         let script = format!("#!/bin/sh\necho {name} \"$@\" >> '{}'\n[ ! -e \"$0.fails\" ]\n", log.display());
-        world.file(&format!("bin/{name}"), script);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        world.program(&format!("bin/{name}"), &script);
     }
     world.path("bin").to_string_lossy().into_owned()
 }

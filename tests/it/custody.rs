@@ -179,7 +179,9 @@ fn what_the_service_refuses_with_a_new_value_goes_once_more_with_the_former() {
         deleted.next().is_some_and(|line| line["version"] == 1 && line["attempts"] == 2)
     });
     assert!(!metric(&world, "sidekey_key_fallbacks_total{service=\"billing\"}").is_empty());
-    assert_eq!(world.log().matches("the former is used").count(), 1, "{}", world.log());
+    let told = || world.log().matches("the former is used").count();
+    eventually("the log tells", || told() > 0);
+    assert_eq!(told(), 1, "{}", world.log());
     assert!(sidekey(&world, "key show billing").contains("fall-back"));
     behind_its_back(&world, "UPDATE credentials SET overlap_until = unixepoch() - 1");
     eventually("the overlap ends by itself", || world.get("/billing/v1").status == 401);
@@ -235,8 +237,7 @@ fn keys_that_need_somebody_are_spoken_of_everywhere() {
     let count = |state: &str| metric(&world, &format!("sidekey_keys_in_state{{state=\"{state}\"}} 1")).len();
     eventually("the metrics count", || ["ok", "rotation_due", "expires_soon", "refused"].map(count) == [1; 4]);
     eventually("the log speaks", || world.log().matches("a key needs somebody").count() == 3);
-    let noted = acts(&world).iter().filter(|act| act["act"] == "key.state").count();
-    assert_eq!(noted, 3);
+    eventually("the audit has it", || acts(&world).iter().filter(|act| act["act"] == "key.state").count() == 3);
     sidekey(&world, "key edit old --no-rotate-every");
     assert!(!world.sidekey(["key", "list"]).run().stderr.contains("`old`"));
 }
@@ -307,7 +308,7 @@ fn the_master_key_is_rotated_under_load_without_a_failed_request() {
         thread::spawn(move || {
             let mut wire = Wire::to(&address);
             let mut answers = Vec::new();
-            while !over.load(Ordering::Relaxed) {
+            while !over.load(Ordering::Relaxed) || answers.len() < 4 {
                 let reply = Ask::new(&address, "GET", "/billing/v1").reply_on(&mut wire);
                 answers.push((reply.status, reply.text()));
                 thread::sleep(Duration::from_millis(1)); // steady, and leaves the machine to others

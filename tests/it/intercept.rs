@@ -279,7 +279,7 @@ fn a_client_that_does_not_trust_the_authority_is_told_of() {
     world.tunnel("api.test:443", "").try_tls("api.test", &FakeUpstream::ca_pem(), &BOTH).err().unwrap();
     is_recorded(&world, "tls_untrusted");
     assert!(metric(&world, "sidekey_intercept_handshakes_total{result=\"untrusted\"} 1"));
-    assert!(world.log().contains("docs/ca.md"), "{}", world.log());
+    eventually("the log tells", || world.log().contains("docs/ca.md"));
 }
 
 #[test]

@@ -141,9 +141,10 @@ fn the_system_or_the_built_in_authorities_are_trusted() {
 
 #[tokio::test]
 async fn a_refused_port_is_a_connect_error_that_names_the_address() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // It has the port and does not listen, so that nobody else gets it meanwhile.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = silent.local_addr().unwrap();
     let configs = Authority::new().trusted();
     let error =
         dialer().dial(&reach(Scheme::Https, "x.example", Some(address), Http2::Auto, &configs)).await.unwrap_err();

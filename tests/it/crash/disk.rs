@@ -36,6 +36,8 @@ impl SmallDisk {
         let length = filler.metadata().unwrap().len();
         filler.set_len(length.saturating_sub(free)).unwrap();
         let done = work();
+        // Emptied first: a process that another test starts has it open for a moment, and it would fill the disk until then.
+        filler.set_len(0).unwrap();
         fs::remove_file(path).unwrap();
         done
     }

@@ -4,10 +4,12 @@
 //! between our choice and the program's bind; each process starts at another place and never gives one out twice.
 
 use std::{
-    net::TcpListener,
+    net::SocketAddr,
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use socket2::{Domain, Socket, Type};
 
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
@@ -19,9 +21,17 @@ pub(crate) fn free_port() -> u16 {
     for _ in 0..COUNT {
         let step = GIVEN.fetch_add(1, Ordering::Relaxed);
         let port = u16::try_from(FIRST + start.wrapping_add(step) % COUNT).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if is_free(SocketAddr::from(([127, 0, 0, 1], port))) {
             return port;
         }
     }
     panic!("no free port between {FIRST} and {}", FIRST + COUNT);
+}
+
+/// Tries it without listening: a process that is started at this moment has the socket for a while, and nothing may seem to
+/// listen there meanwhile.
+fn is_free(address: SocketAddr) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).is_ok()
 }

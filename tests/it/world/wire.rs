@@ -4,7 +4,7 @@
 use std::{
     fmt,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
@@ -16,6 +16,32 @@ use super::{PATIENCE, tls};
 
 trait Duplex: Read + Write + Send {}
 impl<T: Read + Write + Send> Duplex for T {}
+
+/// A TCP connection of which the other end hears as soon as it is dropped, although a process that another test starts may have
+/// it for a moment longer.
+struct Tcp(TcpStream);
+
+impl Read for Tcp {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(room)
+    }
+}
+
+impl Write for Tcp {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
 
 /// One connection.
 pub(crate) struct Wire {
@@ -38,7 +64,7 @@ impl Wire {
         let stream = TcpStream::connect(address.as_ref()).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Some(Self::over(Box::new(stream)))
+        Some(Self::over(Box::new(Tcp(stream))))
     }
 
     /// Connects to a Unix socket.

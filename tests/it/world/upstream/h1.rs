@@ -156,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<'_, S> {
                 _ => Ok(Next::Nothing), // whoever waited has left
             },
             Act::Reset => {
-                self.socket.set_linger(Some(Duration::ZERO))?;
+                // Resets it at once, whoever else has it.
+                rustix::net::connect_unspec(self.socket)?;
                 Ok(Next::Nothing)
             }
             Act::HangUp => Ok(Next::Nothing),

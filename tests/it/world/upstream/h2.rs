@@ -42,7 +42,7 @@ where
     builder.enable_connect_protocol();
     tokio::select! {
         _ = builder.serve_connection(TokioIo::new(stream), service) => {}
-        () = reset.notified() => socket.set_linger(Some(Duration::ZERO)).unwrap(),
+        () = reset.notified() => rustix::net::connect_unspec(socket).unwrap(),
     }
 }
 

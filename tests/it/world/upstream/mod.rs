@@ -324,12 +324,11 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
         tokio::spawn(async move {
             tokio::select! {
                 () = serve(stream, &socket, tls, &shared, number) => {}
-                _ = watch.changed() => {
-                    // To close it would not do: until a process that another test starts at this moment has become its own
-                    // program, it has the socket too, and the other end hears nothing. It may be gone already.
-                    let _ = socket.shutdown(Shutdown::Both);
-                }
+                _ = watch.changed() => {}
             }
+            // To close it would not do: until a process that another test starts at this moment has become its own program, it
+            // has the socket too, and the other end hears nothing. It may be gone already.
+            let _ = socket.shutdown(Shutdown::Write);
             drop(socket);
             shared.change(|state| state.open.remove(&number));
         });
