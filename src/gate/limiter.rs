@@ -89,8 +89,8 @@ pub(super) struct Inner {
     pub(super) is_held: bool,
     /// The credential by which it was last learnt, for people.
     pub(super) credential: Option<Name>,
-    /// What the refusal that closed it last carried, for people.
-    pub(super) quoted: Option<Arc<str>>,
+    /// What the refusal that closed it last carried, and when it came, for people.
+    pub(super) quoted: Option<(Arc<str>, Instant)>,
     /// Counts of closures, for the metrics.
     pub(super) closures: u64,
     pub(super) dice: Dice,

@@ -126,7 +126,7 @@ impl Gate {
         let learnt = inner.state.learn(now, ticket, reading, load, chance);
         if let Some(change) = learnt {
             inner.credential = Some(credential.clone());
-            inner.quoted = reading.quoted.clone().or(inner.quoted.take());
+            inner.quoted = reading.quoted.clone().map(|text| (text, now)).or(inner.quoted.take());
             self.tell_of(&mut inner, change);
         }
         self.pump_and_tell(inner);

@@ -28,8 +28,8 @@ pub struct GateView {
     pub closures: u64,
     /// The credential through which that was found out.
     pub credential: Option<Name>,
-    /// What the refusal that closed it last carried: the status and the headers of limits, one a line.
-    pub quoted: Option<Arc<str>>,
+    /// What the refusal that closed it last carried: the status and the headers of limits, one a line; and how long ago it came.
+    pub quoted: Option<(Arc<str>, Duration)>,
     /// What the upstream said was left.
     pub windows: Vec<WindowView>,
     /// The pace that was found, in requests per second.
@@ -82,7 +82,7 @@ impl Gate {
             why: inner.state.why().map(|closure| (closure.class, closure.wait)),
             closures: inner.closures,
             credential: inner.credential.clone(),
-            quoted: inner.quoted.clone(),
+            quoted: inner.quoted.clone().map(|(text, at)| (text, now.saturating_duration_since(at))),
             windows: inner.state.windows().map(window).filter(|window| !window.reset.is_zero()).collect(),
             pace: inner.state.pace(),
             places: inner.places.limit(),
@@ -134,6 +134,7 @@ impl Gate {
     pub(super) fn reset(self: &Arc<Self>) {
         let mut inner = self.lock();
         inner.state.reset(now());
+        inner.quoted = None;
         inner.places = Places::new(self.limits.concurrency);
         self.hall.shared.forgotten(&self.label);
         self.pump_and_tell(inner);

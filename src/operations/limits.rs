@@ -62,6 +62,9 @@ pub struct GateShown {
     /// The status and the headers of limits of the answer that closed it last, such as `retry-after: 30`.
     #[serde(default)]
     pub last_refusal: Vec<String>,
+    /// When that was.
+    #[serde(default)]
+    pub last_refusal_at: Option<Timestamp>,
     /// What the service said was left.
     pub limits: Vec<GateLimit>,
     /// The pace that was found, in requests per second.
@@ -147,6 +150,7 @@ impl GateShown {
             reason: None,
             closures: 0,
             last_refusal: Vec::new(),
+            last_refusal_at: None,
             limits: Vec::new(),
             pace_per_s: None,
             places: None,

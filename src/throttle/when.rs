@@ -69,14 +69,15 @@ impl<'a> Clocks<'a> {
     }
 }
 
-/// The time that `Retry-After` gives, which is none when it has passed; none where it gives none. `now` is ours, since the
-/// Unix epoch.
+/// The time that `Retry-After` gives, which is none when it has passed; none where it gives none, or one that lies where no
+/// moment can. `now` is ours, since the Unix epoch.
 pub fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER).and_then(scan::text)?;
-    Some(match moment(value, None)? {
+    let wait = match moment(value, None)? {
         Moment::In(wait) => wait,
         Moment::At { time, .. } => time.saturating_sub(Clocks::new(now, headers).server()),
-    })
+    };
+    (wait <= FURTHEST).then_some(wait)
 }
 
 /// The moment that `text` names. The declared unit counts unless the text cannot mean it: then its own form does. Blank

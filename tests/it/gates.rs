@@ -382,7 +382,7 @@ fn a_wait_beyond_the_patience_costs_a_few_milliseconds_and_no_connection() {
     upstream.then(Answer::json(429, "{}").header("Retry-After", "290").header("X-RateLimit-Key", reflected));
     assert_eq!(ask(&world, "30").header("Sidekey-Retry", "off").reply().status, 429);
     eventually("its headers are shown", || {
-        sidekey(&world, "limits list").contains("refused last with 429; retry-after: 290")
+        sidekey(&world, "limits list").contains("refused last with 429; retry-after: 290; x-ratelimit-key: …, ")
     });
     let shown = sidekey(&world, "limits list --json");
     assert!(shown.contains("x-ratelimit-key: …") && !shown.contains(reflected), "{shown}");
@@ -431,6 +431,7 @@ fn a_client_that_is_gone_while_it_waits_frees_its_place_and_is_never_sent() {
     eventually("their places are free", || waiting() == "0");
     sidekey(&world, "limits reset api");
     eventually("it is open again", || ask(&world, "0").reply().status == 200);
+    eventually("its refusal is forgotten", || !sidekey(&world, "limits list").contains("refused last"));
     refused("1");
     let probing = "sidekey_gates{service=\"api\",bucket=\"all\",state=\"probing\"}";
     eventually("its time is over, and the next request decides", || world.metric(probing) == "1");

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
             session.screen.note("No proxy is running: this is how the last one left it.")?;
         }
         for gate in &found.gates {
-            beneath.extend(refusal(gate));
+            beneath.extend(refusal(gate, now));
             beneath.extend(gate.circuits.iter().map(|one| format!("{}: {}", gate.service, circuit(one, now))));
             list.add(row(gate, now), serde_json::to_value(gate)?);
         }
@@ -56,10 +56,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
 }
 
 /// What the service said when it refused last.
-fn refusal(gate: &GateShown) -> Option<String> {
+fn refusal(gate: &GateShown, now: i64) -> Option<String> {
     let of = gate.bucket.as_ref().map(|bucket| format!(" {bucket}")).unwrap_or_default();
-    (!gate.last_refusal.is_empty())
-        .then(|| format!("{} ({}){of} refused last with {}", gate.service, gate.owner, gate.last_refusal.join("; ")))
+    let ago = gate.last_refusal_at.map(|at| format!(", {} s ago", (now - at.as_second()).max(0))).unwrap_or_default();
+    let said = gate.last_refusal.join("; ");
+    (!said.is_empty()).then(|| format!("{} ({}){of} refused last with {said}{ago}", gate.service, gate.owner))
 }
 
 fn row(gate: &GateShown, now: i64) -> Vec<String> {

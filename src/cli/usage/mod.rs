@@ -166,11 +166,16 @@ fn summary(report: &UsageReport, by: UsageBy, ink: Ink, screen: &mut Screen) -> 
     };
     add(total.errors, "failed");
     add(total.unauthorized + total.forbidden, "turned away by the service");
-    add(total.throttled, "throttled by the service");
     add(total.refused, "refused by sidekey");
     add(total.waits, "waited for a limit");
     if let Some(average) = total.wait_us.checked_div(total.waits) {
         words.push(format!("{} on average", time(average)));
+    }
+    // A call that was sent again may have got several of these, so that they are no share of the calls.
+    match total.throttled {
+        0 => {}
+        1 => words.push("429 from the service once".to_owned()),
+        times => words.push(format!("429 from the service {} times", count(times))),
     }
     if !words.is_empty() {
         screen.say(format!("  {}", words.join(", ")))?;

@@ -81,7 +81,7 @@ pub struct UsageSums {
     pub unauthorized: u64,
     /// Answers 403 of the upstream.
     pub forbidden: u64,
-    /// Answers 429 of the upstream.
+    /// Answers 429 of the upstream; a call that was sent again may have got several.
     pub throttled: u64,
     /// Calls that sidekey refused.
     pub refused: u64,

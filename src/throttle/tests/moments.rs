@@ -87,3 +87,23 @@ fn fractions_are_never_rounded_to_before_the_hint() {
         assert!(wait.as_secs_f64() >= text.parse::<f64>().unwrap(), "{text}: {wait:?}");
     }
 }
+
+#[test]
+fn a_retry_after_that_no_moment_can_be_is_none() {
+    let now = seconds(1_772_360_100.0);
+    for (value, wait) in [
+        ("30", Some(30.0)),
+        ("0", Some(0.0)),
+        ("Sun, 01 Mar 2026 10:15:30 GMT", Some(30.0)),
+        ("Sun, 01 Mar 2020 10:15:30 GMT", Some(0.0)),
+        ("99999999999", None),
+        ("soon", None),
+        ("-1", None),
+    ] {
+        assert_eq!(
+            crate::throttle::retry_after(&headers(&format!("retry-after: {value}")), now),
+            wait.map(seconds),
+            "{value}"
+        );
+    }
+}

@@ -216,8 +216,9 @@ fn throttled(now: i64, activity: &Activity) -> Option<Event> {
         Some((id, key)) => (id.as_str(), format!(" with the key `{key}`")),
         None => (service, String::new()),
     };
-    let calls = if count == 1 { "a call".to_owned() } else { format!("{count} calls") };
-    let message = format!("{service} answered 429 to {calls}{with}, the last by {caller}");
+    // A call that was sent again may have got several.
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let message = format!("{service} answered 429 {times}{with}, the last to {caller}");
     Some(hourly(EventKind::UpstreamThrottled, subject, activity.who.clone(), message, count, now))
 }
 

@@ -144,7 +144,7 @@ fn every_answer_429_of_the_upstream_counts() {
     let counts = Counts { answered: [0, 0, 7, 0, 2, 0], throttled: 2, ..Counts::default() };
     let events = observed(&mut Detector::default(), NOW, &activity(counts), &old());
     assert_eq!(kinds(&events), [EventKind::UpstreamThrottled]);
-    assert_eq!(events[0].message, "stripe answered 429 to 2 calls with the key `main`, the last by `etl`");
+    assert_eq!(events[0].message, "stripe answered 429 2 times with the key `main`, the last to `etl`");
     // A limit of ours is known to whoever set it.
     let ours = Counts { refused: 5, limited: 5, ..Counts::default() };
     assert!(observed(&mut Detector::default(), NOW, &activity(ours), &old()).is_empty());
