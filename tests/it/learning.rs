@@ -112,7 +112,7 @@ verdict = "throttled"
     let held = world.ask("GET", "/api/repos").reply();
     assert_eq!(held.code(), "rate_limited");
     let seconds: u64 = held.value("retry-after").unwrap().parse().unwrap();
-    assert!((60..=63).contains(&seconds), "{held:?}");
+    assert!((50..=63).contains(&seconds), "{held:?}");
     assert_eq!(upstream.requests().len(), 3);
 }
 
@@ -126,7 +126,7 @@ fn who_waits_for_all_moves_to_the_bucket_that_an_answer_names_meanwhile() {
     upstream.always(move |_| {
         noted.lock().unwrap().push(began.elapsed());
         let answer = Answer::json(200, "{}").header("X-RateLimit-Bucket", "abcd1234").header("X-RateLimit-Limit", "1");
-        answer.header("X-RateLimit-Remaining", "0").header("X-RateLimit-Reset-After", "1.5")
+        answer.header("X-RateLimit-Remaining", "0").header("X-RateLimit-Reset-After", "3")
     });
     upstream.then(Answer::throttled("1").header("X-RateLimit-Global", "true"));
     assert_eq!(once(&world, "POST", "/api/channels/1/messages").status, 429);
@@ -138,9 +138,9 @@ fn who_waits_for_all_moves_to_the_bucket_that_an_answer_names_meanwhile() {
     assert_eq!(other.join().unwrap().status, 200);
     let times = times.lock().unwrap();
     let spread = times[2].saturating_sub(times[0]);
-    assert!(spread >= Duration::from_millis(1_400), "the second of its channel waits for the bucket: {times:?}");
+    assert!(spread >= Duration::from_millis(2_900), "the second of its channel waits for the bucket: {times:?}");
     assert!(
-        times[1].saturating_sub(times[0]) < Duration::from_millis(1_400),
+        times[1].saturating_sub(times[0]) < Duration::from_millis(2_900),
         "another channel has a bucket of its own: {times:?}"
     );
 }
@@ -278,16 +278,16 @@ fn few_tokens_are_kept_for_who_asks_for_no_more_than_there_are() {
         |body: &str| world.ask("POST", "/api/v1/chat").header("Content-Type", "application/json").body(body).reply();
     let queued = |reply: &Reply| reply.value("server-timing").map(str::to_owned);
     let large = r#"{"max_tokens":30000,"messages":[{"role":"user","content":"hello"}]}"#;
-    upstream.then(left("59000", "1s"));
+    upstream.then(left("56000", "4s"));
     assert_eq!(ask(large).status, 200);
-    upstream.then(left("29000", "31s"));
+    upstream.then(left("26000", "34s"));
     assert_eq!(queued(&ask(large)), None, "nothing is looked for while there is plenty");
     upstream.then(left("29000", "31s"));
     let waited = ask(large);
     let milliseconds: f64 = queued(&waited)
         .and_then(|timing| timing.strip_prefix("queue;dur=")?.split(',').next()?.parse().ok())
         .unwrap_or_else(|| panic!("it did not wait: {waited:?}"));
-    assert!((700.0..5_000.0).contains(&milliseconds), "a thousand tokens come back in a second: {waited:?}");
+    assert!((700.0..10_000.0).contains(&milliseconds), "four thousand tokens come back in four seconds: {waited:?}");
     assert_eq!(upstream.requests()[2].text(), large, "what was looked into goes out as it came");
     upstream.then(left("29000", "31s"));
     assert_eq!(queued(&ask(r#"{"max_tokens":100}"#)), None);

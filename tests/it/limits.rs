@@ -40,7 +40,7 @@ fn gates(world: &World) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-/// A service that lets fifty through, then says "in four seconds", and from then on takes so many in any two seconds.
+/// A service that lets some through, then says "in four seconds", and from then on takes so many in any two seconds.
 #[derive(Default)]
 struct Busy {
     through: Vec<Duration>,
@@ -49,13 +49,13 @@ struct Busy {
 }
 
 impl Busy {
-    const FIRST: usize = 50;
+    const FIRST: usize = 75;
     /// For how long it is shut after the first refusal.
     const SHUT: Duration = Duration::from_secs(4);
     /// In which what was sent before that was known has come in, on a busy machine too.
     const UNDER_WAY: Duration = Duration::from_millis(2_500);
     const WINDOW: Duration = Duration::from_secs(2);
-    /// A little more than the pace at which it let the first through.
+    /// Twice the pace at which it let the first through, with the time in which it was shut; but no wave of all.
     const IN_WINDOW: usize = 75;
     /// The probe is answered so late that whoever does not wait for that is seen.
     const PROBE: Duration = Duration::from_millis(400);
@@ -93,7 +93,7 @@ fn two_hundred_clients_share_one_refusal_and_all_are_served() {
     }
     let Busy { through, refused, probe } = &*busy.lock().unwrap();
     let (closed, probe) = (refused[0], probe.unwrap());
-    assert!((1..=150).contains(&refused.len()), "no more than were under way: {}", refused.len());
+    assert!((1..=200 - Busy::FIRST).contains(&refused.len()), "no more than were under way: {}", refused.len());
     assert_eq!(through.len(), 200);
     let between = |from: Duration, to: Duration| {
         through.iter().chain(refused).filter(|at| (from..to).contains(*at)).collect::<Vec<_>>()
@@ -155,8 +155,8 @@ fn a_refusal_passes_and_who_would_wait_too_long_is_told_at_once() {
     let refused = world.get("/api/v1");
     let took = started.elapsed();
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
-    assert!((44..=47).contains(&seconds(&refused)), "{refused:?}");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!((35..=47).contains(&seconds(&refused)), "what is left of it: {refused:?}");
+    assert!(took < Duration::from_secs(10), "whoever waits does so for half a minute: {took:?}");
     assert!(refused.value("ratelimit").unwrap().starts_with("\"api\";r=0;t="), "{refused:?}");
     assert!(refused.value("proxy-status").unwrap().contains("error=http_request_denied"), "{refused:?}");
     assert_eq!(refused.json()["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
@@ -166,14 +166,13 @@ fn a_refusal_passes_and_who_would_wait_too_long_is_told_at_once() {
 #[test]
 fn who_waits_is_served_when_the_time_is_over_and_sees_how_long_it_waited() {
     let (upstream, world) = keyed("");
-    upstream.then(too_many(1));
-    assert_eq!(once(&world).status, 429);
-    let short = world.ask("GET", "/api/v1").header("Prefer", "wait=0").reply();
-    assert_eq!(short.code(), "rate_limited", "it will not wait");
+    upstream.then(too_many(4));
     let started = Instant::now();
+    assert_eq!(once(&world).status, 429);
+    assert_eq!(hasty(&world).code(), "rate_limited", "it will not wait");
     let reply = world.ask("POST", "/api/v1").header("Prefer", "wait=20").body("order").reply();
     assert_eq!(reply.status, 200, "{reply:?}");
-    assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
+    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
     let timing = reply.value("server-timing").unwrap();
     assert!(timing.starts_with("queue;dur=") && timing.contains(", upstream;dur="), "{timing}");
     assert_eq!(upstream.last_request().text(), "order");
@@ -182,22 +181,30 @@ fn who_waits_is_served_when_the_time_is_over_and_sees_how_long_it_waited() {
 
 #[test]
 fn a_key_that_is_rotated_or_deleted_while_a_request_waits_takes_effect() {
-    let (upstream, world) = keyed("");
-    upstream.then(too_many(3));
-    assert_eq!(once(&world).status, 429);
+    let (upstream, other) = (FakeUpstream::plain(), FakeUpstream::plain());
+    let world = World::new().service("api", &upstream, AUTH).service("marker", &other, AUTH);
+    let world = world.key("api", "prod", "s3cret").serve();
+    // The gate stays closed until it is reset, however long a change takes to be followed.
     let waits = || {
+        upstream.then(too_many(25));
+        assert_eq!(once(&world).status, 429);
         let waiting = world.ask("GET", "/api/v1").reply_later();
         eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
         waiting
     };
+    let reset = || world.sidekey(["limits", "reset", "api"]).run().succeeds();
     let waiting = waits();
     world.sidekey(["key", "rotate", "prod", "--stdin"]).stdin("fresh").run().succeeds();
+    // A later change of another service is seen, so the rotation is taken up too.
+    world.sidekey(["key", "add", "marker", "--name", "marker", "--stdin"]).stdin("m4rk").run().succeeds();
+    eventually("the rotation is taken up", || world.get("/marker/v1").status == 200);
+    reset();
     assert_eq!(waiting.join().unwrap().status, 200);
     assert_eq!(upstream.last_request().values("x-api-key"), ["fresh"]);
-    upstream.then(too_many(3));
-    assert_eq!(once(&world).status, 429);
     let waiting = waits();
     world.sidekey(["key", "delete", "prod", "--yes"]).run().succeeds();
+    eventually("the deletion is taken up", || hasty(&world).code() == "credential_missing");
+    reset();
     assert_eq!(waiting.join().unwrap().code(), "credential_missing");
     assert_eq!(upstream.requests().len(), 3, "nothing is sent without a key");
 }
@@ -234,43 +241,65 @@ fn what_is_known_of_limits_is_listed_outlives_a_restart_and_is_forgotten_on_orde
     assert_eq!(world.metric("sidekey_gates{service=\"api\",bucket=\"all\",state=\"closed\"}"), "0");
 }
 
-#[test]
-fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
-    let (upstream, world) = keyed("retry = { attempts = 1 }");
-    for _ in 0..5 {
+/// The service `api` of which each request is sent once, and these lines in the table `[gates]`.
+fn gated(upstream: &FakeUpstream, numbers: &str) -> World {
+    let world = World::new().service("api", upstream, &format!("{AUTH}\nretry = {{ attempts = 1 }}"));
+    world.toml(&format!("[gates]\n{numbers}\n")).key("api", "prod", "s3cret").serve()
+}
+
+fn fails(world: &World, upstream: &FakeUpstream, times: usize) {
+    for _ in 0..times {
         upstream.then(Answer::hang_up());
         assert_eq!(world.get("/api/v1").code(), "upstream_broken");
     }
+}
+
+#[test]
+fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let upstream = FakeUpstream::plain();
+    let world = gated(&upstream, "circuit_open = \"50s\"");
+    fails(&world, &upstream, 5);
     let refused = world.get("/api/v1");
     assert_eq!((refused.status, refused.code().as_str()), (503, "circuit_open"));
-    assert!((1..=5).contains(&seconds(&refused)), "{refused:?}");
+    assert!((30..=50).contains(&seconds(&refused)), "{refused:?}");
     assert!(refused.value("proxy-status").unwrap().contains("error=destination_unavailable"), "{refused:?}");
     assert_eq!(upstream.requests().len(), 5, "nothing is sent to it");
     let sidekey = |line: &str| world.sidekey(line.split(' ')).run().succeeds();
     eventually("it is told", || world.metric("sidekey_circuits_opened_total{service=\"api\"}") == "1");
-    assert!(sidekey("audit export").contains("circuit.open"));
+    eventually("it is recorded", || sidekey("audit export").contains("circuit.open"));
     eventually("it is listed", || sidekey("limits list").contains("api: nothing is sent to http://api.test for"));
     assert!(sidekey("explain GET /api/v1").contains("nothing is sent to http://api.test for"));
-    eventually("one request tries again and closes the circuit", || world.get("/api/v1").status == 200);
-    assert_eq!(upstream.requests().len(), 6);
+}
+
+#[test]
+fn an_upstream_that_was_left_alone_is_tried_with_one_request_which_closes_the_circuit() {
+    let upstream = FakeUpstream::plain();
+    let world = gated(&upstream, "circuit_open = \"1s\"");
+    fails(&world, &upstream, 4);
+    let began = Instant::now();
+    fails(&world, &upstream, 1);
+    eventually("one request tries again", || world.get("/api/v1").status == 200);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(upstream.requests().len(), 6, "nothing is sent to it meanwhile");
+    assert_eq!(world.get("/api/v1").status, 200);
+    eventually("it was open once", || world.metric("sidekey_circuits_opened_total{service=\"api\"}") == "1");
 }
 
 #[test]
 fn the_numbers_of_all_gates_can_be_changed() {
     let upstream = FakeUpstream::plain();
-    let numbers = "[gates]\ncircuit_failures = 2\ncircuit_open = \"50ms\"\nmax_waiting = 0\nexhausted_after = \"2s\"\n";
-    let world = World::new().service("api", &upstream, &format!("{AUTH}\nretry = {{ attempts = 1 }}")).toml(numbers);
-    let mut world = world.key("api", "prod", "s3cret").serve();
-    for _ in 0..2 {
-        upstream.then(Answer::hang_up());
-        assert_eq!(world.get("/api/v1").code(), "upstream_broken");
-    }
-    assert_eq!(world.get("/api/v1").code(), "circuit_open", "after two failures");
-    eventually("for a moment", || world.get("/api/v1").status == 200);
-    upstream.then(too_many(3));
+    let numbers = "circuit_failures = 2\ncircuit_open = \"40s\"\nmax_waiting = 0\nexhausted_after = \"2s\"";
+    let mut world = gated(&upstream, numbers);
+    upstream.then(too_many(20));
     assert_eq!(once(&world).status, 429);
     assert_eq!(world.get("/api/v1").code(), "overloaded", "nobody waits");
     eventually("it is listed", || gates(&world).iter().any(|gate| gate["reason"] == "exhausted"));
+    world.sidekey(["limits", "reset", "api"]).run().succeeds();
+    eventually("the gate is open again", || world.get("/api/v1").status == 200);
+    fails(&world, &upstream, 2);
+    let refused = world.get("/api/v1");
+    assert_eq!(refused.code(), "circuit_open", "after two failures");
+    assert!((20..=40).contains(&seconds(&refused)), "{refused:?}");
     let wrong = world.tables().replace("circuit_failures = 2", "circuit_failures = 0");
     world.rewrite_toml(&wrong);
     let check = world.sidekey(["check"]).run();
