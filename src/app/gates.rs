@@ -1,7 +1,8 @@
 //! What the control thread does for the gates, once a second: it tells of what happened to them, notes what they look like for
 //! commands and for the next start, and has them forget what somebody orders. It holds no request up.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -64,8 +65,14 @@ fn look(parts: &Parts, noted: &mut Vec<NotedGate>, turn: u32) -> Result<(), Vaul
     Ok(())
 }
 
-/// Goes on where a former process ended.
-pub(super) fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
+/// Has `gates` know what a proxy noted last: for the next proxy, which goes on there, and for who asks what would become of a
+/// request.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
+    gates.shares().resume(vault.quota_uses()?);
+    gates.quotas().resume(vault.owner_quota_uses()?);
     gates.pin(&vault.pins()?);
     let now = i64::try_from(SystemClock.wall().as_secs()).unwrap_or(i64::MAX);
     let (_, noted) = vault.noted_gates()?;
@@ -271,6 +278,7 @@ fn shown(view: &GateView, snapshot: &Snapshot, now: Duration) -> GateShown {
         // A limit that is pinned on a gate of the upstream is shown with it.
         of: if view.label.of == LimitOf::Pin { LimitOf::Upstream } else { view.label.of }.as_str().to_owned(),
         key,
+        mark: view.label.bucket.as_deref().filter(|whole| bucket.as_deref() != Some(whole)).map(mark),
         state: state(view).to_owned(),
         closed_until: (!view.closed_for.is_zero()).then(|| moment(now, view.closed_for)),
         reason: view.why.map(|(class, _)| reason(class).to_owned()),
@@ -284,6 +292,13 @@ fn shown(view: &GateView, snapshot: &Snapshot, now: Duration) -> GateShown {
         waiting: waiting.collect(),
         ..GateShown::quiet(&view.label.service, owner.as_deref(), bucket.as_deref())
     }
+}
+
+/// What tells a bucket apart whose identifiers are not shown. By a hash with a key that no other process has, so that nobody can
+/// find the path out by trying.
+fn mark(bucket: &str) -> String {
+    static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    format!("{:06x}", KEYED.hash_one(bucket) & 0x00ff_ffff)
 }
 
 const fn reason(class: Class) -> &'static str {

@@ -30,6 +30,7 @@ use crate::listen::{Bound, Inherited};
 
 pub use apart::apart;
 pub use declared::{declared_value, look_at_declared};
+pub use gates::resume;
 pub use harden::{harden, prefer_small_pages};
 pub use parts::{key_source, master_key_source, open_vault, probe};
 pub use supervisor::stopping;

@@ -117,8 +117,6 @@ impl Parts {
             base,
             retired,
         };
-        parts.gates.shares().resume(parts.vault.quota_uses().context("the store cannot be read")?);
-        parts.gates.quotas().resume(parts.vault.owner_quota_uses().context("the store cannot be read")?);
         gates::resume(&parts.gates, &parts.vault).context("the store cannot be read")?;
         let seen = parts.refresh(config, environment, Commands::All)?;
         Ok((parts, seen))

@@ -42,14 +42,18 @@ pub struct Label {
 impl Label {
     /// The bucket as people may see it: of one that is a path, what stays when identifiers are taken out.
     pub fn shown_bucket(&self) -> Option<Cow<'_, str>> {
-        let bucket = self.bucket.as_deref()?;
-        if !bucket.starts_with('/') {
-            return Some(bucket.into());
-        }
-        let mut shape = Vec::new();
-        write_shape(bucket, &mut shape);
-        Some(String::from_utf8(shape).unwrap_or_default().into())
+        self.bucket.as_deref().map(shown_bucket)
     }
+}
+
+/// A bucket as people may see it.
+pub(super) fn shown_bucket(bucket: &str) -> Cow<'_, str> {
+    if !bucket.starts_with('/') {
+        return bucket.into();
+    }
+    let mut shape = Vec::new();
+    write_shape(bucket, &mut shape);
+    String::from_utf8(shape).unwrap_or_default().into()
 }
 
 /// One gate.

@@ -261,7 +261,7 @@ impl Route {
     }
 
     /// The bucket of this route alone.
-    fn own(self) -> Option<Bucket> {
+    pub(super) fn own(self) -> Option<Bucket> {
         let Self::Learnt { hash, .. } = self else { return None };
         Bucket::new(&format!("route-{hash:016x}"))
     }

@@ -334,7 +334,7 @@ impl Course<'_> {
     }
 
     /// The gates that [`Course::pass_learnt`] passes.
-    fn learnt(&self, route: &Route) -> Vec<Arc<Gate>> {
+    pub(super) fn learnt(&self, route: &Route) -> Vec<Arc<Gate>> {
         let bucket = self.bucket(route);
         let mut gates = self.pinned(bucket.as_deref());
         gates.extend(self.owner.map(|owner| Arc::clone(&owner.all)));
@@ -356,7 +356,7 @@ impl Course<'_> {
         bucket.is_none_or(|bucket| passes.bucket.as_ref().is_some_and(|pass| Arc::ptr_eq(pass.gate(), &bucket)))
     }
 
-    fn comer<'b, C: Candidate>(&self, grant: &'b Grant<C>, started: Instant) -> Comer<'b> {
+    pub(super) fn comer<'b, C: Candidate>(&self, grant: &'b Grant<C>, started: Instant) -> Comer<'b> {
         let caller = &grant.known().caller;
         Comer {
             caller: &caller.id,
@@ -367,7 +367,7 @@ impl Course<'_> {
         }
     }
 
-    fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {
+    pub(super) fn by_who_asks<C: Candidate>(&self, grant: &Grant<C>) -> Vec<Arc<Gate>> {
         self.levels.map(|levels| levels.of(&self.asker(grant))).unwrap_or_default()
     }
 

@@ -22,6 +22,8 @@ const SILENT: i64 = 30;
 const EVERY_OWNER: &str = "*";
 /// Whose limit most gates keep: what the service allows.
 const UPSTREAM: &str = "upstream";
+/// Whose limit it is that certain requests of a limit owner have.
+const ROUTE: &str = "route";
 
 /// The gates of the running proxy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -49,8 +51,15 @@ pub struct GateShown {
     pub owner: String,
     /// The key through which it was found out, or to which the limit belongs.
     pub key: Option<String>,
-    /// Which of the owner's limits; none: all of its requests.
+    /// Which of the owner's limits; none: all of its requests. Of one that is a path, what stays when identifiers are taken out.
     pub bucket: Option<String>,
+    /// Tells buckets apart that are paths and look the same without their identifiers: the same for one path until the proxy
+    /// starts anew.
+    #[serde(default)]
+    pub mark: Option<String>,
+    /// The bucket itself, which is not shown: a path may have tokens and names in it.
+    #[serde(skip)]
+    pub exact_bucket: Option<String>,
     /// `open`, `closed`, `probing` (its time is over, and the answer to one request decides) or `slow_start`.
     pub state: String,
     /// Until when it is closed.
@@ -145,6 +154,8 @@ impl GateShown {
             owner: owner.unwrap_or(EVERY_OWNER).to_owned(),
             key: None,
             bucket: bucket.map(str::to_owned),
+            mark: None,
+            exact_bucket: None,
             state: "open".to_owned(),
             closed_until: None,
             reason: None,
@@ -162,29 +173,39 @@ impl GateShown {
         }
     }
 
-    /// That gate among `gates`, which is added when it is not there.
+    /// That gate among `gates`, which is added when it is not there; of buckets that look the same, all.
     fn among<'a>(
         gates: &'a mut Vec<Self>,
-        service: &ServiceName,
-        owner: Option<&str>,
-        bucket: Option<&str>,
-    ) -> Option<&'a mut Self> {
-        let is_it = |gate: &Self| {
+        service: &'a ServiceName,
+        owner: Option<&'a str>,
+        bucket: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a mut Self> {
+        let is_it = move |gate: &Self| {
             gate.is_of_upstream()
                 && gate.service == service.as_str()
                 && gate.owner == owner.unwrap_or(EVERY_OWNER)
                 && gate.bucket.as_deref() == bucket
         };
-        let at = gates.iter().position(is_it).unwrap_or(gates.len());
-        if at == gates.len() {
+        if !gates.iter().any(&is_it) {
             gates.push(Self::quiet(service, owner, bucket));
         }
-        gates.get_mut(at)
+        gates.iter_mut().filter(move |gate| is_it(gate))
+    }
+
+    /// The bucket with what tells it apart.
+    pub fn marked_bucket(&self) -> Option<String> {
+        let mark = self.mark.as_ref().map(|mark| format!(" #{mark}")).unwrap_or_default();
+        self.bucket.as_ref().map(|bucket| format!("{bucket}{mark}"))
     }
 
     /// Whether it keeps what the service allows, and not a limit of the configuration.
     pub fn is_of_upstream(&self) -> bool {
         self.of == UPSTREAM
+    }
+
+    /// Whether it is for all limit owners of the service together.
+    pub fn is_of_every_owner(&self) -> bool {
+        self.owner == EVERY_OWNER
     }
 
     /// How many wait.
@@ -207,12 +228,18 @@ impl GateShown {
         self
     }
 
+    /// Whether it keeps a limit that the configuration has for certain requests, whose rule is its bucket.
+    pub fn is_of_route(&self) -> bool {
+        self.of == ROUTE
+    }
+
     /// Whether a request by `known`, whose owner is in these teams, with the key `credential` meets it.
     fn is_met(&self, known: &Known, teams: &[Name], credential: &Credential) -> bool {
         let is_its_key = || self.key.as_deref() == Some(credential.name.as_str());
         self.service == credential.service.as_str()
             && match self.of.as_str() {
                 UPSTREAM => self.owner == credential.counted_as() || self.owner == EVERY_OWNER,
+                "owner" | ROUTE => self.owner == credential.counted_as(),
                 "caller" => self.owner == known.caller.name.as_str(),
                 "team" => teams.iter().any(|team| self.owner == team.as_str()),
                 "credential" | "share" => is_its_key(),
@@ -230,17 +257,20 @@ impl Operations {
         actor.must_administer()?;
         let (noted, gates) = self.vault.noted_gates()?;
         let names = self.names()?;
-        let shown = gates.iter().filter_map(|gate| serde_json::from_str::<GateShown>(&gate.shown).ok());
-        let mut gates: Vec<_> = shown.map(|gate| gate.named(&names)).collect();
+        let shown = gates.into_iter().filter_map(|gate| {
+            let shown: GateShown = serde_json::from_str(&gate.shown).ok()?;
+            Some(GateShown { exact_bucket: Some(gate.bucket), ..shown }.named(&names))
+        });
+        let mut gates: Vec<_> = shown.collect();
         for pin in self.vault.pins()? {
             let PinnedTo { service, owner, bucket } = &pin.to;
-            if let Some(gate) = GateShown::among(&mut gates, service, owner.as_deref(), bucket.as_deref()) {
+            for gate in GateShown::among(&mut gates, service, owner.as_deref(), bucket.as_deref()) {
                 gate.pin = Some(PinShown::of(&pin));
             }
         }
         for used in self.vault.owner_quota_uses()? {
             let Some(shown) = self.quota_shown(&used) else { continue };
-            if let Some(gate) = GateShown::among(&mut gates, &used.service, Some(&used.owner), None) {
+            if let Some(gate) = GateShown::among(&mut gates, &used.service, Some(&used.owner), None).next() {
                 gate.quotas.push(shown);
             }
         }
@@ -249,7 +279,7 @@ impl Operations {
         Ok(GatesShown { noted_at: noted.map(moment), running, gates })
     }
 
-    /// Those of them that a request meets which `known` sends to `origin` with the key `credential`.
+    /// Those of them that a request meets which `known` sends to `origin` with one of `keys`, as far as `may_meet` agrees.
     ///
     /// # Errors
     /// When `actor` does not administer, or the store fails.
@@ -257,15 +287,16 @@ impl Operations {
         &self,
         actor: &Actor,
         known: &Known,
-        credential: &Credential,
+        keys: &[&Credential],
         origin: Option<&Origin>,
-    ) -> Result<Vec<GateShown>, OperationError> {
-        let (mut gates, teams) = (self.gates(actor)?.gates, self.names()?.teams(&known.owner.teams));
-        gates.retain(|gate| gate.is_met(known, &teams, credential));
-        for gate in &mut gates {
+        may_meet: impl Fn(&GateShown) -> bool,
+    ) -> Result<GatesShown, OperationError> {
+        let (mut all, teams) = (self.gates(actor)?, self.names()?.teams(&known.owner.teams));
+        all.gates.retain(|gate| keys.iter().any(|key| gate.is_met(known, &teams, key)) && may_meet(gate));
+        for gate in &mut all.gates {
             gate.circuits.retain(|circuit| origin.is_some_and(|origin| circuit.origin == origin.to_string()));
         }
-        Ok(gates)
+        Ok(all)
     }
 
     /// What is used of a quota in its present period; none when the service has no such quota any more.

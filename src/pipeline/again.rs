@@ -9,7 +9,7 @@ use http::{Method, Response};
 use hyper::upgrade::OnUpgrade;
 
 use crate::crypto::random;
-use crate::gate::{Attempt, Breaker, Permit, Refused};
+use crate::gate::{Attempt, Breaker, LimitOf, Permit, Refused};
 use crate::metrics::Resend;
 use crate::throttle::{self, Asked, Cause, Class, Cost, LARGEST_BODY, Reading, Repeats, is_vetoed, may_resend};
 use crate::upstream::{Failed, Outgoing, UpstreamBody};
@@ -215,6 +215,7 @@ impl Line {
         };
         let Heard { answer, reading, permit } = heard;
         let learns = permit.learns();
+        let open_at = self.clock.now() + permit.closed_for();
         let kept = if whole {
             Some(drained(answer).await)
         } else {
@@ -224,8 +225,9 @@ impl Line {
         };
         match (self.again(permit, pause, body, inbound, trail).await, kept) {
             (Ok(next), _) => Ok(Follow::Attempt(next)),
-            (Err(refused @ ProxyError::Gate(_)), Some(mut answer)) => {
-                heed::tell(&mut answer, &reading, refused.retry_after().filter(|_| learns), trail);
+            (Err(ProxyError::Gate(refused)), Some(mut answer)) => {
+                let shut = learns.then(|| shut_for(&refused, open_at.saturating_duration_since(self.clock.now())));
+                heed::tell(&mut answer, &reading, shut, trail);
                 Ok(Follow::Answer(answer, None))
             }
             (Err(error), _) => Err(error),
@@ -359,6 +361,15 @@ pub(super) fn may_go_elsewhere(permit: &Permit<Held>, reading: &Reading) -> bool
     matches!(reading.class, Class::Throttled | Class::Exhausted)
         && permit.learns()
         && permit.grant().others().any(|other| other.limit_owner() != held.limit_owner())
+}
+
+/// For how long the service is left alone, when another attempt was `refused`: an answer in hand is the service's own word, and
+/// tells nothing of the limits that we have besides. `closed` is for how long the gate was known to be closed.
+fn shut_for(refused: &Refused, closed: Duration) -> Duration {
+    match refused {
+        Refused::Limit { wait, of: LimitOf::Upstream, .. } | Refused::Circuit(wait) => closed.max(*wait),
+        Refused::Limit { .. } | Refused::Full | Refused::HeldBack | Refused::Closing => closed,
+    }
 }
 
 /// An answer with its body in hand, so that its connection is free while another attempt waits.

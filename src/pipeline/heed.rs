@@ -9,12 +9,13 @@ use http::{HeaderValue, Response};
 
 use crate::domain::{Clock, SystemClock};
 use crate::gate::{self, Attempt, Course, Permit, Refused, ShareGate};
+use crate::route::Target;
 use crate::throttle::{self, Class, LARGEST_BODY, Reading, Sample};
 use crate::upstream::{ExchangeError, UpstreamBody};
 
 use super::error::ProxyError;
 use super::inbound::Inbound;
-use super::judge;
+use super::judge::{self, Question};
 use super::respond;
 use super::snapshot::Held;
 use super::trail::Trail;
@@ -104,33 +105,45 @@ impl Line {
     /// The grant for the first key of its pool that would be admitted in time; when none would, for the one that is the first to
     /// be worth another try. Keys of one limit owner do not stand in for each other: the service counts them as one.
     fn turned(&self, mut grant: Grant<Held>, inbound: &Inbound, patience: Duration) -> Result<Grant<Held>, ProxyError> {
-        let Some(shut) = foretold(&grant, inbound, patience)? else { return Ok(grant) };
-        let (mut tried, mut best) = (vec![Arc::clone(grant.candidate())], (shut, None));
+        let foretold = |grant: &Grant<Held>| foretold(grant, inbound, patience);
+        let Some(shut) = foretold(&grant)? else { return Ok(grant) };
         let now = i64::try_from(self.clock.wall().as_secs()).unwrap_or(i64::MAX);
-        let question = inbound.question(now);
-        let others = grant.others().len();
-        for other in 0..others {
-            grant.turn_to(other);
-            let held = Arc::clone(grant.candidate());
-            let stands_in = tried.iter().all(|other| other.limit_owner() != held.limit_owner())
-                && judge::check_rules(&mut grant, &question).is_ok();
-            let shut = if stands_in { Some(foretold(&grant, inbound, patience)?) } else { None };
-            match shut {
-                Some(None) => {
-                    tried.first().into_iter().for_each(|first| first.stood_in(&held, now));
-                    return Ok(grant);
-                }
-                Some(Some(wait)) if wait < best.0 => best = (wait, Some(other)),
-                _ => {}
-            }
-            tried.push(held);
-            grant.turn_to(other);
-        }
-        if let Some(other) = best.1 {
-            grant.turn_to(other);
+        let first = Arc::clone(grant.candidate());
+        if turn(&mut grant, shut, &inbound.question(now), foretold)? {
+            first.stood_in(grant.candidate(), now);
         }
         Ok(grant)
     }
+}
+
+/// Turns `grant`, which is held up for `shut`, as [`Line::turned`] says; whether another key is found that would be admitted in
+/// time. `foretold` says after which time a key is worth a try that would not.
+pub(super) fn turn(
+    grant: &mut Grant<Held>,
+    shut: Duration,
+    question: &Question<'_>,
+    foretold: impl Fn(&Grant<Held>) -> Result<Option<Duration>, ProxyError>,
+) -> Result<bool, ProxyError> {
+    let (mut tried, mut best) = (vec![Arc::clone(grant.candidate())], (shut, None));
+    let others = grant.others().len();
+    for other in 0..others {
+        grant.turn_to(other);
+        let held = Arc::clone(grant.candidate());
+        let stands_in = tried.iter().all(|other| other.limit_owner() != held.limit_owner())
+            && judge::check_rules(grant, question).is_ok();
+        let shut = if stands_in { Some(foretold(grant)?) } else { None };
+        match shut {
+            Some(None) => return Ok(true),
+            Some(Some(wait)) if wait < best.0 => best = (wait, Some(other)),
+            _ => {}
+        }
+        tried.push(held);
+        grant.turn_to(other);
+    }
+    if let Some(other) = best.1 {
+        grant.turn_to(other);
+    }
+    Ok(false)
 }
 
 /// Looks how many tokens the answer may have, where the service counts these when it lets a request in and has few left.
@@ -155,29 +168,29 @@ async fn pass(
 ) -> Result<Permit<Held>, ProxyError> {
     let held = Arc::clone(grant.candidate());
     let share = grant.bounded().and_then(|bounded| bounded.gate.clone());
-    let path = gated_path(&held, inbound)?;
-    let course = course(&held, share.as_ref(), inbound, &path, patience);
+    let path = gated_path(&held, &inbound.target, inbound.parts.uri.path())?;
+    let course = course_of(&held, share.as_ref(), inbound, &path, patience);
     Ok(gate::admit(&Course { is_resend: sending == Sending::Again, ..course }, grant).await?)
 }
 
 /// After which time it is worth a try to be admitted with the key of `grant`, when it would not be in time.
 fn foretold(grant: &Grant<Held>, inbound: &Inbound, patience: Duration) -> Result<Option<Duration>, ProxyError> {
     let held = grant.candidate();
-    let path = gated_path(held, inbound)?;
-    let refused = gate::foretell(&course(held, None, inbound, &path, patience), grant);
-    Ok(refused.map(|refused| ProxyError::from(refused).retry_after().unwrap_or_default()))
+    let path = gated_path(held, &inbound.target, inbound.parts.uri.path())?;
+    Ok(worth_a_try(gate::foretell(&course_of(held, None, inbound, &path, patience), grant)))
 }
 
-/// The path that gates look at.
-fn gated_path<'a>(held: &'a Held, inbound: &'a Inbound) -> Result<Cow<'a, str>, ProxyError> {
-    if held.entry.looks_at_paths {
-        judge::ruled_path(held, &inbound.target, inbound.parts.uri.path())
-    } else {
-        Ok(inbound.path().into())
-    }
+/// After which time it is worth a try, when it is refused now.
+pub(super) fn worth_a_try(refused: Option<Refused>) -> Option<Duration> {
+    refused.map(|refused| ProxyError::from(refused).retry_after().unwrap_or_default())
 }
 
-fn course<'a>(
+/// The path that gates look at, of a request to `target` whose client sent `path`.
+pub(super) fn gated_path<'a>(held: &'a Held, target: &Target, path: &'a str) -> Result<Cow<'a, str>, ProxyError> {
+    if held.entry.looks_at_paths { judge::ruled_path(held, target, path) } else { Ok(target.within(path).into()) }
+}
+
+fn course_of<'a>(
     held: &'a Held,
     share: Option<&'a Arc<ShareGate>>,
     inbound: &'a Inbound,
@@ -185,7 +198,22 @@ fn course<'a>(
     patience: Duration,
 ) -> Course<'a> {
     let entry = &held.entry;
-    let method = inbound.parts.method.as_str();
+    Course {
+        tokens: if entry.family.counts_tokens() { inbound.tokens() } else { 0 },
+        most_tokens: inbound.most_tokens.unwrap_or(0),
+        is_repeatable: inbound.is_repeatable(entry.service.retry.max_body),
+        ..course(held, share, (inbound.parts.method.as_str(), path), patience)
+    }
+}
+
+/// The gates on the way of a request of which no more is known than this.
+pub(super) fn course<'a>(
+    held: &'a Held,
+    share: Option<&'a Arc<ShareGate>>,
+    (method, path): (&'a str, &'a str),
+    patience: Duration,
+) -> Course<'a> {
+    let entry = &held.entry;
     Course {
         gates: &entry.gates,
         share,
@@ -199,9 +227,9 @@ fn course<'a>(
         method,
         path,
         cost: entry.service.gating.cost(method, path),
-        tokens: if entry.family.counts_tokens() { inbound.tokens() } else { 0 },
-        most_tokens: inbound.most_tokens.unwrap_or(0),
-        is_repeatable: inbound.is_repeatable(entry.service.retry.max_body),
+        tokens: 0,
+        most_tokens: 0,
+        is_repeatable: true,
         patience,
         is_resend: false,
     }

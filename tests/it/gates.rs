@@ -239,6 +239,17 @@ fn a_quota_is_told_at_four_fifths_used_up_and_kept_over_a_restart() {
 }
 
 #[test]
+fn an_answer_in_hand_gains_no_time_from_a_limit_of_our_own() {
+    let (upstream, world) = keyed(r#"rate = { quota = ["2/day"] }"#);
+    upstream.always(|_| Answer::json(429, "{}").header("Retry-After", "1"));
+    let told = world.get("/api/v1");
+    assert_eq!((told.status, upstream.requests().len()), (429, 2), "the quota stops the third attempt");
+    assert_eq!(told.value("proxy-status").unwrap(), "sidekey;received-status=429;details=\"2 attempts\"");
+    assert!((1..=10).contains(&seconds(&told)), "as long as the gate is closed: {told:?}");
+    assert_eq!(world.get("/api/v1").code(), "rate_limited", "the quota has an answer of its own");
+}
+
+#[test]
 fn what_was_turned_down_is_counted_although_it_was_sent_again_with_success() {
     let (upstream, world) = keyed("");
     upstream.then(Answer::json(429, "{}").header("retry-after-ms", "20"));

@@ -7,16 +7,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Grant, Known};
+use crate::access::Known;
 use crate::admin::Admin;
 use crate::admin::answer::{Answer, Shown};
-use crate::admin::ask::{Named, Told};
+use crate::admin::ask::{self, Named};
 use crate::admin::problem::Problem;
 use crate::admin::who::Who;
-use crate::domain::{Environment, Name, ServiceName};
+use crate::domain::{Credential, Environment, Name, ServiceName};
 use crate::operations::{Actor, GateShown, Operations};
 use crate::pipeline::Snapshot;
-use crate::pipeline::explain::{self, Asked, Considering, Finding, Outcome};
+use crate::pipeline::explain::{self, Asked, Considering, Finding, Met, Told};
 
 use super::Shared;
 
@@ -54,6 +54,9 @@ struct Explanation {
     code: Option<&'static str>,
     /// Why, and what to do.
     why: Option<String>,
+    /// For how many seconds it would wait before it is sent, when it is `sent`; after how many another try makes sense, where
+    /// that is known, when it is `refused`. As far as it can be told beforehand, for a client that waits as long as it may.
+    wait_s: Option<u64>,
     /// At which door it would arrive.
     door: &'static str,
     /// The caller.
@@ -70,6 +73,8 @@ struct Explanation {
     step: Option<&'static str>,
     /// The keys of its pool that stand in when its limit is used up, in their order.
     stand_ins: Vec<Name>,
+    /// The first key of its pool, when the limit of that holds it up, so that this one stands in.
+    stands_in_for: Option<Name>,
     /// The keys that are open to the caller, in the order of the selection.
     candidates: Vec<CandidateView>,
     /// Where it would be sent.
@@ -97,7 +102,7 @@ struct CandidateView {
 /// was changed up to a second ago.
 #[utoipa::path(post, path = "/explain", tag = "explain", request_body = Question,
     responses((status = 200, description = "What would become of it", body = Explanation)))]
-async fn explain_request(admin: Shared, who: Who, Told(question): Told<Question>) -> Answer<Explanation> {
+async fn explain_request(admin: Shared, who: Who, ask::Told(question): ask::Told<Question>) -> Answer<Explanation> {
     if question.method.len() > LONGEST_METHOD || question.url.len() > LONGEST_URL {
         let text = format!("`method` has at most {LONGEST_METHOD} characters and `url` {LONGEST_URL}");
         return Err(Problem::invalid(text));
@@ -110,8 +115,8 @@ async fn explain_request(admin: Shared, who: Who, Told(question): Told<Question>
     let view = admin.line.view();
     let known = known(&view, &who.actor, caller.as_ref())?;
     let named = question.credential.as_ref().map(|name| name.0.as_str());
-    let finding = explain::decide(&view, &known, &asked, named, admin.now());
-    let gates = gates_met(&admin, &who, &known, &finding).await?;
+    let mut finding = explain::decide(&view, &known, &asked, named, admin.now());
+    let gates = gates_met(&admin, &who, &known, finding.met.take()).await?;
     Ok(Shown::found(shown(&asked, &known, finding, gates)))
 }
 
@@ -120,18 +125,20 @@ async fn gates_met(
     admin: &Arc<Admin>,
     who: &Who,
     known: &Arc<Known>,
-    finding: &Finding,
+    met: Option<Met>,
 ) -> Result<Option<Vec<GateShown>>, Problem> {
     if matches!(who.actor, Actor::Member(_)) {
         return Ok(None);
     }
-    let Some(grant) = &finding.chosen else { return Ok(Some(Vec::new())) };
-    let (known, held) = (Arc::clone(known), Arc::clone(grant.candidate()));
-    let origin = finding.sent.as_ref().map(|(origin, _)| origin.clone());
-    let met = move |operations: &Operations, actor: &Actor| {
-        operations.gates_met(actor, &known, &held.credential, origin.as_ref())
+    let Some(met) = met else { return Ok(Some(Vec::new())) };
+    let known = Arc::clone(known);
+    let found = move |operations: &Operations, actor: &Actor| {
+        let keys: Vec<&Credential> = met.keys().collect();
+        let may_meet =
+            |gate: &GateShown| met.may_meet(gate.is_of_route(), gate.exact_bucket.as_deref(), gate.bucket.as_deref());
+        operations.gates_met(actor, &known, &keys, met.origin.as_ref(), may_meet)
     };
-    Ok(Some(admin.act(who, met).await?))
+    Ok(Some(admin.act(who, found).await?.gates))
 }
 
 /// Who is taken to ask.
@@ -148,11 +155,7 @@ fn known(view: &Snapshot, actor: &Actor, caller: Option<&Name>) -> Result<Arc<Kn
 }
 
 fn shown(asked: &Asked, known: &Known, finding: Finding, gates: Option<Vec<GateShown>>) -> Explanation {
-    let (outcome, code, why) = match finding.outcome {
-        Outcome::Sent => ("sent", None, None),
-        Outcome::Passed => ("passed", None, None),
-        Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why)),
-    };
+    let Told { outcome, code, why, wait_s } = finding.outcome.told();
     // What is not open to the caller is as if it did not exist: its owner, who may ask here, may know nothing of it.
     let candidate = |found: &Considering| {
         let (key, (verdict, _)) = (found.held.credential.name.clone(), found.fate.told());
@@ -162,6 +165,7 @@ fn shown(asked: &Asked, known: &Known, finding: Finding, gates: Option<Vec<GateS
         outcome,
         code,
         why,
+        wait_s,
         door: asked.door.as_str(),
         caller: known.caller.name.clone(),
         owner: known.owner.name.clone(),
@@ -169,7 +173,8 @@ fn shown(asked: &Asked, known: &Known, finding: Finding, gates: Option<Vec<GateS
         service: finding.service.as_ref().map(|entry| entry.service.name.clone()),
         key: finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.clone()),
         step: finding.chosen.as_ref().map(|grant| grant.step().describe()),
-        stand_ins: finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.clone()).collect(),
+        stand_ins: finding.stand_ins().cloned().collect(),
+        stands_in_for: finding.stands_in_for.clone(),
         candidates: finding.candidates.iter().filter_map(candidate).collect(),
         upstream: finding.sent.map(|(origin, path)| format!("{origin}{path}")),
         gates,

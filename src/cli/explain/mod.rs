@@ -4,10 +4,14 @@
 mod show;
 mod view;
 
+use std::time::Duration;
+
 use clap::Args;
 
-use crate::domain::Name;
-use crate::pipeline::explain;
+use crate::access::Known;
+use crate::domain::{Credential, Name};
+use crate::operations::{GateShown, GatesShown};
+use crate::pipeline::explain::{self, Finding};
 
 use super::failure::wrong_use;
 use super::opened::Opened;
@@ -24,7 +28,8 @@ Examples:
 /// Explain what would become of a request; nothing is sent
 ///
 /// Shows the door, the service, the caller, every key of the service and why it is used or not, the rules, where the key
-/// would go, the limits, and where the request would be dialled. The URL is either the service's own, as a client behind
+/// would go, where the request would be dialled, and what the limits would make of it at this moment, as far as the running proxy
+/// noted that, which it does once a second. The URL is either the service's own, as a client behind
 /// HTTP_PROXY writes it, or one of the proxy's: with the service as first part of the path or of the host. A declared key whose
 /// file yields no value is shown with the reason; its command is not run, and the proxy's environment is not seen from here.
 #[derive(Debug, Args)]
@@ -52,19 +57,30 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let (view, dry) = view::build(&opened, &session.environment)?;
     let known = view::caller(&view, &opened.config, arguments.caller.as_ref())?;
     let wanted = arguments.credential.as_ref().map(Name::as_str);
-    let finding = explain::decide(&view, &known, &asked, wanted, session.now());
+    let mut finding = explain::decide(&view, &known, &asked, wanted, session.now());
     let names = opened.operations.names()?;
-    let gates = match &finding.chosen {
-        Some(grant) => {
-            let origin = finding.sent.as_ref().map(|(origin, _)| origin);
-            opened.operations.gates_met(&opened.actor, &known, &grant.candidate().credential, origin)?
-        }
-        None => Vec::new(),
-    };
     let (now, asked) = (session.now(), &asked);
-    let shown = show::Shown { asked, known: &known, finding: &finding, names: &names, dry: &dry, gates: &gates, now };
+    let met = met(&opened, &known, &finding)?;
+    // Circuits do not outlive the process whose requests failed.
+    if let Some(met) = met.as_ref().filter(|met| met.running) {
+        let until = met.gates.iter().flat_map(|gate| &gate.circuits).filter_map(|circuit| circuit.open_until).max();
+        let left = until.and_then(|until| u64::try_from(until.as_second() - now).ok()).unwrap_or_default();
+        finding.circuit_is_open(Duration::from_secs(left));
+    }
+    let shown =
+        show::Shown { asked, known: &known, finding: &finding, names: &names, dry: &dry, met: met.as_ref(), now };
     if arguments.json {
         return Ok(show_json(&shown.json(), &mut session.screen)?);
     }
     shown.text(&mut session.screen)
+}
+
+/// What is known of the limits on its way; none when there is no key that could meet any.
+fn met(opened: &Opened, known: &Known, finding: &Finding) -> anyhow::Result<Option<GatesShown>> {
+    let Some(met) = &finding.met else { return Ok(None) };
+    let keys: Vec<&Credential> = met.keys().collect();
+    let may_meet =
+        |gate: &GateShown| met.may_meet(gate.is_of_route(), gate.exact_bucket.as_deref(), gate.bucket.as_deref());
+    let found = opened.operations.gates_met(&opened.actor, known, &keys, met.origin.as_ref(), may_meet)?;
+    Ok(Some(found))
 }

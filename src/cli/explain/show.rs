@@ -1,5 +1,8 @@
 //! A finding, for people and for programs.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::access::{Grant, Known, Step};
@@ -8,8 +11,8 @@ use crate::cli::session::Screen;
 use crate::cli::table::{List, show_facts};
 use crate::cli::ways;
 use crate::domain::{ConnectTo, Http2, Name, Origin, Placement, Scheme, Service, Source};
-use crate::operations::{GateShown, Names};
-use crate::pipeline::explain::{Asked, Considering, Fate, Finding, Outcome};
+use crate::operations::{GateShown, GatesShown, Names};
+use crate::pipeline::explain::{Asked, Considering, Fate, Finding, Met, Outcome, Told, in_seconds};
 use crate::route::Door;
 
 use super::view::Dry;
@@ -21,8 +24,8 @@ pub(super) struct Shown<'a> {
     pub(super) finding: &'a Finding,
     pub(super) names: &'a Names,
     pub(super) dry: &'a Dry,
-    /// What a running proxy knows of the limits of the key's owner.
-    pub(super) gates: &'a [GateShown],
+    /// What a proxy noted of the limits on its way; none when it has none.
+    pub(super) met: Option<&'a GatesShown>,
     /// Unix seconds.
     pub(super) now: i64,
 }
@@ -43,7 +46,8 @@ impl Shown<'_> {
             facts.push(("key goes", ways::places(service)));
             let limits = service.limits_in_words();
             facts.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits }));
-            facts.extend(self.gates.iter().map(|gate| ("gate", told(gate, self.now))));
+            facts.extend(self.gates().iter().map(|gate| ("gate", self.told(gate))));
+            facts.extend(self.noted().map(|noted| ("noted", noted)));
             if let Some((origin, path)) = &finding.sent {
                 facts.push(("sent as", format!("{} {origin}{path}", asked.method)));
                 facts.push(("dialled", dialled(service, origin)));
@@ -64,23 +68,93 @@ impl Shown<'_> {
         }
         screen.say("")?;
         Ok(screen.say(match &finding.outcome {
-            Outcome::Sent => "It would be sent. Nothing was.".to_owned(),
+            Outcome::Sent { wait } => format!("It would be sent{}. Nothing was.", self.when(*wait)),
             Outcome::Passed => {
                 "It belongs to no service: it would be passed on without a key. Nothing was sent.".to_owned()
             }
-            Outcome::Refused { code, why } => format!("It would be refused ({}): {why}", code.as_str()),
+            Outcome::Refused { code, why, wait: None } => format!("It would be refused ({}): {why}", code.as_str()),
+            Outcome::Refused { code, why, wait: Some(wait) } => {
+                format!("It would be refused now ({}, {} s): {why}", code.as_str(), in_seconds(*wait))
+            }
         })?)
+    }
+
+    fn gates(&self) -> &[GateShown] {
+        self.met.map_or(&[], |met| &met.gates)
+    }
+
+    /// How old what is known of limits is.
+    fn noted(&self) -> Option<String> {
+        let met = self.met?;
+        if met.running {
+            return (!met.gates.is_empty()).then(|| "by the running proxy, a moment ago".to_owned());
+        }
+        let age = self.now - met.noted_at?.as_second();
+        Some(format!("no proxy is running: the limits are as the last one left them {} s ago", age.max(0)))
+    }
+
+    /// When it would be sent, as far as it was noted.
+    fn when(&self, wait: Duration) -> String {
+        let on_its_way = || self.gates().iter().filter(|gate| self.is_on_its_way(gate));
+        let waiting: u64 = on_its_way().map(GateShown::waiters).sum();
+        let mut parts = Vec::new();
+        if !wait.is_zero() {
+            parts.push(format!(" after a wait of {} s", in_seconds(wait)));
+        }
+        if waiting > 0 && self.met.is_some_and(|met| met.running) {
+            parts.push(format!(" when its turn has come ({waiting} already waiting)"));
+        }
+        let is_certain = self.finding.met.as_ref().is_none_or(Met::is_certain);
+        parts.extend(on_its_way().filter(|_| !is_certain).filter_map(|gate| {
+            let (bucket, left) = (gate.marked_bucket()?, left(gate.closed_until?, self.now));
+            (left > 0)
+                .then(|| format!(", unless the service counts it in {bucket}, which lets nothing pass for {left} s"))
+        }));
+        parts.concat()
+    }
+
+    /// Whether it is a gate for the key that would be used, and not for one that stands in.
+    fn is_on_its_way(&self, gate: &GateShown) -> bool {
+        let Some(grant) = &self.finding.chosen else { return false };
+        let held = grant.candidate();
+        let is_its_key = gate.key.as_deref() == Some(held.credential.name.as_str());
+        let is_its_owner = gate.owner == held.limit_owner();
+        match gate.of.as_str() {
+            "credential" | "share" => is_its_key,
+            "caller" | "team" | "service" => true,
+            _ => is_its_owner || gate.is_of_every_owner(),
+        }
+    }
+
+    /// A gate in a line.
+    fn told(&self, gate: &GateShown) -> String {
+        let now = self.now;
+        let bucket = gate.marked_bucket().map(|bucket| format!("{bucket}: ")).unwrap_or_default();
+        let closed = gate.closed_until.map(|until| format!(" for {} s", left(until, now)));
+        let limits: Vec<String> = gate.limits.iter().map(|one| format!(", {} {} left", one.left, one.name)).collect();
+        let quotas: Vec<String> =
+            gate.quotas.iter().map(|one| format!(", {} left of {}", one.left, one.quota)).collect();
+        let pin = gate.pin.as_ref().map(|pin| format!(", pinned to {}", pin.limit)).unwrap_or_default();
+        let circuits: Vec<String> = gate.circuits.iter().map(|one| format!(", {}", circuit(one, now))).collect();
+        let (closed, limits, quotas, circuits) =
+            (closed.unwrap_or_default(), limits.concat(), quotas.concat(), circuits.concat());
+        let whose = if gate.is_of_upstream() { self.whose(gate) } else { format!("of the {}: ", gate.of) };
+        format!("{whose}{bucket}{}{closed}{limits}{quotas}{pin}{circuits}, {} waiting", gate.state, gate.waiters())
+    }
+
+    /// Which keys a gate of the service is for, where there are several.
+    fn whose(&self, gate: &GateShown) -> String {
+        let Some(met) = self.finding.met.as_ref().filter(|met| met.keys().len() > 1) else { return String::new() };
+        let keys: Vec<&str> =
+            met.keys().filter(|key| key.counted_as() == gate.owner).map(|key| key.name.as_str()).collect();
+        if keys.is_empty() { String::new() } else { format!("of {}: ", keys.join(", ")) }
     }
 
     /// The same for programs.
     pub(super) fn json(&self) -> Value {
         let Self { asked, known, finding, .. } = self;
         let service = finding.service.as_ref().map(|entry| &entry.service);
-        let (outcome, code, why) = match &finding.outcome {
-            Outcome::Sent => ("sent", None, None),
-            Outcome::Passed => ("passed", None, None),
-            Outcome::Refused { code, why } => ("refused", Some(code.as_str()), Some(why.as_str())),
-        };
+        let Told { outcome, code, why, wait_s } = finding.outcome.told();
         let sent = |(origin, path): &(Origin, String)| format!("{origin}{path}");
         json!({
             "version": 1,
@@ -95,14 +169,18 @@ impl Shown<'_> {
             "limits": service.map(|service| service.limits_in_words()),
             "key": finding.chosen.as_ref().map(|grant| grant.candidate().credential.name.as_str()),
             "step": finding.chosen.as_ref().map(|grant| grant.step().describe()),
-            "stand_ins": finding.chosen.iter().flat_map(Grant::others).map(|held| held.credential.name.as_str()).collect::<Vec<_>>(),
+            "stand_ins": finding.stand_ins().map(Name::as_str).collect::<Vec<_>>(),
+            "stands_in_for": finding.stands_in_for.as_ref().map(Name::as_str),
             "share": self.share(),
-            "gates": self.gates,
+            "gates": self.gates(),
+            "noted_at": self.met.and_then(|met| met.noted_at),
+            "running": self.met.map(|met| met.running),
             "candidates": self.candidates().into_items(),
             "upstream": finding.sent.as_ref().map(sent),
             "outcome": outcome,
             "code": code,
             "why": why,
+            "wait_s": wait_s,
         })
     }
 
@@ -198,11 +276,18 @@ fn key(finding: &Finding) -> String {
             let credential = &grant.candidate().credential;
             let declared =
                 if matches!(credential.source, Source::Declared { .. }) { ", declared in proxy.toml" } else { "" };
-            let others: Vec<String> = grant.others().map(|other| other.credential.name.to_string()).collect();
-            let pool = match &credential.pool {
-                Some(pool) if !others.is_empty() => {
-                    format!("\nof the pool {pool}: when its limit is used up, {}", others.join(", then "))
+            let others: Vec<&str> = finding.stand_ins().map(Name::as_str).collect();
+            let next = if others.is_empty() {
+                String::new()
+            } else {
+                format!("when its limit is used up, {}", others.join(", then "))
+            };
+            let pool = match (&credential.pool, &finding.stands_in_for) {
+                (Some(pool), Some(first)) => {
+                    let next = if next.is_empty() { next } else { format!("; {next}") };
+                    format!("\nof the pool {pool}: it stands in for {first}, whose limit would hold it up{next}")
                 }
+                (Some(pool), None) if !next.is_empty() => format!("\nof the pool {pool}: {next}"),
                 _ => String::new(),
             };
             format!("{}, {}{declared}{pool}", credential.name, grant.step().describe())
@@ -228,16 +313,7 @@ fn dialled(service: &Service, origin: &Origin) -> String {
     format!("{whom}, {how}{private}")
 }
 
-/// A gate in a line.
-fn told(gate: &GateShown, now: i64) -> String {
-    let bucket = gate.bucket.as_ref().map(|bucket| format!("{bucket}: ")).unwrap_or_default();
-    let closed = gate.closed_until.map(|until| format!(" for {} s", (until.as_second() - now).max(0)));
-    let left: Vec<String> = gate.limits.iter().map(|limit| format!(", {} {} left", limit.left, limit.name)).collect();
-    let quotas: Vec<String> = gate.quotas.iter().map(|one| format!(", {} left of {}", one.left, one.quota)).collect();
-    let pin = gate.pin.as_ref().map(|pin| format!(", pinned to {}", pin.limit)).unwrap_or_default();
-    let circuits: Vec<String> = gate.circuits.iter().map(|one| format!(", {}", circuit(one, now))).collect();
-    let (closed, left, quotas, circuits) =
-        (closed.unwrap_or_default(), left.concat(), quotas.concat(), circuits.concat());
-    let whose = if gate.is_of_upstream() { String::new() } else { format!("of the {}: ", gate.of) };
-    format!("{whose}{bucket}{}{closed}{left}{quotas}{pin}{circuits}, {} waiting", gate.state, gate.waiters())
+/// How many seconds are left.
+fn left(until: Timestamp, now: i64) -> i64 {
+    (until.as_second() - now).max(0)
 }

@@ -35,6 +35,8 @@ pub(super) fn build(opened: &Opened, environment: &Environment) -> anyhow::Resul
     let nobody = TlsConfigs::trusting(rustls::RootCertStore::empty());
     let approach = Approach::new(&UpstreamOptions::default(), Timeouts::default().connect, &nobody)?;
     let (gates, sightings, metrics) = (Gates::default(), Sightings::default(), Metrics::new(1, SystemClock.wall()));
+    // What a proxy knows of limits is known here as it noted that.
+    app::resume(&gates, opened.operations.vault()).context("the store cannot be read")?;
     let beside = Beside { gates: &gates, sightings: &sightings, metrics: &metrics };
     let (view, _unusable) = app::tables(config, inventory, declared, |_| Ok(approach.clone()), &beside)?;
     Ok((view, dry))

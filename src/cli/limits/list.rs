@@ -20,7 +20,8 @@ Examples:
 /// One line for each limit owner and bucket of which something is known: what is left, of quotas too, until when nothing is
 /// sent, what is pinned, and who waits. A limit of proxy.toml is listed while somebody waits for it, with whose it is in place
 /// of the owner: `caller etl`, `team ops`, `credential prod`, `share everyone`, `service *`. Beneath stands what services said when
-/// they refused last, and which upstreams fail. The proxy notes this once a second, quotas every five. An owner `*` stands for all.
+/// they refused last, and which upstreams fail. Buckets that are paths are shown without identifiers; `#` and a mark tell those
+/// apart that look the same, and `sidekey explain` shows the mark of a path. The proxy notes this once a second, quotas every five. An owner `*` stands for all.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
 
 /// What the service said when it refused last.
 fn refusal(gate: &GateShown, now: i64) -> Option<String> {
-    let of = gate.bucket.as_ref().map(|bucket| format!(" {bucket}")).unwrap_or_default();
+    let of = gate.marked_bucket().map(|bucket| format!(" {bucket}")).unwrap_or_default();
     let ago = gate.last_refusal_at.map(|at| format!(", {} s ago", (now - at.as_second()).max(0))).unwrap_or_default();
     let said = gate.last_refusal.join("; ");
     (!said.is_empty()).then(|| format!("{} ({}){of} refused last with {said}{ago}", gate.service, gate.owner))
@@ -85,7 +86,7 @@ fn row(gate: &GateShown, now: i64) -> Vec<String> {
         gate.service.clone(),
         if gate.is_of_upstream() { gate.owner.clone() } else { format!("{} {}", gate.of, gate.owner) },
         or_dash(&gate.key),
-        or_dash(&gate.bucket),
+        or_dash(&gate.marked_bucket()),
         gate.reason
             .as_ref()
             .filter(|_| gate.closed_until.is_some())

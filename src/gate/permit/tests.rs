@@ -258,3 +258,29 @@ async fn a_probe_of_a_bucket_does_not_wait_in_front_of_its_owners_gate() {
     assert!(both.iter().all(|view| view.phase == Phase::Probing && view.under_way == 1), "{both:?}");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_outlook_is_what_comes_of_it_and_uses_nothing_up() {
+    let quotas = Quotas { each: vec![Quota { count: 5.try_into().unwrap(), per: Period::Day }], ..Quotas::default() };
+    let gating = Gating { per_caller: Some(level((6, 60), 2)), quotas, ..Gating::default() };
+    let ways = Ways::new(hourly((60, 3)), &gating);
+    let outlook = |course: &Course<'_>| super::super::outlook(course, &grant("etl"));
+    for _ in 0..2 {
+        for _ in 0..9 {
+            assert_eq!(outlook(&ways.course("/", 0)), Ok(Duration::ZERO));
+        }
+        assert_eq!(ways.refused_by("etl", "/").await, None);
+    }
+    let wait = outlook(&ways.course("/", 30)).unwrap();
+    assert!(wait > Duration::from_secs(8) && wait <= Duration::from_secs(10), "the caller's rate: {wait:?}");
+    let refused = |course: &Course<'_>| match outlook(course).unwrap_err() {
+        Refused::Limit { of, wait, .. } => (of, wait.as_millis().div_ceil(1_000)),
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(&ways.course("/", 0)), (LimitOf::Caller, 10));
+    assert_eq!(ways.refused_by("report", "/").await, None);
+    assert_eq!(refused(&ways.course("/", 0)), (LimitOf::Service, 60), "the one that holds it longest");
+    let dear = Course { cost: 3, ..ways.course("/", 120) };
+    assert_eq!(refused(&dear).0, LimitOf::Quota, "two are left");
+    assert!(ways.gates.rejections().iter().all(|(_, _, count)| *count == 1), "who asks is not counted");
+}

@@ -30,6 +30,8 @@ pub enum Fate {
     Equal,
     /// It stands in for the one, when the limit of that is used up.
     StandsIn,
+    /// It would be the one, but its limit holds it up for longer than that of another of its pool.
+    HeldUp,
     /// An earlier step decides.
     Later,
     /// The caller named another.
@@ -47,6 +49,7 @@ impl Fate {
             Self::Chosen => ("eligible", "may be used, and is"),
             Self::Equal => ("eligible", "may be used, as others of this step"),
             Self::StandsIn => ("eligible", "stands in when the limit of the first of its pool is used up"),
+            Self::HeldUp => ("eligible", "may be used, but its limit holds it up; another of its pool stands in"),
             Self::Later => ("eligible", "may be used; an earlier step decides"),
             Self::NotNamed => ("eligible", "may be used; another was named"),
             Self::Unfit(Verdict::Eligible) => ("eligible", "may be used"),

@@ -255,9 +255,13 @@ fn explain_and_limits_tell_what_the_running_proxy_knows() {
         admin.refused_with("POST", "/explain", &json!({ "method": "GET", "url": "nothing" })),
         told(422, "invalid")
     );
+    assert_eq!((&sent["wait_s"], &sent["stands_in_for"]), (&json!(0), &Value::Null));
     assert_eq!(sent["gates"], json!([]), "nothing is known of its limits");
     upstream.then(Answer::json(429, "{}").header("Retry-After", "200"));
     assert_eq!(world.ask("GET", "/billing/v1/x").header("Sidekey-Retry", "off").reply().status, 429);
+    let held = admin.sent("POST", "/explain", &question, 200);
+    assert_eq!((&held["outcome"], &held["code"]), (&json!("refused"), &json!("rate_limited")), "at once: {held}");
+    assert!((100..=203).contains(&held["wait_s"].as_u64().unwrap()), "{held}");
     let gate = || admin.sent("POST", "/explain", &question, 200)["gates"][0].clone();
     eventually("the closed gate is told", || gate()["state"] == "closed");
     assert_eq!(
