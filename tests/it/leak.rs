@@ -107,11 +107,36 @@ const PLACES: [(&str, &str); 6] = [
     ("path", r#"auth = { location = "path", template = "/bot{key}" }"#),
 ];
 
+/// Where the requests of the aviary go.
+struct Upstreams {
+    upstream: FakeUpstream,
+    /// Never answers.
+    silent: FakeUpstream,
+    /// Has a certificate for another name.
+    liar: FakeUpstream,
+    /// Of the webhook.
+    receiver: FakeUpstream,
+}
+
+impl Upstreams {
+    fn new() -> Self {
+        let [upstream, silent, receiver] = std::array::from_fn(|_| FakeUpstream::plain());
+        silent.always(|_| Answer::stall());
+        Self { upstream, silent, liar: FakeUpstream::tls_claiming("other.test"), receiver }
+    }
+}
+
+/// The service with the key at the same place as `place`, and a silent upstream.
+fn silent(place: &str) -> String {
+    format!("{place}-silent")
+}
+
 /// Services with a key at every place, and some that fail.
-fn aviary(upstream: &FakeUpstream, liar: &FakeUpstream, receiver: &FakeUpstream) -> World {
+fn aviary(Upstreams { upstream, silent: never, liar, receiver }: &Upstreams) -> World {
     let mut world = World::new();
     for (name, auth) in PLACES {
-        world = world.service(name, upstream, &format!("{auth}\ntimeouts = {{ first_byte = \"150ms\" }}"));
+        let brief = format!("{auth}\ntimeouts = {{ first_byte = \"150ms\" }}");
+        world = world.service(name, upstream, auth).service(&silent(name), never, &brief);
     }
     let header = PLACES[0].1;
     let closed = free_port();
@@ -132,13 +157,14 @@ fn aviary(upstream: &FakeUpstream, liar: &FakeUpstream, receiver: &FakeUpstream)
 
 /// What is given for a service: Basic takes two fields.
 fn value_for(service: &str, canary: &str) -> String {
-    if service == "basic" { format!("user={USER}\nsecret={canary}") } else { canary.to_owned() }
+    if service.starts_with("basic") { format!("user={USER}\nsecret={canary}") } else { canary.to_owned() }
 }
 
 const KEYED: [&str; 10] = ["header", "bearer", "query", "basic", "cookie", "path", "liar", "narrow", "ruled", "closed"];
 
 fn give_keys(world: &World, command: &str, canary: &str, witness: &mut Witness) {
-    for service in KEYED {
+    let silent = PLACES.map(|(name, _)| silent(name));
+    for service in KEYED.into_iter().chain(silent.iter().map(String::as_str)) {
         let line: Vec<&str> = match command {
             "add" => vec!["key", "add", service, "--name", service, "--stdin"],
             _ => vec!["key", command, service, "--stdin"],
@@ -158,8 +184,10 @@ fn everything(world: &World, upstream: &FakeUpstream, witness: &mut Witness) {
         let host = world.ask("POST", "/v1").host(&format!("{service}.localhost")).body("body").reply();
         assert_eq!(witness.reply("an answer", &host), 200);
         assert_eq!(witness.reply("an answer over h2", &world.h2().get(&path)), 200);
-        let failures = [Answer::stall(), Answer::reset(), Answer::raw("garbage\r\n\r\n"), Answer::json(401, "{}")];
-        for (failure, status) in failures.into_iter().zip([504, 502, 502, 401]) {
+        let unanswered = world.get(&format!("/{}/v1?own=1", silent(service)));
+        assert_eq!(witness.reply("a failure", &unanswered), 504, "{service}");
+        let failures = [Answer::reset(), Answer::raw("garbage\r\n\r\n"), Answer::json(401, "{}")];
+        for (failure, status) in failures.into_iter().zip([502, 502, 401]) {
             upstream.then(failure);
             let reply = world.ask("GET", &path).header("Sidekey-Retry", "off").reply();
             assert_eq!(witness.reply("a failure", &reply), status, "{service}");
@@ -238,27 +266,27 @@ fn a_leak_would_be_seen_in_every_form() {
 
 #[test]
 fn no_form_of_a_key_is_seen_anywhere_but_at_the_upstream() {
-    let (upstream, liar) = (FakeUpstream::plain(), FakeUpstream::tls_claiming("other.test"));
-    let receiver = FakeUpstream::plain();
+    let upstreams = Upstreams::new();
+    let Upstreams { upstream, receiver, .. } = &upstreams;
     let mut witness = Witness::default();
-    let mut world = aviary(&upstream, &liar, &receiver);
+    let mut world = aviary(&upstreams);
     give_keys(&world, "add", CANARIES[0], &mut witness);
     world = world.serve_with(&[("SIDEKEY_LOG", "trace")]);
-    everything(&world, &upstream, &mut witness);
+    everything(&world, upstream, &mut witness);
     assert!(upstream.requests().iter().any(|seen| seen.has("x-api-key") && seen.mentions(CANARIES[0])), "it was there");
 
     give_keys(&world, "rotate", CANARIES[1], &mut witness);
     eventually("the rotation", || {
         world.get("/header/v1").status == 200 && upstream.last_request().mentions(CANARIES[1])
     });
-    everything(&world, &upstream, &mut witness);
+    everything(&world, upstream, &mut witness);
     let rejected = world.sidekey(["key", "rotate", "header", "--stdin"]).stdin(format!("{}\n\u{1}", CANARIES[2])).run();
     witness.note("a value that is refused", rejected.all());
 
-    let text = fs::read_to_string(world.config()).unwrap();
-    fs::write(world.config(), text.replace("first_byte", "frist_byte")).unwrap();
+    let tables = world.tables().to_owned();
+    world.rewrite_toml(&tables.replace("first_byte", "frist_byte"));
     eventually("the report", || world.log().contains("the old one stays"));
-    fs::write(world.config(), text).unwrap();
+    world.rewrite_toml(&tables);
     world.signal(Signal::HUP);
     fs::write(world.path("filed"), format!("{FILED}\n{FILED}\u{1}\n")).unwrap();
     eventually("the file is refused", || world.log().contains("a declared credential has no value"));

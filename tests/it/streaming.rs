@@ -14,6 +14,8 @@ use crate::world::{Answer, FakeUpstream, PATIENCE, Wire, World, eventually};
 
 const KEY: &str = r#"auth = { location = "header", name = "X-Api-Key" }"#;
 const MEBI: usize = 1024 * 1024;
+/// For how long the proxy waits for the upstream's word before it asks for a body itself.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Target and `Host` of a request for `/v1` at each door.
 const DOORS: [(&str, &str); 3] =
@@ -185,11 +187,17 @@ fn a_client_is_not_asked_when_the_upstream_declines() {
     upstream.answers_at_once();
     let world = keyed(&upstream);
     for status in [401, 413, 417] {
-        upstream.then(Answer::text(status, "no"));
-        let mut wire = world.wire();
-        let reply = wire.send(head("PUT", DOORS[0], "Expect: 100-continue\r\nContent-Length: 2\r\n")).reply();
-        assert_eq!((reply.status, reply.interim.as_slice(), reply.text().as_str()), (status, &[][..], "no"));
-        assert!(upstream.last_request().body.is_empty());
+        // On a busy machine the upstream may decline too late, and then the client is rightly asked: once more.
+        eventually("it declines in time", || {
+            upstream.then(Answer::text(status, "no"));
+            let (mut wire, asked) = (world.wire(), Instant::now());
+            let reply = wire.send(head("PUT", DOORS[0], "Expect: 100-continue\r\nContent-Length: 2\r\n")).reply();
+            let is_in_time = asked.elapsed() < CONTINUE_PATIENCE;
+            assert_eq!((reply.status, reply.text().as_str()), (status, "no"));
+            assert!(reply.interim.is_empty() || !is_in_time, "{reply:?}");
+            assert!(upstream.last_request().body.is_empty());
+            is_in_time
+        });
     }
 }
 
@@ -240,7 +248,7 @@ fn a_large_download_needs_little_memory() {
     upstream.then(Answer::text(200, &body));
     let reply = world.get("/api/v1");
     assert!(reply.body == body, "{} bytes arrived", reply.body.len());
-    let grown = world.peak() - before;
+    let grown = world.peak().saturating_sub(before);
     assert!(grown < 20 * MEBI, "the proxy grew by {grown} bytes");
 }
 
@@ -253,7 +261,7 @@ fn a_large_upload_needs_little_memory() {
     let body: Vec<u8> = (0..=250).cycle().take(64 * MEBI).collect();
     assert_eq!(world.ask("POST", "/api/v1").body(&body).reply().status, 200);
     assert!(upstream.last_request().body == body);
-    let grown = world.peak() - before;
+    let grown = world.peak().saturating_sub(before);
     assert!(grown < 20 * MEBI, "the proxy grew by {grown} bytes");
 }
 
@@ -286,7 +294,7 @@ fn a_client_that_does_not_read_holds_the_upstream_back() {
     wire.send(head("GET", DOORS[0], "Connection: close\r\n"));
     let sent = told.recv_timeout(PATIENCE).unwrap();
     assert!(sent < 32 * MEBI, "the upstream could send {sent} bytes to nobody");
-    let grown = world.peak() - before;
+    let grown = world.peak().saturating_sub(before);
     assert!(grown < 20 * MEBI, "the proxy grew by {grown} bytes");
     wire.head();
     let arrived: usize = wire.rest().split(|byte| *byte != b'x').map(<[u8]>::len).sum();
