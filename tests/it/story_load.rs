@@ -165,9 +165,9 @@ struct Company {
 fn company() -> Company {
     let upstream = FakeUpstream::plain();
     let known = Arc::new(Mutex::new(["own-1", "own-2", "own-3", "team-1", "all-1"].map(str::to_owned).to_vec()));
-    let taken = Arc::clone(&known);
+    let valid = Arc::clone(&known);
     upstream.always(move |seen| match seen.values("x-api-key").join(",") {
-        key if taken.lock().unwrap().contains(&key) => Answer::text(200, key),
+        key if valid.lock().unwrap().contains(&key) => Answer::text(200, key),
         _ => Answer::text(401, "no"),
     });
     let world = World::new().service("billing", &upstream, AUTH).toml("[callers]\nmode = \"token\"\n");
