@@ -66,7 +66,7 @@ pub struct GateShown {
     pub limits: Vec<GateLimit>,
     /// The pace that was found, in requests per second.
     pub pace_per_s: Option<f64>,
-    /// How many requests may be under way at once, when that is limited.
+    /// How many requests may be under way, when that is limited.
     pub places: Option<u32>,
     /// How many are under way.
     pub under_way: u32,

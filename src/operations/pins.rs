@@ -20,11 +20,11 @@ const LONGEST_BUCKET: usize = 200;
 /// A pinned limit as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PinShown {
-    /// In words: `100/min, 5 at once`.
+    /// In words: `100/min, 5 under way`.
     pub limit: String,
     /// How often, such as `100/min`.
     pub rate: Option<String>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<u32>,
     /// Until when.
     pub until: Option<Timestamp>,
@@ -61,7 +61,7 @@ pub struct PinOrder {
     pub target: PinTarget,
     /// How often.
     pub rate: Option<Rate>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<NonZeroU32>,
     /// Until when, in Unix seconds.
     pub until: Option<i64>,

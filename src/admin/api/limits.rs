@@ -141,7 +141,7 @@ struct PinTold {
     #[serde(default)]
     #[schema(example = "100/min")]
     rate: Option<String>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1)]
     concurrency: Option<NonZeroU32>,

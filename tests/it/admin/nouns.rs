@@ -286,7 +286,7 @@ fn limits_are_pinned_and_taken_back_by_administrators() {
     let order = json!({ "service": "billing", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
     let pinned = admin.sent("POST", "/gates/pin", &order, 200);
     let expected =
-        json!({ "limit": "5/min, 2 at once", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
+        json!({ "limit": "5/min, 2 under way", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
     assert_eq!(pinned, expected);
     let gate = admin.get("/gates")["items"][0].clone();
     assert_eq!((&gate["service"], &gate["owner"], &gate["pin"]), (&json!("billing"), &json!("*"), &expected));
