@@ -106,7 +106,7 @@ fn a_limit_is_pinned_on_one_limit_owner_for_a_time_and_on_nothing_that_is_not_th
         ("limits pin api 1/h --owner nobody", 1, "limit owner"),
         ("limits pin api 1/h --key nobody", 1, "nobody"),
         ("limits pin nobody 1/h", 2, "nobody"),
-        ("limits pin api", 2, "RATE"),
+        ("limits pin api", 2, "--concurrency COUNT"),
         ("limits pin api often", 2, "rate"),
         ("limits pin api 1/h --for never", 2, "--for"),
     ] {
