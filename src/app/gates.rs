@@ -57,7 +57,7 @@ fn look(parts: &Parts, noted: &mut Vec<NotedGate>, turn: u32) -> Result<(), Vaul
     if turn.is_multiple_of(RARELY) {
         parts.gates.sweep();
     }
-    let now = notes(&parts.gates, &parts.line.view());
+    let now: Vec<_> = rows(&parts.gates, &parts.line.view()).into_iter().map(as_noted).collect();
     if now != *noted || turn.is_multiple_of(RARELY) {
         parts.vault.note_gates(&now)?;
         *noted = now;
@@ -93,9 +93,11 @@ pub fn resume(gates: &Gates, vault: &Vault) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// The last note before the process ends.
+/// The last note before the process ends: what outlives it.
 pub(super) fn note(parts: &Parts) {
-    if let Err(error) = parts.vault.note_gates(&notes(&parts.gates, &parts.line.view())) {
+    let rows = rows(&parts.gates, &parts.line.view());
+    let outliving = rows.into_iter().filter_map(|row| Some(Row { shown: row.shown.outliving()?, ..row }));
+    if let Err(error) = parts.vault.note_gates(&outliving.map(as_noted).collect::<Vec<_>>()) {
         tracing::warn!(%error, "what was learnt of limits could not be noted");
     }
 }
@@ -156,7 +158,7 @@ struct Row {
 
 /// What there is to note: gates that learnt something, with who waits for what is pinned on them; limits of the configuration
 /// for which somebody waits; and circuits that do not let everything pass.
-fn notes(gates: &Gates, snapshot: &Snapshot) -> Vec<NotedGate> {
+fn rows(gates: &Gates, snapshot: &Snapshot) -> Vec<Row> {
     let (now, views) = (SystemClock.wall(), gates.views());
     let of_upstream = views.iter().filter(|view| view.label.of == LimitOf::Upstream && says_something(view));
     let has_waiters = |view: &&GateView| !view.waiting.is_empty();
@@ -188,7 +190,7 @@ fn notes(gates: &Gates, snapshot: &Snapshot) -> Vec<NotedGate> {
     for row in &mut all {
         row.shown.circuits.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
-    all.into_iter().map(noted).collect()
+    all
 }
 
 fn says_something(view: &GateView) -> bool {
@@ -205,7 +207,7 @@ fn is_same(one: &GateShown, other: &GateShown) -> bool {
     (&one.service, &one.of, &one.owner, &one.bucket) == (&other.service, &other.of, &other.owner, &other.bucket)
 }
 
-fn noted(row: Row) -> NotedGate {
+fn as_noted(row: Row) -> NotedGate {
     let Row { service, bucket, wait, shown } = row;
     // What is of the configuration is never found again by its owner, who may also be a limit owner of that name.
     let own = if shown.is_of_upstream() {

@@ -107,6 +107,14 @@ pub(super) fn is_sidekey(address: &ListenAddress) -> bool {
     read(address, "/-/health", None).is_ok_and(|page| page.status == StatusCode::OK && page.text == "ok\n")
 }
 
+/// Whether a proxy answers at one of the addresses of the configuration; none when no address is known before it listens.
+pub(super) fn is_running(config: &Config) -> Option<bool> {
+    let is_fixed = |address: &&ListenAddress| !matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+    let mut fixed = config.listen.proxy.iter().filter(is_fixed).peekable();
+    fixed.peek()?;
+    Some(fixed.any(is_sidekey))
+}
+
 /// Waits until the proxy at `address` knows who asks.
 ///
 /// # Errors

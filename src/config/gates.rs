@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::GateNumbers;
-use crate::record::{Faults, KeyPath, duration};
+use crate::record::{Faults, KeyPath, duration, in_one_unit};
 
 use super::wire::{FileRecord, GatesRecord};
 
@@ -18,6 +18,7 @@ pub(super) fn numbers(file: &FileRecord, faults: &mut Faults) -> GateNumbers {
     let (mut out, record) = (GateNumbers::DEFAULT, &file.gates);
     counts(record, &mut out);
     times(record, &mut out, faults);
+    at_odds(record, &out, faults);
     out
 }
 
@@ -65,11 +66,47 @@ fn times(record: &GatesRecord, out: &mut GateNumbers, faults: &mut Faults) {
         ("longest_circuit_open", &record.longest_circuit_open, &mut out.longest_circuit_open, MILLISECOND, DAY),
     ] {
         let Some(text) = given.as_deref() else { continue };
-        let fix = format!("use {} ms to {} s, such as `30s` or `10m`", least.as_millis(), most.as_secs());
+        let fix = format!("use `{}` to `{}`", in_one_unit(least), in_one_unit(most));
         match duration(text) {
             Ok(time) if (least..=most).contains(&time) => *slot = time,
             Ok(_) => faults.quote(at.key(key), "out of bounds", text, &fix),
             Err(error) => faults.quote(at.key(key), error.to_string(), text, &fix),
         }
+    }
+}
+
+/// Notes what is given and would never count, since another number that holds besides ends it before.
+fn at_odds(record: &GatesRecord, numbers: &GateNumbers, faults: &mut Faults) {
+    let at = KeyPath::root().key("gates");
+    let (longest_circuit, longest_pause) = (numbers.longest_circuit_open, numbers.longest_pause);
+    for (key, given, time, longest_key, longest) in [
+        ("circuit_open", &record.circuit_open, numbers.circuit_open, "longest_circuit_open", longest_circuit),
+        ("first_pause", &record.first_pause, numbers.first_pause, "longest_pause", longest_pause),
+        (
+            "first_pause_throttled",
+            &record.first_pause_throttled,
+            numbers.first_pause_throttled,
+            "longest_pause",
+            longest_pause,
+        ),
+    ] {
+        if let Some(text) = given.as_deref().filter(|_| time > longest) {
+            let longest = in_one_unit(longest);
+            let problem = format!("longer than `{longest_key}`, which is `{longest}`");
+            faults.quote(at.key(key), problem, text, format!("use at most `{longest}`, or raise `{longest_key}`"));
+        }
+    }
+    let mut too_many = |key: &str, given: Option<u32>, most_key: &str, most: u32| {
+        if let Some(count) = given.filter(|count| *count > most) {
+            let problem = format!("more than `{most_key}`, which is {most}");
+            let fix = format!("use at most {most}, or raise `{most_key}`");
+            faults.quote(at.key(key), problem, &count.to_string(), fix);
+        }
+    };
+    too_many("max_waiting_per_gate", record.max_waiting_per_gate, "max_waiting", numbers.max_waiting);
+    // A budget that holds nothing ends sending again, whatever it would cost.
+    if numbers.resend_quota > 0 {
+        too_many("resend_cost", record.resend_cost, "resend_quota", numbers.resend_quota);
+        too_many("resend_cost_throttled", record.resend_cost_throttled, "resend_quota", numbers.resend_quota);
     }
 }

@@ -113,7 +113,7 @@ fn compiled(
         None
     };
     let semantic = found.into_vec().into_iter().filter(|error| !follows_from_cut(&error.path, &shape.cut));
-    faults.extend(semantic.map(|error| Fault { span: tree.place(&error.path), error }));
+    faults.extend(semantic.map(|error| Fault { span: tree.place_of(&error), error }));
     match config {
         Some(config) if faults.is_empty() => Ok(config),
         _ => Err(Invalid::new(shown.to_owned(), text, faults, &tree)),

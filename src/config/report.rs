@@ -162,6 +162,9 @@ fn printable(text: &str) -> String {
     })
 }
 
+/// Tables whose keys are rules, statuses and names of buckets: what stands there is no secret.
+const TOLD: [&str; 4] = ["per_route", "costs", "statuses", "buckets"];
+
 /// Keys whose text may be the secret itself when somebody wrote it into the file.
 fn is_secret_key(key: &str) -> bool {
     matches!(key, "value" | "username" | "password" | "prefix" | "template" | "body" | "secret" | "webhook")
@@ -195,7 +198,10 @@ fn known_keys(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
 /// Collects the spans of texts under keys that are unknown or secret-like; one that names a `{field}` is no secret.
 fn secret_spans(node: &Node, key: &str, spans: &mut Vec<Range<usize>>) {
     match &node.value {
-        Value::Table(members) => members.iter().for_each(|(key, node)| secret_spans(node, key, spans)),
+        Value::Table(members) => members.iter().for_each(|(name, node)| {
+            let is_told = TOLD.contains(&key) && !is_secret_key(name);
+            secret_spans(node, if is_told { key } else { name }, spans);
+        }),
         Value::List(items) => items.iter().for_each(|item| secret_spans(item, key, spans)),
         Value::Text(text) if !is_plain_key(key) && !text.contains('{') && !node.expanded => {
             spans.push(node.span.clone());

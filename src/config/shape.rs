@@ -126,7 +126,8 @@ impl Checker<'_> {
             Value::Table(_) => "a table",
             Value::Other(name) => name,
         };
-        self.fault(path, node, format!("expected {wanted}, found {found}"), None, fix_for(schema, &wanted));
+        let fix = fix_for(schema, &wanted, node, path.last_key().unwrap_or_default());
+        self.fault(path, node, format!("expected {wanted}, found {found}"), None, fix);
     }
 
     /// The kinds that a schema takes, in words.
@@ -174,10 +175,17 @@ impl Checker<'_> {
 }
 
 /// What to write where a value has the wrong kind.
-fn fix_for(schema: &Json, wanted: &str) -> String {
+fn fix_for(schema: &Json, wanted: &str, node: &Node, key: &str) -> String {
     let takes = kinds(schema);
     if takes.contains(&"string") && schema.get("anyOf").is_none() {
-        return "write it in quotes".to_owned();
+        return match with_unit(schema) {
+            Some(example) => format!("write it in quotes and with its unit, such as `\"{example}\"`"),
+            None => "write it in quotes".to_owned(),
+        };
+    }
+    let has_limit = schema.get("properties").is_some_and(|known| known.get("limit").is_some());
+    if takes.contains(&"object") && has_limit && matches!(node.value, Value::Text(_)) {
+        return format!("write it in braces, such as `{key} = {{ limit = \"100/s\" }}`");
     }
     match takes.as_slice() {
         ["boolean"] => "write `true` or `false`, without quotes".to_owned(),
@@ -186,6 +194,14 @@ fn fix_for(schema: &Json, wanted: &str) -> String {
         ["object"] => "write it in braces, such as `{ key = … }`, or as a table of its own".to_owned(),
         _ => format!("write {wanted}"),
     }
+}
+
+/// An example of a text that is a number with its unit, where the schema takes such a one.
+fn with_unit(schema: &Json) -> Option<&'static str> {
+    let pattern = schema.get("pattern")?.as_str()?;
+    [("^[0-9]+ ?(ms|", "30s"), ("^[0-9]+ ?/ ?(s|", "100/s"), ("^[0-9]+ ?/ ?(d|", "10000/day")]
+        .into_iter()
+        .find_map(|(beginning, example)| pattern.starts_with(beginning).then_some(example))
 }
 
 /// The JSON Schema name of a value's kind.

@@ -74,6 +74,14 @@ impl Node {
         }
     }
 
+    /// Where to point for an error: at a key that is itself what was found to be wrong, else as for its path.
+    pub(super) fn place_of(&self, error: &RecordError) -> Range<usize> {
+        let (node, whole) = self.deepest(&error.path);
+        let is_value = matches!((&node.value, &error.found), (Value::Text(text), Some(found)) if text == found);
+        let is_key = whole && !is_value && error.found.as_deref().is_some_and(|f| error.path.last_key() == Some(f));
+        node.key.clone().filter(|_| is_key).unwrap_or_else(|| self.place(&error.path))
+    }
+
     /// Whether the environment had a part in this value or in one inside it.
     pub(super) fn any_expanded(&self) -> bool {
         self.expanded

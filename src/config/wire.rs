@@ -154,19 +154,26 @@ pub(super) struct GatesRecord {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_waiting_per_caller: Option<u32>,
     /// A closure for longer is a limit that is used up, `1s` to `7d`. Default: `15m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) exhausted_after: Option<String>,
     /// The longest that headers are believed for which nobody vouches, `1s` to `7d`. Default: `5m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_unvouched: Option<String>,
     /// The longest that those are believed which the catalogue knows, `1s` to `31d`. Default: `7d`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_vouched: Option<String>,
     /// The most that a gate opens later than it could, so that not all open in one moment, `0s` to `1m`; a tenth of the
     /// closure at most. Default: `2s`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_jitter: Option<String>,
     /// The longest closure that nobody asked for, `1s` to `1d`. Default: `5m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_backoff: Option<String>,
     /// The time between the first requests after a closure where no rate is known, `1ms` to `1m`. Default: `250ms`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) slow_start_step: Option<String>,
     /// The longest slow start after a closure, `1s` to `1d`. Default: `10m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_slow_start: Option<String>,
     /// Below this part of a limit, in percent, what is left is spread over the time that is left; 0 to 100. Default: 20.
     #[schemars(range(min = 0, max = 100))]
@@ -187,10 +194,13 @@ pub(super) struct GatesRecord {
     #[schemars(range(min = 0, max = 100_000))]
     pub(super) resend_per_second: Option<u32>,
     /// The longest pause before a request is first sent again after a failure, `0s` to `1m`; it doubles. Default: `50ms`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) first_pause: Option<String>,
     /// The same after a limit of which nobody says how long, `0s` to `1m`. Default: `1s`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) first_pause_throttled: Option<String>,
     /// The longest of these pauses, `0s` to `2m`. Default: `20s`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_pause: Option<String>,
     /// So many failures in a row open a circuit, 1 to 1000000. Default: 5.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -199,8 +209,10 @@ pub(super) struct GatesRecord {
     #[schemars(range(min = 2, max = 1_000_000))]
     pub(super) circuit_requests: Option<u32>,
     /// For how long a circuit opens the first time, `1ms` to `1h`; it doubles. Default: `5s`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) circuit_open: Option<String>,
     /// For how long at most, `1ms` to `1d`. Default: `1m`.
+    #[schemars(extend("pattern" = r"^[0-9]+ ?(ms|s|m|min|h|d)$|\$\{"))]
     pub(super) longest_circuit_open: Option<String>,
     /// Requests in ten minutes that a service calls invalid before nothing is sent to it, 1 to 1000000 (Discord shuts out at
     /// 10000). Default: 5000.

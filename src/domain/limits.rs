@@ -32,7 +32,7 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// How many may come at once before the rate spaces them; 1 when absent.
     pub burst: Option<NonZeroU32>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<NonZeroU32>,
     /// How long a request may wait for its turn; 30 s unless set.
     pub max_wait: Duration,

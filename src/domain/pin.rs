@@ -23,7 +23,7 @@ pub struct Pin {
     pub to: PinnedTo,
     /// How often.
     pub rate: Option<Rate>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<NonZeroU32>,
     /// From when on it does not count any more, in Unix seconds.
     pub until: Option<i64>,
@@ -36,11 +36,11 @@ impl Pin {
     }
 }
 
-/// As people read it: `100/min, 5 at once`.
+/// As people read it: `100/min, 5 under way`.
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.rate.map(|rate| rate.to_string());
-        let places = self.concurrency.map(|places| format!("{places} at once"));
+        let places = self.concurrency.map(|places| format!("{places} under way"));
         f.write_str(&rate.into_iter().chain(places).collect::<Vec<_>>().join(", "))
     }
 }

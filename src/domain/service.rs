@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use http::{HeaderName, Method};
 
 use super::{
-    Allowed, Gating, Host, HostPattern, Limits, Name, Placement, Retry, ServiceName, Signals, Template, Timeouts,
+    Allowed, Gating, Host, HostPattern, Level, Limits, Name, Placement, Retry, ServiceName, Signals, Template, Timeouts,
 };
 
 /// How sidekey speaks to the upstream.
@@ -228,25 +228,23 @@ impl Service {
             || origin.host.ip().is_some_and(|ip| ip.is_loopback())
     }
 
-    /// Its limits in words, such as `100 a second, 20 at once, 5/h for each caller`; empty when there are none.
+    /// Its limits in words, with how long a request waits for them and how far its gates follow it where that is set; empty when
+    /// there are none: `100/s burst 20, 25 under way, 5/h for each caller, a request waits at most 30 s`.
     pub fn limits_in_words(&self) -> String {
+        let mut parts = self.own_limits();
+        if !parts.is_empty() || self.limits.max_wait != Limits::default().max_wait {
+            parts.push(format!("a request waits at most {} s", self.limits.max_wait.as_secs_f64()));
+        }
+        parts.extend(self.gating.mode.map(|mode| format!("mode {}", mode.as_str())));
+        parts.join(", ")
+    }
+
+    /// Its limits alone, one by one in words.
+    pub fn own_limits(&self) -> Vec<String> {
         let (limits, gating) = (&self.limits, &self.gating);
-        let period = |seconds| match seconds {
-            1 => "second".to_owned(),
-            60 => "minute".to_owned(),
-            3600 => "hour".to_owned(),
-            86400 => "day".to_owned(),
-            n => format!("{n} s"),
-        };
-        let mut parts = Vec::new();
-        if let Some(rate) = limits.rate {
-            parts.push(format!("{} a {}", rate.count, period(rate.period.as_secs())));
-            parts.extend(limits.burst.map(|burst| format!("{burst} at once")));
-        }
+        let of_all = limits.rate.map(|rate| Level { rate, burst: limits.burst }.to_string());
+        let mut parts: Vec<String> = of_all.into_iter().collect();
         parts.extend(limits.concurrency.map(|most| format!("{most} under way")));
-        if !parts.is_empty() {
-            parts.push(format!("a request waits at most {} s", limits.max_wait.as_secs()));
-        }
         let each = [
             ("caller", gating.per_caller),
             ("team", gating.per_team),
@@ -259,8 +257,7 @@ impl Service {
         parts.extend(gating.costs.iter().map(|(rule, cost)| format!("{rule} counts {cost} times")));
         let zone = gating.quotas.zone.iana_name().unwrap_or("UTC");
         parts.extend(gating.quotas.each.iter().map(|quota| format!("{quota} for each limit owner ({zone})")));
-        parts.extend(gating.mode.map(|mode| format!("mode {}", mode.as_str())));
-        parts.join(", ")
+        parts
     }
 
     /// The names of the secret fields, each once, in the order of the placements.

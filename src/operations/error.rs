@@ -60,6 +60,9 @@ pub enum OperationError {
     /// What was given cannot be; the text says why and what can.
     #[error("{0}")]
     Invalid(String),
+    /// There is no such thing; the text says what is not there, and where what is there is shown.
+    #[error("{0}")]
+    NotFound(String),
     /// No such service.
     #[error(
         "there is no service {}.{} `sidekey service search WORD` finds one, `sidekey service add NAME` makes your own",
@@ -161,7 +164,7 @@ impl OperationError {
         match self {
             Self::Vault(error) => code_of_vault(error),
             Self::Forbidden(_) => ErrorCode::Forbidden,
-            Self::NoService { .. } => ErrorCode::NotFound,
+            Self::NoService { .. } | Self::NotFound(_) => ErrorCode::NotFound,
             Self::SeveralOwners { .. } => ErrorCode::Ambiguous,
             Self::TakenByDeclared(_) => ErrorCode::NameTaken,
             Self::Backup(error) => code_of_backup(error),

@@ -10,8 +10,10 @@ use crate::domain::{
     CallerId, Credential, GateReset, Name, Origin, OwnerQuotaUse, PinnedTo, ServiceName, Share, TeamId, UserId,
 };
 
+use crate::throttle::state::Phase;
+
 use super::names::Names;
-use super::pins::PinShown;
+use super::pins::{PinShown, as_shown, no_limit_owner};
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
 
@@ -24,6 +26,8 @@ const EVERY_OWNER: &str = "*";
 const UPSTREAM: &str = "upstream";
 /// Whose limit it is that certain requests of a limit owner have.
 const ROUTE: &str = "route";
+/// The state of a gate that lets everything pass.
+const OPEN: &str = Phase::Open.as_str();
 
 /// The gates of the running proxy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -78,7 +82,7 @@ pub struct GateShown {
     pub limits: Vec<GateLimit>,
     /// The pace that was found, in requests per second.
     pub pace_per_s: Option<f64>,
-    /// How many requests may be under way at once, when that is limited.
+    /// How many requests may be under way, when that is limited.
     pub places: Option<u32>,
     /// How many are under way.
     pub under_way: u32,
@@ -156,7 +160,7 @@ impl GateShown {
             bucket: bucket.map(str::to_owned),
             mark: None,
             exact_bucket: None,
-            state: "open".to_owned(),
+            state: OPEN.to_owned(),
             closed_until: None,
             reason: None,
             closures: 0,
@@ -213,6 +217,24 @@ impl GateShown {
         self.waiting.iter().map(|one| one.waiting).sum()
     }
 
+    /// What of it outlives its proxy, for which nobody waits any more; none when that is nothing.
+    pub fn outliving(mut self) -> Option<Self> {
+        self.waiting.clear();
+        self.under_way = 0;
+        let was_learnt =
+            self.closures > 0 || self.state != OPEN || !self.limits.is_empty() || !self.circuits.is_empty();
+        (was_learnt && self.is_of_upstream()).then_some(self)
+    }
+
+    /// How it stands at `now` (Unix seconds), which may be a moment after it was noted.
+    fn at(mut self, now: i64) -> Self {
+        if self.closed_until.is_some_and(|until| until.as_second() <= now) {
+            self.closed_until = None;
+            self.state = Phase::Probing.as_str().to_owned();
+        }
+        self
+    }
+
     fn named(mut self, names: &Names) -> Self {
         for one in &mut self.waiting {
             one.caller = names.caller(&CallerId::new(&one.caller));
@@ -256,10 +278,12 @@ impl Operations {
     pub fn gates(&self, actor: &Actor) -> Result<GatesShown, OperationError> {
         actor.must_administer()?;
         let (noted, gates) = self.vault.noted_gates()?;
-        let names = self.names()?;
+        let (names, now) = (self.names()?, self.now());
+        let running = noted.is_some_and(|at| now - at <= SILENT);
         let shown = gates.into_iter().filter_map(|gate| {
             let shown: GateShown = serde_json::from_str(&gate.shown).ok()?;
-            Some(GateShown { exact_bucket: Some(gate.bucket), ..shown }.named(&names))
+            let shown = GateShown { exact_bucket: Some(gate.bucket), ..shown };
+            Some((if running { shown } else { shown.outliving()? }).at(now).named(&names))
         });
         let mut gates: Vec<_> = shown.collect();
         for pin in self.vault.pins()? {
@@ -275,7 +299,6 @@ impl Operations {
             }
         }
         gates.sort_by(|a, b| (&a.service, &a.owner, &a.bucket, &a.of).cmp(&(&b.service, &b.owner, &b.bucket, &b.of)));
-        let running = noted.is_some_and(|at| self.now() - at <= SILENT);
         Ok(GatesShown { noted_at: noted.map(moment), running, gates })
     }
 
@@ -314,18 +337,63 @@ impl Operations {
         })
     }
 
-    /// Has the running proxy forget within a second what it learnt of these limits. Who waits there is let through.
+    /// Has the running proxy forget within a second what it learnt of these limits. Who waits there is let through. Returns of
+    /// how many gates something was noted.
     ///
     /// # Errors
-    /// When `actor` does not administer, there is no such service, or it cannot be kept or recorded.
-    pub fn reset_gates(&self, actor: &Actor, reset: &GateReset) -> Result<(), OperationError> {
+    /// When `actor` does not administer, there is no such service, limit owner or bucket, or it cannot be kept or recorded.
+    pub fn reset_gates(&self, actor: &Actor, reset: &GateReset) -> Result<usize, OperationError> {
         actor.must_administer()?;
         if self.config.load().service(reset.service.as_str()).is_none() {
             return Err(OperationError::no_service(&self.config.load(), &reset.service));
         }
+        let reset = &GateReset { bucket: reset.bucket.as_deref().map(as_shown), ..reset.clone() };
+        let mut noted = self.learnt(&reset.service)?;
+        if let Some(owner) = &reset.owner {
+            noted.retain(|gate| gate.owner == *owner);
+            // What was learnt of an owner outlives its last key.
+            if noted.is_empty() && !self.has_limit_owner(&reset.service, owner)? {
+                return Err(no_limit_owner(&reset.service, owner));
+            }
+        }
+        if let Some(bucket) = &reset.bucket {
+            noted.retain(|gate| gate.bucket.as_ref() == Some(bucket));
+            if noted.is_empty() && !self.declares_bucket(&reset.service, bucket) {
+                let text = format!(
+                    "nothing is known of a bucket `{bucket}` of `{}`; `sidekey limits list` shows its buckets",
+                    reset.service
+                );
+                return Err(OperationError::NotFound(text));
+            }
+        }
         let pen = self.pen(actor)?;
         let bucket = reset.bucket.as_deref().map(|bucket| ("bucket", bucket));
         let details: Vec<_> = reset.owner.as_deref().map(|owner| ("owner", owner)).into_iter().chain(bucket).collect();
-        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(reset)).map(drop)
+        pen.act("gate.reset", &details, |vault| vault.order_gate_reset(reset))?;
+        Ok(noted.len())
+    }
+
+    /// Whether a bucket of a service is one that its record declares, or that answers named.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn knows_bucket(&self, service: &ServiceName, bucket: &str) -> Result<bool, OperationError> {
+        let bucket = as_shown(bucket);
+        let is_its = |gate: &GateShown| gate.bucket.as_deref() == Some(&*bucket);
+        Ok(self.declares_bucket(service, &bucket) || self.learnt(service)?.iter().any(is_its))
+    }
+
+    fn declares_bucket(&self, service: &ServiceName, bucket: &str) -> bool {
+        let config = self.config.load();
+        let declared = config.service(service.as_str()).map(|entry| &entry.service.signals.buckets);
+        declared.is_some_and(|buckets| buckets.iter().any(|one| &*one.name == bucket))
+    }
+
+    /// What a proxy noted of what a service allows.
+    fn learnt(&self, service: &ServiceName) -> Result<Vec<GateShown>, OperationError> {
+        let (_, noted) = self.vault.noted_gates()?;
+        let of_service = noted.iter().filter(|gate| gate.service == *service);
+        let shown = of_service.filter_map(|gate| serde_json::from_str::<GateShown>(&gate.shown).ok());
+        Ok(shown.filter(GateShown::is_of_upstream).collect())
     }
 }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::config::DeclaredCredential;
-use crate::domain::{Name, Pin, PinnedTo, Rate, ServiceName};
-use crate::store::CredentialFilter;
+use crate::domain::{Credential, Name, Pin, PinnedTo, Rate, ServiceName};
+use crate::store::{CredentialFilter, StoreError};
+use crate::vault::{Vault, VaultError};
 
 use super::view::moment;
 use super::{Actor, OperationError, Operations};
@@ -20,11 +20,11 @@ const LONGEST_BUCKET: usize = 200;
 /// A pinned limit as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PinShown {
-    /// In words: `100/min, 5 at once`.
+    /// In words: `100/min, 5 under way`.
     pub limit: String,
     /// How often, such as `100/min`.
     pub rate: Option<String>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<u32>,
     /// Until when.
     pub until: Option<Timestamp>,
@@ -61,7 +61,7 @@ pub struct PinOrder {
     pub target: PinTarget,
     /// How often.
     pub rate: Option<Rate>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     pub concurrency: Option<NonZeroU32>,
     /// Until when, in Unix seconds.
     pub until: Option<i64>,
@@ -104,9 +104,21 @@ impl Operations {
         let to = match &target.key {
             Some(_) => self.pinned_to(target)?,
             // The key or service may be gone meanwhile, and the limit is to go too.
-            None => PinnedTo { service: target.service, owner: target.owner, bucket: target.bucket },
+            None => {
+                let bucket = target.bucket.as_deref().map(as_shown);
+                PinnedTo { service: target.service, owner: target.owner, bucket }
+            }
         };
-        pen.act("gate.unpin", &details_of(&to), |vault| vault.unpin(&to)).map(drop)
+        let unpin = |vault: &Vault| {
+            vault.unpin(&to).map_err(|error| match error {
+                VaultError::Store(StoreError::Unknown { .. }) => OperationError::NotFound(format!(
+                    "there is no pinned limit on {}; `sidekey limits list` shows what is pinned on what",
+                    in_words(&to)
+                )),
+                other => other.into(),
+            })
+        };
+        pen.act("gate.unpin", &details_of(&to), unpin).map(drop)
     }
 
     fn pinned_to(&self, target: PinTarget) -> Result<PinnedTo, OperationError> {
@@ -117,42 +129,70 @@ impl Operations {
         if bucket.as_ref().is_some_and(|bucket| bucket.is_empty() || bucket.len() > LONGEST_BUCKET) {
             return Err(OperationError::Invalid(format!("a bucket has 1 to {LONGEST_BUCKET} characters")));
         }
-        let owners = self.limit_owners(&service)?;
+        let bucket = bucket.as_deref().map(as_shown);
         let owner = match (owner, key) {
             (Some(_), Some(_)) => {
                 return Err(OperationError::Invalid("name the limit owner or a key of it, not both".to_owned()));
             }
-            (Some(owner), None) if owners.iter().any(|(_, known)| *known == owner) => Some(owner),
-            (Some(owner), None) => return Err(OperationError::unknown("limit owner", owner)),
-            (None, Some(key)) => {
-                let mut of_key: Vec<&String> = owners.iter().filter(|(name, _)| *name == key).map(|(_, o)| o).collect();
-                of_key.sort_unstable();
-                of_key.dedup();
-                match of_key.as_slice() {
-                    [] => return Err(OperationError::unknown("credential", key.as_str())),
-                    [owner] => Some((*owner).clone()),
-                    _ => {
-                        let text = format!(
-                            "several keys are called `{key}`; name the limit owner, as `sidekey limits list` shows it"
-                        );
-                        return Err(OperationError::Invalid(text));
-                    }
-                }
-            }
+            (Some(owner), None) if self.has_limit_owner(&service, &owner)? => Some(owner),
+            (Some(owner), None) => return Err(no_limit_owner(&service, &owner)),
+            (None, Some(key)) => Some(self.owner_of_key(&service, &key)?),
             (None, None) => None,
         };
         Ok(PinnedTo { service, owner, bucket })
     }
 
-    /// The keys of a service, each with its limit owner.
-    fn limit_owners(&self, service: &ServiceName) -> Result<Vec<(Name, String)>, OperationError> {
-        let filter = CredentialFilter { service: Some(service.clone()), ..CredentialFilter::default() };
+    /// Whether a service has a key of this limit owner.
+    pub(super) fn has_limit_owner(&self, service: &ServiceName, owner: &str) -> Result<bool, OperationError> {
+        Ok(self.keys_for(Some(service))?.iter().any(|key| key.counted_as() == owner))
+    }
+
+    fn owner_of_key(&self, service: &ServiceName, key: &Name) -> Result<String, OperationError> {
+        let named: Vec<_> = self.keys_for(None)?.into_iter().filter(|one| one.name == *key).collect();
+        let mut owners: Vec<&str> =
+            named.iter().filter(|one| one.service == *service).map(Credential::counted_as).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        match (owners.as_slice(), named.first()) {
+            ([owner], _) => Ok((*owner).to_owned()),
+            ([], Some(elsewhere)) => {
+                let text = format!("the key `{key}` is for `{}`, not for `{service}`", elsewhere.service);
+                Err(OperationError::Invalid(text))
+            }
+            ([], None) => {
+                Err(OperationError::NotFound(format!("there is no key `{key}`; `sidekey key list` shows them")))
+            }
+            _ => Err(OperationError::Invalid(format!(
+                "several keys are called `{key}`; name the limit owner, as `sidekey limits list` shows it"
+            ))),
+        }
+    }
+
+    /// The keys for a service, or all of them, those that proxy.toml declares included.
+    fn keys_for(&self, service: Option<&ServiceName>) -> Result<Vec<Credential>, OperationError> {
+        let filter = CredentialFilter { service: service.cloned(), ..CredentialFilter::default() };
         let stored = self.vault.list(&filter)?.into_iter().map(|listed| listed.credential);
         let config = self.config.load();
-        let declared = config.credentials.iter().filter(|declared| declared.service == *service);
-        let declared = declared.map(|declared: &DeclaredCredential| declared.credential(1));
-        Ok(stored.chain(declared).map(|key| (key.name.clone(), key.counted_as().to_owned())).collect())
+        let declared = config.credentials.iter().filter(|one| service.is_none_or(|service| one.service == *service));
+        Ok(stored.chain(declared.map(|declared| declared.credential(1))).collect())
     }
+}
+
+/// A bucket as it is shown: a path may be written with dots from the keyboard where an identifier was taken out.
+pub(super) fn as_shown(bucket: &str) -> String {
+    if bucket.starts_with('/') { bucket.replace("{...}", "{…}") } else { bucket.to_owned() }
+}
+
+/// There is no such limit owner.
+pub(super) fn no_limit_owner(service: &ServiceName, owner: &str) -> OperationError {
+    let text = format!("there is no limit owner `{owner}` at `{service}`; `sidekey limits list` shows them");
+    OperationError::NotFound(text)
+}
+
+fn in_words(to: &PinnedTo) -> String {
+    let owner = to.owner.as_ref().map(|owner| format!(", limit owner `{owner}`")).unwrap_or_default();
+    let bucket = to.bucket.as_ref().map(|bucket| format!(", bucket `{bucket}`")).unwrap_or_default();
+    format!("`{}`{owner}{bucket}", to.service)
 }
 
 fn details_of(to: &PinnedTo) -> Vec<(&'static str, &str)> {

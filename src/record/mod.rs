@@ -20,7 +20,7 @@ pub(crate) use error::Faults;
 pub use error::{KeyPath, RecordError, RecordErrors, Step};
 pub use nearest::nearest;
 pub use text::{RecordText, TextError, from_toml, to_table, to_toml};
-pub use units::{UnitError, bytes, duration, host_and_port, level, quota, rate};
+pub use units::{UnitError, bytes, duration, host_and_port, in_one_unit, level, quota, rate};
 pub use wire::{
     Auth, AuthList, BodyRuleRecord, LimitsRecord, RateRecord, RetryRecord, ServiceRecord, TimeoutsRecord,
     UpstreamRecord, VariableRecord, VerifyRecord,

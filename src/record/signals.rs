@@ -25,7 +25,7 @@ pub(super) fn signals(record: &ServiceRecord, faults: &mut Faults) -> Signals {
     Signals {
         family: word(limits.family.as_deref(), HeaderFamily::of, families, (&at.key("family"), "family"), faults),
         reset: word(limits.reset.as_deref(), ResetUnit::of, resets, (&at.key("reset"), reset), faults),
-        own: own(limits.headers.as_deref().unwrap_or_default(), &at.key("headers"), faults),
+        own: own(limits, &at.key("headers"), faults),
         rate: rate(limits.rate.as_deref(), at.key("rate"), faults),
         concurrency: at_least_one(limits.concurrency, &at.key("concurrency"), faults),
         leak: rate(limits.leak.as_deref(), at.key("leak"), faults),
@@ -74,9 +74,11 @@ fn statuses(limits: &LimitsRecord, at: &KeyPath, faults: &mut Faults) -> Vec<(u1
     let mut out = Vec::new();
     for (key, text) in limits.statuses.iter().flatten() {
         let at = at.key(key);
-        let status = key.parse().ok().filter(|status| is_status(*status));
+        // What goes well would close the gate each time.
+        let status = key.parse().ok().filter(|status| is_status(*status) && *status >= 300);
         if status.is_none() {
-            faults.quote(at.clone(), "not a status", key, "write a status such as `420`");
+            let fix = "write a status from 300 to 599, such as `420`; refusals with 200 are told by a rule of `bodies`";
+            faults.quote(at.clone(), "not the status of a refusal", key, fix);
         }
         out.extend(status.zip(verdict(Some(text), &at, faults)));
     }
@@ -171,8 +173,13 @@ impl Part {
 }
 
 /// The limits that a list of headers tells of: with the second header of a kind, a second limit begins.
-fn own(names: &[String], at: &KeyPath, faults: &mut Faults) -> Vec<OwnHeaders> {
+fn own(limits: &LimitsRecord, at: &KeyPath, faults: &mut Faults) -> Vec<OwnHeaders> {
     let mut out: Vec<OwnHeaders> = Vec::new();
+    let names = limits.headers.as_deref().unwrap_or_default();
+    if names.is_empty() && limits.family.as_deref() == Some(HeaderFamily::Vendor.as_str()) {
+        let fix = "add their names, such as `headers = [\"X-Calls-Left\", \"X-Calls-Reset\"]`, or leave `family` out";
+        faults.add(at.clone(), "the family `vendor` has no names but these, and there are none", fix);
+    }
     for (i, text) in names.iter().enumerate() {
         let Ok(name) = HeaderName::try_from(text.as_str()) else {
             let fix = "use letters, digits and `-`, such as `X-RateLimit-Reset`";

@@ -84,12 +84,20 @@ fn rates_are_a_count_and_a_period() {
 }
 
 #[test]
+fn a_duration_is_written_in_the_largest_unit_that_fits() {
+    for text in ["0s", "1ms", "1500ms", "90s", "1m", "2h", "36h", "7d"] {
+        assert_eq!(in_one_unit(duration(text).unwrap()), text);
+    }
+    assert_eq!(in_one_unit(Duration::from_secs(60 * 60 * 24)), "1d");
+}
+
+#[test]
 fn a_rate_may_have_a_burst() {
     let table = [("100/s", "100/s"), ("100/s burst 20", "100/s burst 20"), ("60 / min  burst  5", "60/min burst 5")];
     for (text, shown) in table {
         assert_eq!(level(text).unwrap().to_string(), shown);
     }
-    assert_eq!(level("1/s burst 0"), Err(UnitError::Zero));
+    assert_eq!(level("1/s burst 0"), Err(UnitError::NoBurst));
     assert_eq!(level("1/s burst 5000000000"), Err(UnitError::TooLarge));
     for bad in ["1/s burst", "1/s burst x", "1/s burst 5s", "1/s burst 5 burst 6"] {
         assert_eq!(level(bad), Err(UnitError::Level), "{bad}");
@@ -544,6 +552,8 @@ fn what_limits_cannot_mean_is_told_with_its_place() {
         ("default_wait = \"2d\"", "limits.default_wait"),
         ("statuses = { teapot = \"throttled\" }", "limits.statuses.teapot"),
         ("statuses = { 420 = \"slow\" }", "limits.statuses.420"),
+        ("statuses = { 200 = \"throttled\" }", "limits.statuses.200"),
+        ("family = \"vendor\"", "limits.headers"),
         ("buckets = { a = [\"search\"] }", "limits.buckets.a[0]"),
         ("bucket_by = \"host\"", "limits.bucket_by"),
         (

@@ -29,6 +29,9 @@ pub enum UnitError {
     /// A rate or a quota of nothing at all.
     #[error("expected at least 1 in the period")]
     Zero,
+    /// A burst of nothing at all.
+    #[error("expected a burst of at least 1")]
+    NoBurst,
     /// The number does not fit.
     #[error("the number is too large")]
     TooLarge,
@@ -63,6 +66,18 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
         _ => return Err(UnitError::Duration),
     };
     count?.checked_mul(milliseconds).map(Duration::from_millis).ok_or(UnitError::TooLarge)
+}
+
+/// A duration as people write it, in the largest unit that leaves a whole number: `0s`, `250ms`, `1m`, `7d`.
+pub fn in_one_unit(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("d", u128::from(DAY) * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000)];
+    let unit = units.into_iter().find(|(_, unit)| milliseconds > 0 && milliseconds % unit == 0);
+    match unit {
+        Some((name, unit)) => format!("{}{name}", milliseconds / unit),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
+    }
 }
 
 /// Parses a size in bytes: `65536`, `64KB` (64,000), `256KiB`, `1MiB`. The unit's case does not matter.
@@ -113,7 +128,7 @@ pub fn level(text: &str) -> Result<Level, UnitError> {
     };
     let Some((burst, "")) = number(burst.trim()) else { return Err(UnitError::Level) };
     let burst = u32::try_from(burst?).map_err(|_| UnitError::TooLarge)?;
-    Ok(Level { rate: rate(before.trim())?, burst: Some(NonZeroU32::new(burst).ok_or(UnitError::Zero)?) })
+    Ok(Level { rate: rate(before.trim())?, burst: Some(NonZeroU32::new(burst).ok_or(UnitError::NoBurst)?) })
 }
 
 /// Parses a quota: `1000/day` (or `/d`), `50000/month`.

@@ -118,10 +118,10 @@ pub struct RateRecord {
     /// `COUNT/s`, `/min`, `/h` or `/d`.
     #[schemars(extend("pattern" = r"^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$|\$\{"))]
     pub limit: Option<String>,
-    /// How many may come at once before the limit spaces them, at least 1.
+    /// How many may come at once after a pause, before the limit spaces them, at least 1.
     #[schemars(range(min = 1))]
     pub burst: Option<u32>,
-    /// How many may be under way at once, at least 1.
+    /// How many may be under way, at least 1.
     #[schemars(range(min = 1))]
     pub concurrency: Option<u32>,
     /// How long a request may wait for its turn, for example `30s`; at most `2m`.

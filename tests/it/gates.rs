@@ -69,7 +69,7 @@ fn a_pinned_limit_counts_within_a_second_outlives_a_restart_and_is_taken_back() 
     assert_eq!((hasty(&world).status, hasty(&world).status), (200, 429), "it is pinned from the first request on");
     // Pinned anew it takes the place of the former; who waits is let through when it is taken back.
     sidekey(&world, "limits pin api 4/min --concurrency 3");
-    eventually("the new one counts", || gates(&world).iter().any(|gate| gate["pin"]["limit"] == "4/min, 3 at once"));
+    eventually("the new one counts", || gates(&world).iter().any(|gate| gate["pin"]["limit"] == "4/min, 3 under way"));
     eventually("its first passes", || hasty(&world).status == 200);
     let waiting = ask(&world, "100").reply_later();
     eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
@@ -80,7 +80,7 @@ fn a_pinned_limit_counts_within_a_second_outlives_a_restart_and_is_taken_back() 
     assert!(world.sidekey(["limits", "unpin", "api"]).run().fails_with(1).contains("pinned limit"));
     let audit = audit(&world);
     assert!(
-        audit.contains("gate.pin") && audit.contains("gate.unpin") && audit.contains("4/min, 3 at once"),
+        audit.contains("gate.pin") && audit.contains("gate.unpin") && audit.contains("4/min, 3 under way"),
         "{audit}"
     );
 }
@@ -106,7 +106,7 @@ fn a_limit_is_pinned_on_one_limit_owner_for_a_time_and_on_nothing_that_is_not_th
         ("limits pin api 1/h --owner nobody", 1, "limit owner"),
         ("limits pin api 1/h --key nobody", 1, "nobody"),
         ("limits pin nobody 1/h", 2, "nobody"),
-        ("limits pin api", 2, "RATE"),
+        ("limits pin api", 2, "--concurrency COUNT"),
         ("limits pin api often", 2, "rate"),
         ("limits pin api 1/h --for never", 2, "--for"),
     ] {
@@ -374,11 +374,11 @@ fn a_limit_that_is_changed_in_proxy_toml_or_in_the_store_is_recorded_once_with_b
     world.rewrite_toml(&world.tables().replace("5/s", "7/min"));
     eventually("it is recorded", || !changes(&world).is_empty());
     let waits = "a request waits at most 30 s";
-    let of_file = ("api".to_owned(), format!("5 a second, {waits}"), format!("7 a minute, {waits}"));
+    let of_file = ("api".to_owned(), format!("5/s, {waits}"), format!("7/min, {waits}"));
     assert_eq!(changes(&world), std::slice::from_ref(&of_file));
     world.sidekey(["service", "edit", "stored", "--set", "rate.per_caller = \"9/h\""]).run().succeeds();
     eventually("the store is followed", || changes(&world).len() > 1);
-    let of_store = ("stored".to_owned(), "none".to_owned(), "9/h for each caller".to_owned());
+    let of_store = ("stored".to_owned(), "none".to_owned(), format!("9/h for each caller, {waits}"));
     assert_eq!(changes(&world), [of_file.clone(), of_store.clone()]);
     sidekey(&world, "service edit stored --title Other");
     sidekey(&world, "limits pin api 1/h");

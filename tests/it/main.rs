@@ -25,6 +25,7 @@ mod leak;
 mod learning;
 mod life;
 mod limits;
+mod operating;
 mod outlook;
 mod people;
 mod placement;

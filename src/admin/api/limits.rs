@@ -141,7 +141,7 @@ struct PinTold {
     #[serde(default)]
     #[schema(example = "100/min")]
     rate: Option<String>,
-    /// How many may be under way at once.
+    /// How many may be under way.
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1)]
     concurrency: Option<NonZeroU32>,
@@ -202,11 +202,12 @@ async fn list_gates(admin: Shared, who: Who, Asked(page): Asked<PageQuery>) -> A
 /// Have gates forget
 ///
 /// For administrators. What was learnt of the limits of a service is forgotten within a second, and who waits is let through.
+/// A limit owner or bucket of which nothing is known is answered with 404.
 #[utoipa::path(post, path = "/gates/reset", tag = "limits", request_body = GateResetOrder,
     responses((status = 204, description = "It is ordered")))]
 async fn reset_gates(admin: Shared, who: Who, Told(order): Told<GateResetOrder>) -> Result<StatusCode, Problem> {
     let GateResetOrder { service, owner, bucket } = order;
     let reset = GateReset { service: service.0, owner, bucket };
-    admin.act(&who, move |operations, actor| operations.reset_gates(actor, &reset)).await?;
+    admin.act(&who, move |operations, actor| operations.reset_gates(actor, &reset).map(drop)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

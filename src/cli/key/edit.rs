@@ -43,6 +43,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     no_expires: bool,
     /// Whom the service counts when this key is used; keys with the same name here share what is learnt of its limits
+    ///
+    /// What was learnt so far stays with its former limit owner: the key begins with what is known of this one.
     #[arg(long, value_name = "NAME", conflicts_with = "no_limit_owner")]
     limit_owner: Option<Name>,
     /// The service counts the key itself
@@ -93,7 +95,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         ));
     }
     let Opened { operations, actor, .. } = Opened::existing(session)?;
-    let key = operations.edit_key(&actor, &arguments.which.reference(), edit)?;
+    let which = arguments.which.reference();
+    let former = operations.changeable_key(&actor, &which)?.limit_owner;
+    let key = operations.edit_key(&actor, &which, edit)?;
     session.screen.say(format!("Changed the key `{}` ({}).", key.name, super::in_short(&key)))?;
+    if key.limit_owner != former {
+        session.screen.say("What was learnt of limits with it so far stays with its former limit owner.")?;
+    }
     Ok(())
 }

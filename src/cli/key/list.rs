@@ -58,8 +58,6 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         return deleted(&filter, arguments.json, session);
     }
     let empty = if filter == KeyFilter::default() { EMPTY } else { "No key fits." };
-    let mut list =
-        List::new(&["NAME", "SERVICE", "ENV", "OWNER", "SHARED WITH", "VALUE SINCE", "LAST USED", "EXPIRES"], empty);
     let config = session.load()?.config;
     let keys = if opened::has_store(&config)? {
         let Opened { operations, actor, .. } = Opened::or_make(session)?;
@@ -67,6 +65,13 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     } else {
         operations::declared_keys(&config, &filter)
     };
+    let mut titles = vec!["NAME", "SERVICE", "ENV", "OWNER", "SHARED WITH", "VALUE SINCE", "LAST USED", "EXPIRES"];
+    // Most have neither.
+    let (has_owners, has_pools) =
+        (keys.iter().any(|key| key.limit_owner.is_some()), keys.iter().any(|key| key.pool.is_some()));
+    titles.extend(has_owners.then_some("LIMIT OWNER"));
+    titles.extend(has_pools.then_some("POOL"));
+    let mut list = List::new(&titles, empty);
     let now = session.now();
     let concerns: Vec<String> = keys.iter().filter_map(|key| super::concern(key, now)).collect();
     for key in keys {
@@ -78,7 +83,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         let (shared, expiry) = (super::shares(&key), super::expiry(&key));
         let used = key.last_used_at.map(|at| moment::ago(at.as_second(), now)).unwrap_or_default();
         let (name, service, owner) = (key.name.to_string(), key.service.to_string(), key.owner.clone());
-        let row = vec![name, service, environment, owner, shared, since, used, expiry];
+        let mut row = vec![name, service, environment, owner, shared, since, used, expiry];
+        let or_empty = |name: &Option<Name>| name.as_ref().map(Name::to_string).unwrap_or_default();
+        row.extend(has_owners.then(|| or_empty(&key.limit_owner)));
+        row.extend(has_pools.then(|| or_empty(&key.pool)));
         list.add(row, serde_json::to_value(&key)?);
     }
     list.show(arguments.json, &mut session.screen)?;

@@ -101,12 +101,13 @@ fn version(key: &KeyView) -> String {
     key.version.map(|number| number.to_string()).unwrap_or_default()
 }
 
-/// Whose a key is, for which environment and how long.
+/// Whose a key is, for which environment, whom its service counts, what it stands in for, and how long.
 fn in_short(key: &KeyView) -> String {
     let environment = key.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
     let until = key.expires_at.map(|at| format!(", until {} UTC", moment::shown(at.as_second()))).unwrap_or_default();
     let pool = key.pool.as_ref().map(|pool| format!(", pool {pool}")).unwrap_or_default();
-    format!("owner {}{environment}{pool}{until}", key.owner)
+    let limit_owner = key.limit_owner.as_ref().map(|owner| format!(", limit owner {owner}")).unwrap_or_default();
+    format!("owner {}{environment}{limit_owner}{pool}{until}", key.owner)
 }
 
 /// When a key expires, in words.

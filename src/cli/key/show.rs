@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
         None => stored_facts(&detail, session.now()),
     };
     facts.extend(key.limit_owner.as_ref().map(|owner| ("limit owner", owner.to_string())));
+    facts.extend(key.pool.as_ref().map(|pool| ("pool", pool.to_string())));
     let used = key.last_used_at.map(|at| moment::ago(at.as_second(), session.now()));
     facts.extend(used.map(|ago| ("last used", ago)));
     let variables = key.variables.clone().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `sidekey limits pin` and `sidekey limits unpin`.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -10,7 +11,7 @@ use crate::cli::opened::Opened;
 use crate::cli::session::Session;
 use crate::domain::{Name, Rate};
 use crate::operations::{PinOrder, PinTarget};
-use crate::record::rate;
+use crate::record::{duration, rate};
 
 const PIN_EXAMPLES: &str = "\
 Examples:
@@ -51,14 +52,14 @@ pub(in crate::cli) struct Pin {
     #[command(flatten)]
     target: Target,
     /// How often: 100/s, 60/min, 1000/h or 10000/d
-    #[arg(value_name = "RATE", value_parser = read_rate, required_unless_present = "concurrency")]
+    #[arg(value_name = "RATE", value_parser = read_rate)]
     rate: Option<Rate>,
-    /// How many may be under way at once
-    #[arg(long, value_name = "COUNT")]
+    /// How many may be under way, with a rate or without one
+    #[arg(long, value_name = "COUNT", value_parser = read_places)]
     concurrency: Option<NonZeroU32>,
     /// For how long, such as 2h
-    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until")]
-    span: Option<String>,
+    #[arg(long = "for", value_name = "DURATION", value_parser = read_span, conflicts_with = "until")]
+    span: Option<Duration>,
     /// Until when: a date (that day included), an RFC 3339 moment
     #[arg(long, value_name = "DATE")]
     until: Option<String>,
@@ -85,20 +86,50 @@ fn read_rate(text: &str) -> Result<Rate, String> {
     rate(text).map_err(|error| error.to_string())
 }
 
+fn read_places(text: &str) -> Result<NonZeroU32, String> {
+    let count = text.parse().map_err(|_| "expected a whole number of requests, such as 4")?;
+    NonZeroU32::new(count).ok_or_else(|| "0 would admit no request: use 1 or more".to_owned())
+}
+
+fn read_span(text: &str) -> Result<Duration, String> {
+    let span = duration(text).map_err(|_| "expected a duration with its unit, such as 30m, 2h or 7d")?;
+    if span < Duration::from_secs(1) { Err("it would be over at once: use 1s or more".to_owned()) } else { Ok(span) }
+}
+
+/// Until when, in Unix seconds.
+fn end(arguments: &Pin, now: i64) -> anyhow::Result<Option<i64>> {
+    if let Some(span) = arguments.span {
+        let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        return Ok(Some(now.saturating_add(seconds)));
+    }
+    let Some(text) = arguments.until.as_deref() else { return Ok(None) };
+    match moment::expiry(text, now) {
+        Some(at) if at > now => Ok(Some(at)),
+        Some(_) => Err(wrong_use(format!("--until {text} lies in the past"))),
+        None => Err(wrong_use("--until takes a date such as 2026-12-01 or a moment such as 2026-12-01T12:00:00Z")),
+    }
+}
+
 pub(super) fn pin(arguments: &Pin, session: &mut Session) -> anyhow::Result<()> {
-    let now = session.now();
-    let until = arguments.span.as_deref().or(arguments.until.as_deref()).map(|text| {
-        let at = moment::expiry(text, now).filter(|at| *at > now);
-        at.ok_or_else(|| wrong_use("--for takes a duration such as 2h, --until a date or moment that is to come"))
-    });
+    if arguments.rate.is_none() && arguments.concurrency.is_none() {
+        return Err(wrong_use("say what is pinned: a rate such as 100/min, --concurrency COUNT, or both"));
+    }
     let order = PinOrder {
         target: arguments.target.asked(),
         rate: arguments.rate,
         concurrency: arguments.concurrency,
-        until: until.transpose()?,
+        until: end(arguments, session.now())?,
     };
     let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
     let pinned = operations.pin_limit(&actor, order)?;
+    let Target { service, bucket, .. } = &arguments.target;
+    if let Some(bucket) = bucket
+        && !operations.knows_bucket(service, bucket)?
+    {
+        session.screen.note(format!(
+            "Nothing is known of a bucket `{bucket}` of {service} yet: the limit holds nothing before {service} names one so."
+        ))?;
+    }
     let until = pinned.until.map(|at| format!(" until {} UTC", moment::shown(at.as_second())));
     session.screen.say(format!(
         "Pinned: {}{}, {}. A running proxy follows within a second.",

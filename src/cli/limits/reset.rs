@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::opened::Opened;
 use crate::cli::session::Session;
+use crate::cli::table::counted;
 use crate::domain::{GateReset, Name};
 
 const EXAMPLES: &str = "\
@@ -33,11 +34,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> anyhow::Resul
     let Opened { operations, actor, .. } = Opened::existing(session)?.ready()?;
     let Arguments { service, owner, bucket } = arguments;
     let reset = GateReset { service: service.clone(), owner: owner.clone(), bucket: bucket.clone() };
-    operations.reset_gates(&actor, &reset)?;
+    let noted = operations.reset_gates(&actor, &reset)?;
     let whose = owner.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
     let which = bucket.as_ref().map(|bucket| format!(", bucket {bucket}")).unwrap_or_default();
+    let how_much = if noted == 0 { "nothing was noted of them".to_owned() } else { counted(noted, "gate") };
     session.screen.say(format!(
-        "A running proxy forgets within a second what it found out of the limits of {service}{whose}{which}."
+        "A running proxy forgets within a second what it found out of the limits of {service}{whose}{which}: {how_much}."
     ))?;
     Ok(())
 }

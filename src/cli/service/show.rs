@@ -10,7 +10,9 @@ use crate::cli::table::{show_facts, show_items};
 use crate::cli::ways;
 use crate::config::Config;
 use crate::domain::{Allowed, Name, Service, Variable};
+use crate::gate::mode_of;
 use crate::record::to_table;
+use crate::throttle::Family;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +66,9 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
         Some(service.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")),
     );
     add("allowed", allowed(&service.allowed));
-    add("limits", Some(service.limits_in_words()));
+    add("limits", Some(service.own_limits().join(", ")));
+    add("longest wait", Some(format!("{} s for its turn", service.limits.max_wait.as_secs_f64())));
+    add("limit mode", Some(mode(service)));
     add("limit headers", service.signals.family.map(|family| format!("of the family {}", family.as_str())));
     add("get a key", service.key_help.clone());
     add("key page", service.key_url.clone());
@@ -73,6 +77,16 @@ fn facts(service: &Service, config: &Config) -> Vec<(&'static str, String)> {
     facts.push(("add a key", format!("sidekey key add {}", service.name)));
     facts.extend(ways::ways(config, service, &none));
     facts
+}
+
+/// How far its gates follow what it says of its limits.
+fn mode(service: &Service) -> String {
+    let mode = mode_of(service.gating.mode, &Family::new(&service.signals)).as_str();
+    match (service.gating.mode, service.signals.family) {
+        (Some(_), _) => format!("{mode}, as `rate.mode` says"),
+        (None, Some(_)) => format!("{mode}, since its limit headers are known"),
+        (None, None) => format!("{mode}, since its limit headers are not known"),
+    }
 }
 
 fn allowed(allowed: &Allowed) -> Option<String> {

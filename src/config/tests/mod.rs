@@ -2,6 +2,7 @@
 
 mod events;
 mod example;
+mod limits;
 mod stored;
 
 use proptest::prelude::*;

@@ -268,14 +268,16 @@ fn explain_and_limits_tell_what_the_running_proxy_knows() {
         (&gate()["key"], &gate()["reason"], &gate()["of"]),
         (&json!("main"), &json!("throttled"), &json!("upstream"))
     );
-    let order = json!({ "service": "billing", "owner": gate()["owner"], "bucket": "nothing" });
-    assert_eq!(admin.send("POST", "/gates/reset", &order).status, 204);
+    for (owner, bucket) in [(gate()["owner"].clone(), json!("nothing")), (json!("nobody"), Value::Null)] {
+        let order = json!({ "service": "billing", "owner": owner, "bucket": bucket });
+        assert_eq!(admin.refused_with("POST", "/gates/reset", &order), told(404, "not_found"));
+    }
     let ada = Client::member(&world, "ada");
     ada.sent("POST", "/callers", &json!({ "name": "adas" }), 201);
     let hers = json!({ "method": "GET", "url": "/billing/v1/x", "caller": "adas" });
     eventually("her caller is known", || ada.send("POST", "/explain", &hers).status == 200);
     assert_eq!(ada.sent("POST", "/explain", &hers, 200)["gates"], Value::Null, "what gates know is for administrators");
-    assert_eq!(gate()["state"], "closed", "another bucket was to forget");
+    assert_eq!(gate()["state"], "closed", "nothing of it was to forget");
     assert_eq!(admin.get("/health")["ready"], true);
     sidekey(&world, "key delete main --yes");
     eventually("the command line is followed", || {
@@ -290,7 +292,7 @@ fn limits_are_pinned_and_taken_back_by_administrators() {
     let order = json!({ "service": "billing", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
     let pinned = admin.sent("POST", "/gates/pin", &order, 200);
     let expected =
-        json!({ "limit": "5/min, 2 at once", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
+        json!({ "limit": "5/min, 2 under way", "rate": "5/min", "concurrency": 2, "until": "2999-01-01T00:00:00Z" });
     assert_eq!(pinned, expected);
     let gate = admin.get("/gates")["items"][0].clone();
     assert_eq!((&gate["service"], &gate["owner"], &gate["pin"]), (&json!("billing"), &json!("*"), &expected));
