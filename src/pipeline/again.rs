@@ -268,9 +268,7 @@ impl Line {
         match self.again(permit, pause, body, inbound, trail).await {
             Ok(next) => Ok(Follow::Attempt(next)),
             // That it failed says more than that it may not try again now.
-            Err(ProxyError::Gate(Refused::Limit { .. } | Refused::Full | Refused::Circuit(_) | Refused::HeldBack)) => {
-                Err(error.into())
-            }
+            Err(ProxyError::Gate(refused)) if refused != Refused::Closing => Err(error.into()),
             Err(other) => Err(other),
         }
     }

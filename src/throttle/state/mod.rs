@@ -40,6 +40,8 @@ pub struct State {
     wait: Duration,
     /// Whether nobody said how long that was to be.
     is_guess: bool,
+    /// Whether the upstream itself said when the current closure ends.
+    is_told: bool,
     jitter: Duration,
     /// The random number that came with the last answer.
     chance: f64,
@@ -83,6 +85,7 @@ impl State {
             episode: 0,
             wait: Duration::ZERO,
             is_guess: false,
+            is_told: false,
             jitter: Duration::ZERO,
             chance: 0.0,
             was_tried: false,
@@ -162,6 +165,11 @@ impl State {
     /// How long a closure lasts still, for the prediction of a wait; zero in any other phase.
     pub fn closed_for(&self, now: Instant) -> Duration {
         if let Inner::Closed(until) = self.phase { until.saturating_duration_since(now) } else { Duration::ZERO }
+    }
+
+    /// Whether the upstream itself said for how long it is closed.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// How much of that the service did not ask for.
