@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::domain::{Name, Quota, ServiceName};
 use crate::throttle::{Class, numbers};
 
-use super::refused::Refused;
+use super::refused::{Crowd, Refused};
 use super::shared::{Alone, Shared};
 
 /// So much is kept to be told; what is more is counted in the metrics alone.
@@ -144,11 +144,12 @@ impl Hall {
     pub(super) fn begin(self: &Arc<Self>, service: &ServiceName) -> Result<InFlight, Refused> {
         let former = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let begun = InFlight(Arc::clone(self));
-        if former < numbers().max_in_flight {
+        let most = numbers().max_in_flight;
+        if former < most {
             return Ok(begun);
         }
         self.rejections_of(service).count(Rejection::InFlight);
-        Err(Refused::Full)
+        Err(Refused::Full { crowd: Crowd::UnderWay, most, wait: Duration::from_secs(1) })
     }
 
     /// One more waits; false when there is no room.

@@ -117,6 +117,17 @@ impl Levels {
         gates
     }
 
+    /// There are no such levels any more: who waits for one waits for what `heir` has in its place, and passes where it has none.
+    pub(super) fn retire(&self, heir: Option<&Self>) {
+        for keyed in self.each() {
+            let next = heir.and_then(|heir| heir.each().find(|next| next.of == keyed.of && next.route == keyed.route));
+            for gate in keyed.all().iter().filter(|gate| gate.waiting() > 0) {
+                let next = next.zip(gate.label.owner.as_deref()).map(|(next, who)| next.of(who));
+                gate.retire(next.as_ref());
+            }
+        }
+    }
+
     /// Every gate there is.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
         self.each().flat_map(Keyed::all).collect()

@@ -19,8 +19,8 @@ use super::fine::Fine;
 use super::hall::{Hall, Rejections};
 use super::pass::Pass;
 use super::queue::Queue;
-use super::refused::{LimitOf, Refused};
-use super::waiting::Comer;
+use super::refused::{Cause, LimitOf, Obstacle, Refused};
+use super::waiting::{Comer, Gone};
 
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -70,6 +70,8 @@ pub struct Gate {
     pub(super) unanswered: AtomicU32,
     /// Passed, and not over.
     pub(super) under_way: AtomicU32,
+    /// How many of these wait in front of another gate.
+    pub(super) aside: AtomicU32,
     /// Answers that went well and that nobody looked at.
     pub(super) fine: Fine,
     inner: Mutex<Inner>,
@@ -98,6 +100,17 @@ pub(super) struct Inner {
     /// Counts of closures, for the metrics.
     pub(super) closures: u64,
     pub(super) dice: Dice,
+    /// What took its place; none while it is in force.
+    pub(super) heir: Option<Heir>,
+}
+
+/// What takes the place of a gate.
+#[derive(Debug)]
+pub(super) enum Heir {
+    /// This one: who waits goes there.
+    Gate(Arc<Gate>),
+    /// Nothing: everyone passes.
+    Nothing,
 }
 
 /// Why a request does not pass at once.
@@ -124,7 +137,7 @@ pub(super) struct Want {
 /// One that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) tell: oneshot::Sender<Result<Pass, Refused>>,
+    pub(super) tell: oneshot::Sender<Result<Pass, Gone>>,
     pub(super) deadline: Instant,
     pub(super) want: Want,
 }
@@ -153,6 +166,7 @@ impl Gate {
             quoted: None,
             closures: 0,
             dice: Dice::default(),
+            heir: None,
         };
         let rejections = hall.rejections_of(&label.service);
         let gate = Self {
@@ -164,6 +178,7 @@ impl Gate {
             quick: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             under_way: AtomicU32::new(0),
+            aside: AtomicU32::new(0),
             fine: Fine::new(now()),
             inner: Mutex::new(inner),
             rearm: Notify::new(),
@@ -193,7 +208,8 @@ impl Gate {
 
     /// Lets the next requests see whether they need the lock.
     pub(super) fn publish(&self, inner: &Inner) {
-        let is_quiet = inner.state.is_quiet() && inner.places.limit().is_none() && inner.queue.is_empty();
+        let counts_nothing = inner.state.is_quiet() && inner.places.limit().is_none();
+        let is_quiet = counts_nothing && inner.queue.is_empty() && inner.heir.is_none();
         let quick = (u64::from(inner.state.episode()) << 32) | (u64::from(is_quiet) * QUIET);
         self.quick.store(quick, Ordering::Release);
     }
@@ -225,8 +241,13 @@ impl Gate {
             return Ok(Pass::new(Arc::clone(self), ticket, want.cost, None));
         }
         let mut inner = self.lock();
-        if !inner.queue.is_empty() {
-            return Err(MustWait::Turn);
+        match &inner.heir {
+            None if inner.queue.is_empty() => {}
+            None | Some(Heir::Gate(_)) => return Err(MustWait::Turn),
+            Some(Heir::Nothing) => {
+                self.count_in();
+                return Ok(Pass::new(Arc::clone(self), Ticket::of_episode(inner.state.episode()), 0, None));
+            }
         }
         let now = now();
         let ticket = match self.admit(&mut inner, now, want, patience) {
@@ -308,20 +329,33 @@ impl Gate {
         least.saturating_add(spacing.saturating_mul(ahead))
     }
 
+    /// What of it holds one that counts for `cost`.
+    pub(super) fn cause(&self, inner: &Inner, now: Instant, cost: u32) -> Cause {
+        let full = inner.places.limit().filter(|places| self.under_way.load(Ordering::Relaxed) >= *places);
+        match (full, self.limits.rate) {
+            _ if !inner.state.closed_for(now).is_zero() => Cause::Closed { is_told: inner.state.is_told() },
+            (Some(places), _) if self.look_at_rate(cost).is_zero() => Cause::Places(places),
+            (_, Some(rate)) => Cause::Rate(rate),
+            (_, None) => Cause::Pace,
+        }
+    }
+
     /// The refusal of one that would wait for `wait`.
-    pub(super) fn refusal(&self, wait: Duration) -> Refused {
-        Refused::Limit { policy: self.policy(), wait: wait.max(Duration::from_secs(1)), of: self.label.of }
+    pub(super) fn refusal(&self, wait: Duration, cause: Cause) -> Refused {
+        let (label, of, wait) = (self.label.clone(), self.label.of, wait.max(Duration::from_secs(1)));
+        let met = Box::new(Obstacle { label, cause, is_late: false, patience: None });
+        Refused::Limit { policy: self.policy(cause), wait, of, met }
     }
 
     /// The limit in words, such as `100/1s`, `concurrency 25` or the name of the service that has it.
-    fn policy(&self) -> String {
-        match (self.limits.rate, self.limits.concurrency) {
-            (Some(rate), _) => format!("{}/{}s", rate.count, rate.period.as_secs()),
-            (None, Some(places)) => format!("concurrency {places}"),
-            (None, None) => match self.label.shown_bucket() {
-                Some(bucket) => format!("{} {bucket}", self.label.service),
-                None => self.label.service.to_string(),
-            },
+    fn policy(&self, cause: Cause) -> String {
+        match (cause, self.label.shown_bucket()) {
+            (Cause::Rate(rate), _) if self.label.of != LimitOf::Upstream => {
+                format!("{}/{}s", rate.count, rate.period.as_secs())
+            }
+            (Cause::Places(places), _) if self.label.of != LimitOf::Upstream => format!("concurrency {places}"),
+            (_, Some(bucket)) => format!("{} {bucket}", self.label.service),
+            (_, None) => self.label.service.to_string(),
         }
     }
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use crate::access::{Candidate, Grant};
 use crate::throttle::Family;
 
-use super::limiter::{Gate, Want, now, shown_bucket};
+use super::limiter::{Gate, now, shown_bucket};
 use super::owner::Route;
 use super::permit::Course;
-use super::pins;
-use super::refused::{LimitOf, Refused};
+use super::refused::Refused;
 use super::waiting::Comer;
 
 /// How long `grant` would wait on its way.
@@ -19,22 +18,18 @@ use super::waiting::Comer;
 /// # Errors
 /// When that is longer than it may, or a quota has no room: as it would be refused, by the limit that holds it longest.
 pub fn outlook<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Result<Duration, Refused> {
-    course.share.map_or(Ok(()), |share| share.look())?;
-    course.quotas.map_or(Ok(()), |quotas| quotas.look(course.cost))?;
-    let comer = course.comer(grant, now());
-    let at_pin = Comer { want: Want { cost: pins::COST, ..comer.want }, ..comer };
-    let route = Route::of(course.family, course.method, course.path);
-    let mut gates = course.by_who_asks(grant);
-    gates.extend(course.share.and_then(|share| share.rate()).map(Arc::clone));
-    gates.extend(course.learnt(&route));
-    let (mut wait, mut refused) = (Duration::ZERO, None);
-    for gate in gates {
-        let comer = if gate.label.of == LimitOf::Pin { at_pin } else { comer };
-        let here = gate.wait_of(comer);
-        refused = gate.foreseen(comer).filter(|_| refused.is_none() || here > wait).or(refused);
-        wait = wait.max(here);
+    let of_share = course.share.and_then(|share| share.look().err());
+    let of_quotas = course.quotas.and_then(|quotas| quotas.look(course.cost).err());
+    let mut longest = of_share.into_iter().chain(of_quotas).reduce(Refused::longer);
+    let mut narrow = course.by_who_asks(grant);
+    narrow.extend(course.share.and_then(|share| share.rate()).map(Arc::clone));
+    let ways = course.learnt(&Route::of(course.family, course.method, course.path));
+    let mut wait = Duration::ZERO;
+    for (gate, comer) in ways.each(&narrow, course.comer(grant, now())) {
+        wait = wait.max(gate.wait_of(comer));
+        longest = longest.into_iter().chain(gate.foreseen(comer)).reduce(Refused::longer);
     }
-    refused.map_or(Ok(wait), Err)
+    longest.map_or(Ok(wait), Err)
 }
 
 /// Whether a request may belong to this bucket of its limit owner: where the record declares its bucket, to that alone, else to

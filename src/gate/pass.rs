@@ -23,6 +23,8 @@ pub(super) struct Pass {
     /// What it took of the gate's rate.
     cost: u32,
     held: Option<CallerId>,
+    /// Whether its request waits in front of another gate.
+    is_aside: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ enum Stage {
 impl Pass {
     /// For a request that was counted in already.
     pub(super) fn new(gate: Arc<Gate>, ticket: Ticket, cost: u32, held: Option<CallerId>) -> Self {
-        Self { gate, ticket, stage: Stage::Unsent, cost, held }
+        Self { gate, ticket, stage: Stage::Unsent, cost, held, is_aside: false }
     }
 
     pub(super) fn gate(&self) -> &Arc<Gate> {
@@ -53,6 +55,18 @@ impl Pass {
     /// Whether nothing changed since that would hold the request back now.
     pub(super) fn is_good(&self) -> bool {
         self.gate.quiet() == Some(self.ticket) || self.gate.lock().state.still_admits(self.ticket)
+    }
+
+    pub(super) fn set_aside(&mut self, is_aside: bool) {
+        if std::mem::replace(&mut self.is_aside, is_aside) == is_aside {
+            return;
+        }
+        let aside = &self.gate.aside;
+        if is_aside {
+            aside.fetch_add(1, Ordering::Relaxed)
+        } else {
+            aside.fetch_sub(1, Ordering::Relaxed)
+        };
     }
 
     pub(super) fn sent(&mut self) {
@@ -87,6 +101,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.set_aside(false);
         let gate = &self.gate;
         gate.under_way.fetch_sub(1, Ordering::Relaxed);
         if self.stage != Stage::Answered {

@@ -1,17 +1,19 @@
 //! A permit: this grant may be used now. Made by [`admit`] alone, which leads a request through every gate on its way.
 //! Dropping it frees what it holds.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::access::{Candidate, Grant};
 use crate::throttle::{Family, Reading};
 
-use super::hall::InFlight;
+use super::hall::{InFlight, Rejection};
 use super::levels::{Asker, Levels};
 use super::limiter::{Gate, Want, now};
 use super::owner::{Owner, Passed, Route};
 use super::pass::Pass;
+use super::passes::{Counted, Passes};
 use super::pins::{self, Pins};
 use super::queue::Place;
 use super::quota::OwnerQuotas;
@@ -21,7 +23,7 @@ use super::share::ShareGate;
 use super::waiting::Comer;
 
 /// The longest that any request waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The gates on the way of one request, and how it comes to them.
 #[derive(Clone, Copy)]
@@ -60,40 +62,6 @@ pub struct Course<'a> {
     pub patience: Duration,
     /// Whether it was sent before, so that it goes first among its caller's.
     pub is_resend: bool,
-}
-
-/// What a request holds of the gates that it passed.
-#[derive(Debug, Default)]
-struct Passes {
-    all: Option<Pass>,
-    bucket: Option<Pass>,
-    service: Option<Pass>,
-    /// Those of what is pinned, of shares and of the levels.
-    others: Vec<Pass>,
-    /// None where nothing counts.
-    counted: Option<Box<Counted>>,
-}
-
-/// What a request used up of quotas: given back when it is never sent.
-#[derive(Debug, Default)]
-struct Counted {
-    quotas: Option<(Arc<OwnerQuotas>, u32)>,
-    share: Option<Arc<ShareGate>>,
-    is_sent: bool,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if self.is_sent {
-            return;
-        }
-        if let Some((quotas, cost)) = &self.quotas {
-            quotas.give_back(*cost);
-        }
-        if let Some(share) = &self.share {
-            share.give_back();
-        }
-    }
 }
 
 /// Admission of one request. Freed on drop, so it is kept until the answer's last byte.
@@ -169,24 +137,6 @@ impl<C: Candidate> Permit<C> {
     }
 }
 
-impl Passes {
-    fn each(&mut self, act: impl FnMut(&mut Pass)) {
-        let own = self.all.iter_mut().chain(&mut self.bucket).chain(&mut self.service);
-        own.chain(&mut self.others).for_each(act);
-    }
-
-    fn count_as_sent(&mut self, is_sent: bool) {
-        if let Some(counted) = &mut self.counted {
-            counted.is_sent = is_sent;
-        }
-    }
-
-    /// Whether every gate would still let it pass.
-    fn are_good(&self) -> bool {
-        self.all.iter().chain(&self.bucket).all(Pass::is_good)
-    }
-}
-
 /// Leads `grant` through the gates on its way; waits where it must.
 ///
 /// # Errors
@@ -205,20 +155,49 @@ pub async fn admit<C: Candidate>(course: &Course<'_>, grant: Grant<C>) -> Result
 }
 
 /// Why `grant` would not be admitted in time, as far as its key's own limits tell it beforehand: the limit of its owner is used
-/// up, or the wait would outlast the patience. Nothing is used up and nothing counted by asking.
+/// up, or the wait would outlast the patience; of several, the one that holds for longest. Nothing is used up and nothing counted
+/// by asking.
 pub fn foretell<C: Candidate>(course: &Course<'_>, grant: &Grant<C>) -> Option<Refused> {
     let route = Route::of(course.family, course.method, course.path);
     let comer = course.comer(grant, now());
-    let used_up = |gate: &Arc<Gate>| gate.exhausted().or_else(|| gate.foreseen(comer));
     let own = course.levels.map(|levels| levels.of_key(&course.asker(grant))).unwrap_or_default();
     let quotas = course.quotas.and_then(|quotas| quotas.look(course.cost).err());
-    quotas.or_else(|| course.learnt(&route).iter().chain(&own).find_map(used_up))
+    let used_up = |(gate, comer): (&Arc<Gate>, Comer<'_>)| gate.exhausted().or_else(|| gate.foreseen(comer));
+    let ways = course.learnt(&route);
+    let refused = ways.each(&own, comer).filter_map(used_up);
+    quotas.into_iter().chain(refused).reduce(Refused::longer)
+}
+
+/// The gates that are passed behind those by who asks.
+pub(super) struct Ways {
+    /// Where each counts once, whatever it costs.
+    pinned: Vec<Arc<Gate>>,
+    others: Vec<Arc<Gate>>,
+}
+
+impl Ways {
+    /// Each of them and of the `narrow` ones, with what comes there.
+    pub(super) fn each<'a>(
+        &'a self,
+        narrow: &'a [Arc<Gate>],
+        comer: Comer<'a>,
+    ) -> impl Iterator<Item = (&'a Arc<Gate>, Comer<'a>)> {
+        let at_pins = at_pins(comer);
+        let others = narrow.iter().chain(&self.others).map(move |gate| (gate, comer));
+        others.chain(self.pinned.iter().map(move |gate| (gate, at_pins)))
+    }
+}
+
+/// What comes to a gate that is pinned.
+fn at_pins(comer: Comer<'_>) -> Comer<'_> {
+    Comer { want: Want { cost: pins::COST, ..comer.want }, ..comer }
 }
 
 /// Passes these one after the other. Boxed by who waits, so that requests with none of them do not carry the room for it.
-async fn pass_each(gates: Vec<Arc<Gate>>, comer: Comer<'_>, passes: &mut Vec<Pass>) -> Result<(), Refused> {
+async fn pass_each(gates: Vec<Arc<Gate>>, comer: Comer<'_>, passes: &mut Passes) -> Result<(), Refused> {
     for gate in gates {
-        passes.push(gate.pass(&comer).await?);
+        let pass = gate.pass(&comer, passes).await?;
+        passes.others.push(pass);
     }
     Ok(())
 }
@@ -270,37 +249,54 @@ impl Course<'_> {
     async fn pass_all<C: Candidate>(&self, grant: &Grant<C>, route: &Route) -> Result<(Passes, Duration), Refused> {
         let (started, levels) = (now(), self.by_who_asks(grant));
         let comer = self.comer(grant, started);
-        if let Some(share) = self.share {
-            share.look()?;
-        }
-        self.quotas.map_or(Ok(()), |quotas| quotas.look(self.cost))?;
         let mut narrow: Vec<Arc<Gate>> = self.share.and_then(|share| share.rate()).cloned().into_iter().collect();
         narrow.extend(levels);
-        // Refused at once is what one of the gates ahead would hold for too long, before anything is used up at another.
-        narrow.iter().chain(&self.learnt(route)).try_for_each(|gate| gate.foresee(comer))?;
-        let mut others = Vec::new();
+        // Refused at once is what a quota or a gate ahead would hold for too long, before anything is used up at another.
+        self.foreseen(&narrow, comer, route).map_or(Ok(()), Err)?;
+        let mut passes = Passes::default();
         if !narrow.is_empty() {
-            Box::pin(pass_each(narrow, comer, &mut others)).await?;
+            Box::pin(pass_each(narrow, comer, &mut passes)).await?;
         }
-        let mut passes = self.pass_learnt(&comer, route).await?;
-        passes.others.extend(others);
+        self.pass_learnt(&comer, route, &mut passes).await?;
         passes.counted = self.count()?;
         let waited = now().saturating_duration_since(started);
         // What did not wait took a few microseconds, which is no wait.
         Ok((passes, if waited < Duration::from_millis(1) { Duration::ZERO } else { waited }))
     }
 
-    /// The gates of the owner, what is pinned, and the service's own.
-    async fn pass_learnt(&self, comer: &Comer<'_>, route: &Route) -> Result<Passes, Refused> {
+    /// The refusal of a quota or a gate that it would not pass in time; of several, of the one that holds for longest.
+    fn foreseen(&self, narrow: &[Arc<Gate>], comer: Comer<'_>, route: &Route) -> Option<Refused> {
+        let of_share = self.share.and_then(|share| share.look().err());
+        let of_quotas = self.quotas.and_then(|quotas| quotas.look(self.cost).err());
+        let mut longest = of_share.into_iter().chain(of_quotas).reduce(Refused::longer);
+        let (ways, mut rejections) = (self.learnt(route), None);
+        for (gate, comer) in ways.each(narrow, comer) {
+            if let Some(refused) = gate.foreseen(comer) {
+                rejections = Some(&gate.rejections);
+                longest = longest.into_iter().chain([refused]).reduce(Refused::longer);
+            }
+        }
+        // Once for the request, however many hold it.
+        if let Some(rejections) = rejections {
+            rejections.count(Rejection::Deadline);
+        }
+        longest
+    }
+
+    /// The gates of the owner, what is pinned, and the service's own, behind the narrow ones.
+    async fn pass_learnt(&self, comer: &Comer<'_>, route: &Route, passes: &mut Passes) -> Result<(), Refused> {
+        let narrow = passes.others.len();
         // The owner's gate, where it was waited for by itself.
         let mut all = None;
         loop {
-            let mut passes = Passes { all: all.take(), ..Passes::default() };
+            passes.others.truncate(narrow);
+            let others = mem::take(&mut passes.others);
+            *passes = Passes { all: all.take(), others, ..Passes::default() };
             let bucket = self.bucket(route);
             if let Some(gate) = &bucket {
                 passes.bucket = match passes.all {
                     Some(_) => gate.try_pass(comer.caller, comer.want, self.patience).ok(),
-                    None => Some(gate.pass(comer).await?),
+                    None => Some(gate.pass(comer, passes).await?),
                 };
                 if passes.bucket.is_none() {
                     continue;
@@ -311,7 +307,7 @@ impl Course<'_> {
                 if passes.all.is_none() {
                     // A probe that waited elsewhere would keep everybody waiting, and be taken for lost.
                     let probes = passes.bucket.take_if(|pass| pass.is_probe()).is_some();
-                    passes.all = Some(owner.all.pass(comer).await?);
+                    passes.all = Some(owner.all.pass(comer, passes).await?);
                     if probes {
                         all = passes.all.take();
                         continue;
@@ -320,27 +316,25 @@ impl Course<'_> {
             }
             let pinned = self.pinned(bucket.as_deref());
             if !pinned.is_empty() {
-                let want = Want { cost: pins::COST, ..comer.want };
-                Box::pin(pass_each(pinned, Comer { want, ..*comer }, &mut passes.others)).await?;
+                Box::pin(pass_each(pinned, at_pins(*comer), passes)).await?;
             }
             if let Some(gate) = self.service {
-                passes.service = Some(gate.pass(comer).await?);
+                passes.service = Some(gate.pass(comer, passes).await?);
             }
             // An answer may have named the bucket of its route meanwhile: then it goes through that too.
-            if passes.are_good() && self.is_at_home(&passes, route) {
-                return Ok(passes);
+            if passes.are_good() && self.is_at_home(passes, route) {
+                return Ok(());
             }
         }
     }
 
     /// The gates that [`Course::pass_learnt`] passes.
-    pub(super) fn learnt(&self, route: &Route) -> Vec<Arc<Gate>> {
+    pub(super) fn learnt(&self, route: &Route) -> Ways {
         let bucket = self.bucket(route);
-        let mut gates = self.pinned(bucket.as_deref());
-        gates.extend(self.owner.map(|owner| Arc::clone(&owner.all)));
-        gates.extend(self.service.map(Arc::clone));
-        gates.extend(bucket);
-        gates
+        let pinned = self.pinned(bucket.as_deref());
+        let all = self.owner.map(|owner| Arc::clone(&owner.all));
+        let others = all.into_iter().chain(self.service.map(Arc::clone)).chain(bucket).collect();
+        Ways { pinned, others }
     }
 
     fn pinned(&self, bucket: Option<&Gate>) -> Vec<Arc<Gate>> {

@@ -44,30 +44,32 @@ impl Pins {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
 
-    /// Has these and no others. A pin that stays keeps its gate; who waits for one that is gone is let through.
+    /// Has these and no others. A pin that stays keeps its gate; who waits for one that is another now waits for that, and who
+    /// waits for one that is gone is let through.
     fn set(&self, service: &ServiceName, pins: &[&Pin], hall: &Arc<Hall>) {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let mut former = std::mem::take(&mut *gates);
         for pin in pins {
             let limits = Limits { rate: pin.rate, concurrency: pin.concurrency, ..Limits::default() };
-            let kept = former.remove(&pin.to).map(|gate| (gate.limits() == &limits, gate));
-            let gate = match kept {
-                Some((true, gate)) => gate,
-                other => {
-                    if let Some((_, gate)) = other {
-                        gate.retire();
-                    }
-                    let (owner, bucket) = (pin.to.owner.as_deref(), pin.to.bucket.as_deref());
-                    let (owner, bucket) = (owner.map(Into::into), bucket.map(Into::into));
-                    let label = Label { of: LimitOf::Pin, service: service.clone(), owner, bucket };
-                    Arc::new(Gate::new(label, limits, COST, Mode::Off, hall))
+            let before = former.remove(&pin.to);
+            let kept = before.as_ref().filter(|gate| *gate.limits() == limits).map(Arc::clone);
+            let gate = kept.unwrap_or_else(|| {
+                let (owner, bucket) = (pin.to.owner.as_deref(), pin.to.bucket.as_deref());
+                let (owner, bucket) = (owner.map(Into::into), bucket.map(Into::into));
+                let label = Label { of: LimitOf::Pin, service: service.clone(), owner, bucket };
+                let fresh = Arc::new(Gate::new(label, limits, COST, Mode::Off, hall));
+                if let Some(former) = before {
+                    former.retire(Some(&fresh));
                 }
-            };
+                fresh
+            });
             gates.insert(pin.to.clone(), gate);
         }
         self.is_any.store(!gates.is_empty(), Ordering::Relaxed);
         drop(gates);
-        former.values().for_each(Gate::retire);
+        for gate in former.values() {
+            gate.retire(None);
+        }
     }
 }
 

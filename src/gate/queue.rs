@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::domain::{CallerId, Weight};
 use crate::throttle::numbers;
 
+use super::refused::Crowd;
+
 /// Waiters of every caller.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
@@ -56,7 +58,7 @@ pub(super) enum Joined<T> {
     /// It waits; another was sent away for it, where one was.
     Seated(Seat, Option<T>),
     /// There is no room for it.
-    Full(T),
+    Full(Crowd),
 }
 
 /// How many may wait before one gate, and how many of one caller once it is half full.
@@ -106,13 +108,13 @@ impl<T> Queue<T> {
         // A burst of one caller may fill a queue that nobody else needs; there is room for others before it is full.
         let (most, of_caller) = bounds();
         if own >= of_caller && self.len >= most / 2 {
-            return Joined::Full(what);
+            return Joined::Full(Crowd::Caller);
         }
         let mut sent_away = None;
         if self.len >= most {
             sent_away = self.send_away(own);
             if sent_away.is_none() {
-                return Joined::Full(what);
+                return Joined::Full(Crowd::Gate);
             }
         }
         let is_new = !self.lines.contains_key(caller);

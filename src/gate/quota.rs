@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use crate::domain::{Clock, OwnerQuotaUse, Period, Quota, Quotas, ServiceName, SystemClock};
 
 use super::hall::{Hall, Happened, News};
-use super::refused::{LimitOf, Refused};
+use super::limiter::Label;
+use super::refused::{Cause, LimitOf, Obstacle, Refused};
 
 /// How much of a quota was used: the number of the period in the upper half, the count in the lower.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ const fn whole(period: u32, used: u32) -> u64 {
 pub(super) struct Meter {
     pub(super) quota: Quota,
     zone: TimeZone,
-    of: LimitOf,
+    label: Label,
     tally: Arc<Tally>,
 }
 
@@ -59,8 +60,8 @@ pub(super) struct Taken {
 }
 
 impl Meter {
-    pub(super) fn new(quota: Quota, zone: TimeZone, of: LimitOf, tally: Arc<Tally>) -> Self {
-        Self { quota, zone, of, tally }
+    pub(super) fn new(quota: Quota, zone: TimeZone, label: Label, tally: Arc<Tally>) -> Self {
+        Self { quota, zone, label, tally }
     }
 
     /// What was used in the period of `now` (Unix seconds).
@@ -75,7 +76,7 @@ impl Meter {
     /// When there is none: with the time until the next period.
     pub(super) fn look(&self, cost: u32, now: i64) -> Result<(), Refused> {
         let fits = self.used(now).saturating_add(cost) <= self.quota.count.get();
-        if fits { Ok(()) } else { Err(self.refusal(now)) }
+        if fits { Ok(()) } else { Err(self.refusal(cost, now)) }
     }
 
     /// Uses `cost` of it up.
@@ -93,7 +94,7 @@ impl Meter {
             (after <= self.quota.count.get()).then(|| whole(current, after))
         };
         let former = self.tally.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let before = used_in(former.map_err(|_| self.refusal(now))?);
+        let before = used_in(former.map_err(|_| self.refusal(cost, now))?);
         Ok(Taken { before, after: before.saturating_add(cost) })
     }
 
@@ -106,9 +107,14 @@ impl Meter {
         let _always = self.tally.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    fn refusal(&self, now: i64) -> Refused {
-        let left = u64::try_from(self.quota.per.end(now, &self.zone).saturating_sub(now)).unwrap_or(1);
-        Refused::Limit { policy: self.quota.to_string(), wait: Duration::from_secs(left.max(1)), of: self.of }
+    /// The refusal of one that counts for `cost`, until the end of the period.
+    fn refusal(&self, cost: u32, now: i64) -> Refused {
+        let (quota, label) = (self.quota, self.label.clone());
+        let ends = u64::try_from(quota.per.end(now, &self.zone).saturating_sub(now)).unwrap_or(1);
+        let (of, left) = (label.of, quota.count.get().saturating_sub(self.used(now)));
+        let cause = Cause::Quota { quota, left, cost };
+        let met = Box::new(Obstacle { label, cause, is_late: false, patience: None });
+        Refused::Limit { policy: quota.to_string(), wait: Duration::from_secs(ends.max(1)), of, met }
     }
 
     /// What somebody should be told, when this was the request that came over it.
@@ -143,10 +149,11 @@ pub struct OwnerQuotas {
 }
 
 impl OwnerQuotas {
-    /// Refuses at once when one of them has no room for `cost`.
+    /// Refuses at once when one of them has no room for `cost`: by that which has none for longest.
     pub(super) fn look(&self, cost: u32) -> Result<(), Refused> {
         let now = now();
-        self.meters.iter().try_for_each(|meter| meter.look(cost, now))
+        let refused = self.meters.iter().filter_map(|meter| meter.look(cost, now).err());
+        refused.reduce(Refused::longer).map_or(Ok(()), Err)
     }
 
     /// Uses `cost` of each up, or of none.
@@ -219,7 +226,8 @@ impl QuotaBook {
         }
         let meter = |quota: &Quota| {
             let (tally, _) = tallies.entry((service.clone(), owner.into(), quota.per)).or_default();
-            Meter::new(*quota, quotas.zone.clone(), LimitOf::Quota, Arc::clone(tally))
+            let label = Label { of: LimitOf::Quota, service: service.clone(), owner: Some(owner.into()), bucket: None };
+            Meter::new(*quota, quotas.zone.clone(), label, Arc::clone(tally))
         };
         let fresh = Arc::new(OwnerQuotas {
             service: service.clone(),

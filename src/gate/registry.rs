@@ -102,30 +102,44 @@ impl Gates {
         }
     }
 
-    /// The gate of `service` for `limits`; none when nothing is limited. `dearest` is the most that one request costs.
+    /// The gate of `service` for `limits`; none when nothing is limited. `dearest` is the most that one request costs. Who waits
+    /// for other limits than these waits for these from now on.
     pub fn of(&self, service: &ServiceName, limits: Limits, dearest: u32) -> Option<Arc<Gate>> {
+        let mut gates = locked(&self.0.services);
         if limits.rate.is_none() && limits.concurrency.is_none() {
+            if let Some(former) = gates.remove(service) {
+                former.retire(None);
+            }
             return None;
         }
-        let mut gates = locked(&self.0.services);
         let kept = gates.get(service).filter(|gate| *gate.limits() == limits).map(Arc::clone);
         Some(kept.unwrap_or_else(|| {
             let label = Label { of: LimitOf::Service, service: service.clone(), owner: None, bucket: None };
             let gate = Arc::new(Gate::new(label, limits, dearest, Mode::Off, &self.0.hall));
-            gates.insert(service.clone(), Arc::clone(&gate));
+            let former = gates.insert(service.clone(), Arc::clone(&gate));
+            if let Some(former) = &former {
+                former.retire(Some(&gate));
+            }
             gate
         }))
     }
 
-    /// The gates of `service` by who asks; none when nothing is limited by that.
+    /// The gates of `service` by who asks; none when nothing is limited by that. Who waits for other limits than these waits for
+    /// these from now on.
     pub fn levels(&self, service: &ServiceName, gating: &Gating) -> Option<Arc<Levels>> {
         let mut levels = locked(&self.0.levels);
         if let Some(kept) = levels.get(service).filter(|kept| kept.keeps(gating)) {
             return Some(Arc::clone(kept));
         }
-        let fresh = Arc::new(Levels::new(service, gating, &self.0.hall)?);
-        levels.insert(service.clone(), Arc::clone(&fresh));
-        Some(fresh)
+        let fresh = Levels::new(service, gating, &self.0.hall).map(Arc::new);
+        let former = match &fresh {
+            Some(fresh) => levels.insert(service.clone(), Arc::clone(fresh)),
+            None => levels.remove(service),
+        };
+        if let Some(former) = &former {
+            former.retire(fresh.as_deref());
+        }
+        fresh
     }
 
     /// The gates of a limit owner at `service`; none when nothing is to be learnt.

@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hall::Rejection;
+use super::levels::Asker;
 use super::limiter::{Want, now};
 use super::owner::{Passed, Route};
 use super::pass::Pass;
+use super::passes::Passes;
 use super::queue::Place;
 use super::waiting::Comer;
 use super::*;
@@ -61,7 +63,7 @@ async fn pass_as(gate: &Arc<Gate>, caller: &str, patience: Duration) -> Result<P
     let caller = CallerId::new(caller);
     let (weight, place, deadline) = (Weight::ONE, Place::Last, now() + patience);
     let comer = Comer { caller: &caller, weight, want: WANT, place, deadline };
-    gate.pass(&comer).await
+    gate.pass(&comer, &mut Passes::default()).await
 }
 
 async fn pass(gate: &Arc<Gate>) -> Result<Pass, Refused> {
@@ -136,7 +138,7 @@ async fn a_wait_longer_than_the_patience_is_refused_at_once_with_the_time() {
     let gate = learnt();
     close(&gate, 45).await;
     let started = Instant::now();
-    let Err(Refused::Limit { wait, policy, of }) = pass(&gate).await else { panic!("admitted") };
+    let Err(Refused::Limit { wait, policy, of, .. }) = pass(&gate).await else { panic!("admitted") };
     assert!(wait >= Duration::from_secs(45) && wait <= Duration::from_secs(47), "{wait:?}");
     assert_eq!((policy.as_str(), of), ("stripe", LimitOf::Upstream));
     assert_eq!((started.elapsed(), gate.waiting()), (Duration::ZERO, 0));
@@ -148,8 +150,10 @@ async fn a_wait_longer_than_the_patience_is_refused_at_once_with_the_time() {
 async fn places_are_freed_on_drop_and_patience_ends_the_wait() {
     let gate = of_service(limits(None, None, Some(1)));
     let first = pass(&gate).await.unwrap();
-    let refused = pass_as(&gate, "b", Duration::from_secs(2)).await;
-    assert!(matches!(refused, Err(Refused::Limit { policy, .. }) if policy == "concurrency 1"));
+    let Err(Refused::Limit { policy, met, .. }) = pass_as(&gate, "b", Duration::from_secs(2)).await else {
+        panic!("admitted")
+    };
+    assert_eq!((policy.as_str(), met.cause, met.is_late), ("concurrency 1", Cause::Places(1), true));
     drop(first);
     assert!(pass(&gate).await.is_ok());
     assert_eq!(gate.waiting(), 0);
@@ -161,7 +165,7 @@ async fn who_has_no_patience_passes_where_nobody_waits() {
     let caller = CallerId::new("a");
     let comer = Comer { caller: &caller, weight: Weight::ONE, want: WANT, place: Place::Last, deadline: now() };
     tokio::time::advance(Duration::from_micros(3)).await;
-    assert!(gate.foresee(comer).is_ok() && gate.pass(&comer).await.is_ok());
+    assert!(gate.foreseen(comer).is_none() && gate.pass(&comer, &mut Passes::default()).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,7 +359,9 @@ async fn who_is_sent_away_is_counted_by_service_and_why() {
     let _others: Vec<_> = (1..10).map(fill).collect();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!((gates.waiting(), counted(Rejection::Overall)), (10_000, Some(0)));
-    assert_eq!(waits(10, "a").await.unwrap(), Err(Refused::Full));
+    let Err(Refused::Full { crowd, most, wait }) = waits(10, "a").await.unwrap() else { panic!("it waits") };
+    assert_eq!((crowd, most), (Crowd::Process, 10_000));
+    assert_eq!(wait, closed[10].all.closed_for(), "it is known how long it is closed");
     assert_eq!((counted(Rejection::Overall), counted(Rejection::Queue)), (Some(1), Some(1)));
     let newcomer = waits(3, "a");
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -715,7 +721,7 @@ async fn a_heavy_caller_has_its_turns_where_others_have_one() {
                 let caller = CallerId::new(&who.to_string());
                 let (weight, deadline) = (Weight::new(weight).unwrap(), now() + Duration::from_secs(100));
                 let comer = Comer { caller: &caller, weight, want: WANT, place: Place::Last, deadline };
-                gate.pass(&comer).await.unwrap().sent();
+                gate.pass(&comer, &mut Passes::default()).await.unwrap().sent();
                 served.fetch_add(1, Ordering::Relaxed);
             });
         }
@@ -756,4 +762,88 @@ async fn what_a_former_process_left_closed_is_shown_and_forgotten_before_anybody
     tokio::time::sleep(Duration::from_secs(601)).await;
     gates.sweep();
     assert!(gates.left().is_empty(), "what is over is forgotten");
+}
+
+/// One that waits in front of `gate` for up to 100 s.
+async fn waiting_at(gate: &Arc<Gate>) -> tokio::task::JoinHandle<Result<Pass, Refused>> {
+    let one = tokio::spawn({
+        let gate = Arc::clone(gate);
+        async move { pass_as(&gate, "b", Duration::from_secs(100)).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!one.is_finished() && gate.waiting() == 1);
+    one
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_limit_waits_for_what_takes_its_place() {
+    let gates = Gates::default();
+    let of = |rate: Option<(u32, u64)>| gates.of(&service(), limits(rate, None, None), 1);
+    let slow = of(Some((1, 60))).unwrap();
+    send(&slow).await;
+    let (raised, started) = (waiting_at(&slow).await, Instant::now());
+    let fast = of(Some((100, 1))).unwrap();
+    let pass = raised.await.unwrap().unwrap();
+    assert!(
+        Arc::ptr_eq(pass.gate(), &fast) && started.elapsed() < Duration::from_millis(20),
+        "{:?}",
+        started.elapsed()
+    );
+    drop(pass);
+    send(&fast).await;
+    let late = pass_as(&slow, "c", Duration::from_secs(1)).await.unwrap();
+    assert!(Arc::ptr_eq(late.gate(), &fast), "who has the former in hand still goes there too");
+    drop(late);
+    // One that is slower still holds them, and one that is gone does not.
+    let slower = of(Some((1, 3_600))).unwrap();
+    send(&slower).await;
+    let waiting = tokio::spawn({
+        let fast = Arc::clone(&fast);
+        async move { pass_as(&fast, "d", Duration::from_secs(4_000)).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((waiting.is_finished(), slower.waiting()), (false, 1));
+    assert!(of(None).is_none());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(waiting.is_finished());
+    assert!(pass_as(&slower, "e", Duration::ZERO).await.is_ok());
+    assert_eq!((slower.under_way.load(Ordering::Relaxed), gates.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_pin_that_is_pinned_anew_waits_for_that() {
+    let gates = Gates::default();
+    let pins = gates.pins(&service());
+    gates.pin(&[pin(None, None, (1, 60))]);
+    let former = pins.of("acme", None).remove(0);
+    send(&former).await;
+    let waiting = waiting_at(&former).await;
+    gates.pin(&[pin(None, None, (1, 5))]);
+    let next = pins.of("acme", None).remove(0);
+    let pass = waiting.await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(pass.gate(), &next));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_level_waits_for_what_takes_its_place() {
+    let gates = Gates::default();
+    let level = |count: u32, seconds: u64| {
+        let rate = Rate { count: count.try_into().unwrap(), period: Duration::from_secs(seconds) };
+        let gating = Gating { per_caller: Some(Level { rate, burst: None }), ..Gating::default() };
+        gates.levels(&service(), &gating).unwrap()
+    };
+    let asker = Asker { caller: "b", teams: &[], credential: "prod", owner: "acme", method: "GET", path: "/" };
+    let of = |levels: &Levels| levels.of(&asker).remove(0);
+    let slow = of(&level(1, 60));
+    send(&slow).await;
+    let raised = waiting_at(&slow).await;
+    let fast = of(&level(10, 1));
+    let pass = raised.await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(pass.gate(), &fast));
+    drop(pass);
+    let slow = of(&level(1, 60));
+    send(&slow).await;
+    let freed = waiting_at(&slow).await;
+    assert!(gates.levels(&service(), &Gating::default()).is_none());
+    assert!(freed.await.unwrap().is_ok());
 }

@@ -10,7 +10,7 @@ use crate::throttle::state::{Mode, Phase, State};
 use crate::throttle::{Bucket, Class};
 
 use super::limiter::{Gate, Label, now};
-use super::refused::Refused;
+use super::refused::{Cause, Refused};
 use super::registry::{Gates, Left, LeftClosed};
 
 /// One gate at one moment.
@@ -36,7 +36,7 @@ pub struct GateView {
     pub pace: Option<f64>,
     /// How many may be under way at once, when that is limited.
     pub places: Option<u32>,
-    /// How many are under way.
+    /// How many are under way: passed, and not waiting in front of another gate.
     pub under_way: u32,
     /// How many of each caller wait.
     pub waiting: Vec<(CallerId, usize)>,
@@ -86,7 +86,7 @@ impl Gate {
             windows: inner.state.windows().map(window).filter(|window| !window.reset.is_zero()).collect(),
             pace: inner.state.pace(),
             places: inner.places.limit(),
-            under_way: self.under_way.load(Ordering::Relaxed),
+            under_way: self.under_way.load(Ordering::Relaxed).saturating_sub(self.aside.load(Ordering::Relaxed)),
             waiting: inner.queue.by_caller().map(|(caller, count)| (caller.clone(), count)).collect(),
         }
     }
@@ -113,7 +113,7 @@ impl Gate {
         let inner = self.lock();
         let closed_for = inner.state.closed_for(now());
         let used_up = inner.state.why().is_some_and(|why| why.class == Class::Exhausted) && !closed_for.is_zero();
-        used_up.then(|| self.refusal(closed_for))
+        used_up.then(|| self.refusal(closed_for, Cause::Closed { is_told: inner.state.is_told() }))
     }
 
     /// Whether it must not be forgotten: it is closed, counts something, or somebody waits.

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::domain::{CallerId, Weight};
-use crate::throttle::state::{Admission, Phase, Ticket};
+use crate::throttle::numbers;
+use crate::throttle::state::{Admission, Phase};
 
 use super::hall::Rejection;
-use super::limiter::{Gate, Inner, MustWait, Told, Waiting, Want, now};
+use super::limiter::{Gate, Heir, Inner, MustWait, Told, Waiting, Want, now};
 use super::pass::Pass;
+use super::passes::Passes;
 use super::queue::{Joined, Place, Seat};
-use super::refused::Refused;
+use super::refused::{Cause, Crowd, Refused};
 
 /// One that wants to pass.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +36,23 @@ impl Comer<'_> {
     }
 }
 
+/// Why one waits no more and has not passed.
+#[derive(Debug)]
+pub(super) enum Gone {
+    /// It was refused.
+    Refused(Refused),
+    /// This gate took the place of the one in front of which it waited.
+    Replaced(Arc<Gate>),
+}
+
+impl From<Refused> for Gone {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
 /// How a waiter is told.
-type Verdict = oneshot::Receiver<Result<Pass, Refused>>;
+type Verdict = oneshot::Receiver<Result<Pass, Gone>>;
 
 /// A place in a queue, left on drop.
 struct Waiter<'a> {
@@ -54,27 +71,47 @@ impl Drop for Waiter<'_> {
 }
 
 impl Gate {
-    /// Passes, now or after its turn has come.
+    /// Passes, now or after its turn has come, here or at what takes the place of this gate meanwhile. Until then what its request
+    /// `holds` already is under way nowhere.
     ///
     /// # Errors
     /// At once when it would wait longer than it may, or when there is no room to wait.
-    pub(super) async fn pass(self: &Arc<Self>, comer: &Comer<'_>) -> Result<Pass, Refused> {
-        let must_wait = match self.try_pass(comer.caller, comer.want, comer.deadline.saturating_duration_since(now())) {
-            Ok(pass) => return Ok(pass),
-            Err(must_wait) => must_wait,
-        };
-        let (waiter, mut told, deadline) = self.join(*comer, must_wait)?;
-        let patience = tokio::time::sleep_until(deadline.into());
-        tokio::pin!(patience);
-        tokio::select! {
-            biased;
-            verdict = &mut told => return verdict.unwrap_or(Err(Refused::Closing)),
-            () = &mut patience => {}
-        }
-        match self.give_up(&waiter.seat, comer) {
-            Some(refused) => Err(refused),
-            // Its turn had come in the same moment.
-            None => told.await.unwrap_or(Err(Refused::Closing)),
+    pub(super) async fn pass(self: &Arc<Self>, comer: &Comer<'_>, holds: &mut Passes) -> Result<Pass, Refused> {
+        // All in one, since whoever waits carries the room for each function that waits.
+        let mut heir = None;
+        loop {
+            let gate = heir.as_ref().unwrap_or(self);
+            let patience = comer.deadline.saturating_duration_since(now());
+            let must_wait = match gate.try_pass(comer.caller, comer.want, patience) {
+                Ok(pass) => return Ok(pass),
+                Err(must_wait) => must_wait,
+            };
+            holds.set_aside(true);
+            let verdict = 'turn: {
+                let (waiter, mut told, deadline) = match gate.join(*comer, must_wait) {
+                    Ok(joined) => joined,
+                    Err(gone) => break 'turn Ok(Err(gone)),
+                };
+                let patience = tokio::time::sleep_until(deadline.into());
+                tokio::pin!(patience);
+                tokio::select! {
+                    biased;
+                    verdict = &mut told => break 'turn verdict,
+                    () = &mut patience => {}
+                }
+                match gate.give_up(&waiter.seat, comer) {
+                    Some(refused) => Ok(Err(refused.into())),
+                    // Its turn had come in the same moment.
+                    None => told.await,
+                }
+            };
+            holds.set_aside(false);
+            match verdict {
+                Ok(Ok(pass)) => return Ok(pass),
+                Ok(Err(Gone::Refused(refused))) => return Err(refused),
+                Ok(Err(Gone::Replaced(next))) => heir = Some(next),
+                Err(_) => return Err(Refused::Closing),
+            }
         }
     }
 
@@ -90,11 +127,11 @@ impl Gate {
             self.tell(told);
             return None;
         }
-        let wait = self.predict(&inner, now, *comer);
+        let (wait, cause) = (self.predict(&inner, now, *comer), self.cause(&inner, now, comer.want.cost));
         self.rejections.count(Rejection::Deadline);
         self.pump_and_tell(inner);
         self.tell(told);
-        Some(self.refusal(wait))
+        Some(self.refusal(wait, cause).late())
     }
 
     /// Takes a place, and gives it with what waits there and until when.
@@ -102,31 +139,37 @@ impl Gate {
         self: &'a Arc<Self>,
         comer: Comer<'a>,
         must_wait: MustWait,
-    ) -> Result<(Waiter<'a>, Verdict, Instant), Refused> {
+    ) -> Result<(Waiter<'a>, Verdict, Instant), Gone> {
         let (now, mut inner) = (now(), self.lock());
+        match &inner.heir {
+            None => {}
+            Some(Heir::Gate(heir)) => return Err(Gone::Replaced(Arc::clone(heir))),
+            Some(Heir::Nothing) => return Err(Gone::Replaced(Arc::clone(self))),
+        }
         let comer = comer.patient(&inner);
         let least = if let MustWait::For(least) = must_wait { least } else { Duration::ZERO };
         let wait = self.predict(&inner, now, comer).max(least);
         if now + wait > comer.deadline {
+            let cause = self.cause(&inner, now, comer.want.cost);
             drop(inner);
             self.rejections.count(Rejection::Deadline);
-            return Err(self.refusal(wait));
+            return Err(self.refusal(wait, cause).into());
         }
         if self.hall.is_closing() {
-            return Err(Refused::Closing);
+            return Err(Refused::Closing.into());
         }
-        let gone = self.make_room(&mut inner, comer.caller)?;
+        let gone = self.make_room(&mut inner, comer.caller, wait)?;
         let (tell, told) = oneshot::channel();
         let Comer { caller, weight, want, place, deadline } = comer;
         let joined = inner.queue.join((caller, weight), want.cost, place, Waiting { tell, deadline, want });
         let (seat, sent_away) = match joined {
             Joined::Seated(seat, sent_away) => (seat, sent_away),
-            Joined::Full(_) => {
+            Joined::Full(crowd) => {
                 drop(inner);
                 self.hall.leave();
-                self.send_off(gone, Rejection::Overall);
+                self.send_off(gone, Rejection::Overall, full(Crowd::Process, wait));
                 self.rejections.count(Rejection::Queue);
-                return Err(Refused::Full);
+                return Err(full(crowd, wait).into());
             }
         };
         if !inner.is_timed {
@@ -134,21 +177,22 @@ impl Gate {
             tokio::spawn(keep_time(Arc::clone(self)));
         }
         self.pump_and_tell(inner);
-        self.send_off(gone, Rejection::Overall);
-        self.send_off(sent_away, Rejection::Queue);
+        self.send_off(gone, Rejection::Overall, full(Crowd::Process, wait));
+        self.send_off(sent_away, Rejection::Queue, full(Crowd::Gate, wait));
         Ok((Waiter { gate: self, seat }, told, deadline))
     }
 
     /// Tells one that it made room for another.
-    fn send_off(&self, gone: Option<Waiting>, why: Rejection) {
+    fn send_off(&self, gone: Option<Waiting>, why: Rejection, refused: Refused) {
         if let Some(waiting) = gone {
             self.rejections.count(why);
-            let _gone = waiting.tell.send(Err(Refused::Full));
+            let _gone = waiting.tell.send(Err(refused.into()));
         }
     }
 
-    /// Takes a place among all who wait in the process. When there is none, the last of the caller with most waiters here leaves.
-    fn make_room(&self, inner: &mut Inner, caller: &CallerId) -> Result<Option<Waiting>, Refused> {
+    /// Takes a place among all who wait in the process, for `wait` as far as it can be told. When there is none, the last of the
+    /// caller with most waiters here leaves.
+    fn make_room(&self, inner: &mut Inner, caller: &CallerId, wait: Duration) -> Result<Option<Waiting>, Refused> {
         if self.hall.enter() {
             return Ok(None);
         }
@@ -156,32 +200,26 @@ impl Gate {
         let gone = inner.queue.send_away(own);
         if gone.is_none() {
             self.rejections.count(Rejection::Overall);
-            return Err(Refused::Full);
+            return Err(full(Crowd::Process, wait));
         }
         // It frees its place in a moment.
         self.hall.enter_anyway();
         Ok(gone)
     }
 
-    /// Refuses at once what would wait too long here.
-    pub(super) fn foresee(&self, comer: Comer<'_>) -> Result<(), Refused> {
-        self.foreseen(comer).map_or(Ok(()), |refused| {
-            self.rejections.count(Rejection::Deadline);
-            Err(refused)
-        })
-    }
-
     /// The refusal of what would wait too long here; none when it would not.
     pub(super) fn foreseen(&self, comer: Comer<'_>) -> Option<Refused> {
         let now = now();
-        let (wait, comer) = if self.quiet().is_some() {
-            (self.look_at_rate(comer.want.cost), comer)
-        } else {
-            let inner = self.lock();
-            (self.predict(&inner, now, comer), comer.patient(&inner))
-        };
+        if let (Some(_), rate) = (self.quiet(), self.limits.rate) {
+            let wait = self.look_at_rate(comer.want.cost);
+            let too_long = !wait.is_zero() && now + wait > comer.deadline;
+            return rate.filter(|_| too_long).map(|rate| self.refusal(wait, Cause::Rate(rate)));
+        }
+        let inner = self.lock();
+        let (wait, comer) = (self.predict(&inner, now, comer), comer.patient(&inner));
         // Who has no patience is on time where nobody waits, although the clock went on since it came.
-        (!wait.is_zero() && now + wait > comer.deadline).then(|| self.refusal(wait))
+        let too_long = !wait.is_zero() && now + wait > comer.deadline && inner.heir.is_none();
+        too_long.then(|| self.refusal(wait, self.cause(&inner, now, comer.want.cost)))
     }
 
     /// Lets pass who may, sends away who would wait too long, and frees the lock before it tells them.
@@ -229,9 +267,10 @@ impl Gate {
             return;
         }
         inner.swept = Some(until);
+        let cause = self.cause(inner, now, 1);
         for waiting in inner.queue.take_where(|waiting| waiting.deadline < until) {
             self.rejections.count(Rejection::Deadline);
-            told.push((waiting, Err(self.refusal(until - now))));
+            told.push((waiting, Err(self.refusal(until - now, cause))));
         }
     }
 
@@ -248,19 +287,21 @@ impl Gate {
         for (waiting, verdict) in told {
             let cost = waiting.want.cost;
             let verdict = verdict.map(|(ticket, held)| Pass::new(Arc::clone(self), ticket, cost, held));
+            let verdict = verdict.map_err(Gone::Refused);
             // Who is gone meanwhile gives the pass back by dropping it.
             let _gone = waiting.tell.send(verdict);
         }
     }
 
-    /// Lets everyone pass who waits: there is no such gate any more.
-    pub(super) fn retire(self: &Arc<Self>) {
+    /// There is no such gate any more: who waits, and who comes with it in hand still, goes to `heir`; without one they pass.
+    pub(super) fn retire(self: &Arc<Self>, heir: Option<&Arc<Self>>) {
         let mut inner = self.lock();
-        let (waiting, ticket) = (inner.queue.take_where(|_| true), Ticket::of_episode(inner.state.episode()));
+        inner.heir = Some(heir.map_or(Heir::Nothing, |heir| Heir::Gate(Arc::clone(heir))));
+        let waiting = inner.queue.take_where(|_| true);
         self.pump_and_tell(inner);
+        let next = heir.unwrap_or(self);
         for one in waiting {
-            self.count_in();
-            let _gone = one.tell.send(Ok(Pass::new(Arc::clone(self), ticket, 0, None)));
+            let _gone = one.tell.send(Err(Gone::Replaced(Arc::clone(next))));
         }
     }
 
@@ -270,9 +311,21 @@ impl Gate {
         let waiting = inner.queue.take_where(|_| true);
         self.pump_and_tell(inner);
         for one in waiting {
-            let _gone = one.tell.send(Err(Refused::Closing));
+            let _gone = one.tell.send(Err(Refused::Closing.into()));
         }
     }
+}
+
+/// The refusal of one for which there is no room, where one that comes now would wait for `wait`.
+fn full(crowd: Crowd, wait: Duration) -> Refused {
+    let numbers = numbers();
+    let most = match crowd {
+        Crowd::Gate => numbers.max_waiting_per_gate,
+        Crowd::Caller => numbers.max_waiting_per_caller,
+        Crowd::Process => numbers.max_waiting,
+        Crowd::UnderWay => numbers.max_in_flight,
+    };
+    Refused::Full { crowd, most, wait: wait.max(Duration::from_secs(1)) }
 }
 
 /// Brings the next to the front: what it asks, and when it will not wait any more. Who has half of the places already waits

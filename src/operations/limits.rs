@@ -230,7 +230,7 @@ impl GateShown {
     fn at(mut self, now: i64) -> Self {
         if self.closed_until.is_some_and(|until| until.as_second() <= now) {
             self.closed_until = None;
-            self.state = Phase::Probing.as_str().to_owned();
+            Phase::Probing.as_str().clone_into(&mut self.state);
         }
         self
     }

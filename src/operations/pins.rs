@@ -101,13 +101,12 @@ impl Operations {
     pub fn unpin_limit(&self, actor: &Actor, target: PinTarget) -> Result<(), OperationError> {
         actor.must_administer()?;
         let pen = self.pen(actor)?;
-        let to = match &target.key {
-            Some(_) => self.pinned_to(target)?,
+        let to = if target.key.is_some() {
+            self.pinned_to(target)?
+        } else {
             // The key or service may be gone meanwhile, and the limit is to go too.
-            None => {
-                let bucket = target.bucket.as_deref().map(as_shown);
-                PinnedTo { service: target.service, owner: target.owner, bucket }
-            }
+            let bucket = target.bucket.as_deref().map(as_shown);
+            PinnedTo { service: target.service, owner: target.owner, bucket }
         };
         let unpin = |vault: &Vault| {
             vault.unpin(&to).map_err(|error| match error {

@@ -270,9 +270,7 @@ impl Line {
         match self.again(permit, pause, body, inbound, trail).await {
             Ok(next) => Ok(Follow::Attempt(next)),
             // That it failed says more than that it may not try again now.
-            Err(ProxyError::Gate(Refused::Limit { .. } | Refused::Full | Refused::Circuit(_) | Refused::HeldBack)) => {
-                Err(error.into())
-            }
+            Err(ProxyError::Gate(refused)) if refused != Refused::Closing => Err(error.into()),
             Err(other) => Err(other),
         }
     }
@@ -368,7 +366,7 @@ pub(super) fn may_go_elsewhere(permit: &Permit<Held>, reading: &Reading) -> bool
 fn shut_for(refused: &Refused, closed: Duration) -> Duration {
     match refused {
         Refused::Limit { wait, of: LimitOf::Upstream, .. } | Refused::Circuit(wait) => closed.max(*wait),
-        Refused::Limit { .. } | Refused::Full | Refused::HeldBack | Refused::Closing => closed,
+        Refused::Limit { .. } | Refused::Full { .. } | Refused::HeldBack | Refused::Closing => closed,
     }
 }
 

@@ -104,7 +104,9 @@ impl ProxyError {
         match self {
             Self::Caller(fault) => fault.code(),
             Self::Gate(Refused::Limit { .. }) => Code::RateLimited,
-            Self::Gate(Refused::Full | Refused::Closing) | Self::Upstream(ExchangeError::Full) => Code::Overloaded,
+            Self::Gate(Refused::Full { .. } | Refused::Closing) | Self::Upstream(ExchangeError::Full) => {
+                Code::Overloaded
+            }
             Self::Gate(Refused::Circuit(_) | Refused::HeldBack) => Code::CircuitOpen,
             Self::Upstream(ExchangeError::Dial(error)) => error.code(),
             Self::Upstream(ExchangeError::Closed) => Code::UpstreamUnreachable,
@@ -117,10 +119,8 @@ impl ProxyError {
     /// After which time another try makes sense, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Gate(Refused::Limit { wait, .. } | Refused::Circuit(wait)) => Some(*wait),
-            Self::Gate(Refused::Full | Refused::Closing | Refused::HeldBack)
-            | Self::Upstream(ExchangeError::Full)
-            | Self::Ours(_) => Some(Duration::from_secs(1)),
+            Self::Gate(refused) => Some(refused.wait().unwrap_or(Duration::from_secs(1))),
+            Self::Upstream(ExchangeError::Full) | Self::Ours(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

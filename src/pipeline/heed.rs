@@ -8,7 +8,7 @@ use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response};
 
 use crate::domain::{Clock, SystemClock};
-use crate::gate::{self, Attempt, Course, Permit, Refused, ShareGate};
+use crate::gate::{self, Attempt, Course, Patience, Permit, Refused, ShareGate};
 use crate::route::Target;
 use crate::throttle::{self, Class, LARGEST_BODY, Reading, Sample};
 use crate::upstream::{ExchangeError, UpstreamBody};
@@ -29,6 +29,11 @@ const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What takes less than this was no wait.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
+
+/// What counts as a wait of `time`.
+pub(super) fn as_wait(time: Duration) -> Duration {
+    if time > LEAST_WAIT { time } else { Duration::ZERO }
+}
 
 /// Whether a request was sent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,8 +161,12 @@ pub(super) async fn look_ahead(grant: &Grant<Held>, inbound: &mut Inbound) {
 
 /// How long a request may wait: as its client and its service will, and no longer than anybody's.
 pub(super) fn patience(grant: &Grant<Held>, inbound: &Inbound) -> Duration {
-    let of_service = grant.candidate().entry.service.limits.max_wait;
-    inbound.patience().map_or(of_service, |patience| patience.min(of_service))
+    whole_patience(grant.candidate(), inbound).may
+}
+
+fn whole_patience(held: &Held, inbound: &Inbound) -> Patience {
+    let most = held.entry.service.limits.max_wait;
+    Patience { may: inbound.patience().map_or(most, |patience| patience.min(most)), most }
 }
 
 async fn pass(
@@ -170,7 +179,8 @@ async fn pass(
     let share = grant.bounded().and_then(|bounded| bounded.gate.clone());
     let path = gated_path(&held, &inbound.target, inbound.parts.uri.path())?;
     let course = course_of(&held, share.as_ref(), inbound, &path, patience);
-    Ok(gate::admit(&Course { is_resend: sending == Sending::Again, ..course }, grant).await?)
+    let admitted = gate::admit(&Course { is_resend: sending == Sending::Again, ..course }, grant).await;
+    Ok(admitted.map_err(|refused| refused.of_patience(whole_patience(&held, inbound)))?)
 }
 
 /// After which time it is worth a try to be admitted with the key of `grant`, when it would not be in time.

@@ -250,7 +250,11 @@ pub fn refuse_unread(status: StatusCode, why: &'static str, mut trail: Trail) ->
 fn told(problem: &Problem, fault: &ProxyError, trail: &mut Trail) -> Response<Bytes> {
     trail.refused(problem.code, fault);
     trail.status(problem.status);
-    respond::answer(problem, trail.id())
+    let mut answer = respond::answer(problem, trail.id());
+    if let Some(value) = trail.timing() {
+        answer.headers_mut().insert(heed::SERVER_TIMING, value);
+    }
+    answer
 }
 
 fn identify<'a>(view: &'a Snapshot, inbound: &Inbound, trail: &mut Trail) -> Result<&'a Arc<Known>, CallerFault> {

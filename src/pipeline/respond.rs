@@ -19,6 +19,8 @@ use crate::upstream::{DialError, ExchangeError};
 
 use super::error::{CallerFault, OurFault, ProxyError};
 
+mod limits;
+
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// Our name in it.
 const OURSELVES: &str = "sidekey";
@@ -41,6 +43,8 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The name of the limit, for `RateLimit`.
     pub policy: Option<String>,
+    /// And how much of that limit is left.
+    pub left: u32,
 }
 
 impl Problem {
@@ -54,8 +58,12 @@ impl Problem {
             ProxyError::Gate(Refused::Limit { policy, of, .. }) => Some(format!("{} {policy}", of.as_str())),
             _ => None,
         };
-        let retry_after = error.retry_after();
-        Self { status, code, title, detail: detail(error), proxy_error: proxy_error(code, error), retry_after, policy }
+        let left = match error {
+            ProxyError::Gate(refused) => limits::left(refused),
+            _ => 0,
+        };
+        let (retry_after, proxy_error) = (error.retry_after(), proxy_error(code, error));
+        Self { status, code, title, detail: detail(error), proxy_error, retry_after, policy, left }
     }
 }
 
@@ -124,7 +132,7 @@ fn proxy_error(code: Code, error: &ProxyError) -> &'static str {
 fn detail(error: &ProxyError) -> String {
     match error {
         ProxyError::Caller(fault) => caller_detail(fault),
-        ProxyError::Gate(refused) => gate_detail(refused),
+        ProxyError::Gate(refused) => limits::detail(refused),
         ProxyError::Upstream(fault) => upstream_detail(fault),
         ProxyError::Ours(OurFault::Audit) => {
             "sidekey cannot write its audit log, so it lets nothing pass. Free disk space or mend the audit folder's permissions; it recovers by itself.".into()
@@ -139,55 +147,6 @@ fn detail(error: &ProxyError) -> String {
             "The key of this service cannot be put where the service wants it. Check the service's `auth` and store the key anew with `sidekey key rotate`.".into()
         }
     }
-}
-
-fn gate_detail(refused: &Refused) -> String {
-    match refused {
-        Refused::Limit { policy, wait, of } => limit_detail(policy, wait.as_secs_f32().ceil(), *of),
-        Refused::Full => {
-            "Too many requests wait for this service, or are under way in this process, already. Try again in a moment, or send fewer at once.".into()
-        }
-        Refused::Circuit(wait) => format!(
-            "The upstream failed again and again, so nothing is sent to it for {} s; then one request tries. Check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.",
-            wait.as_secs_f32().ceil()
-        ),
-        Refused::HeldBack => {
-            "The upstream failed more than half of the requests of the last two minutes, so some are held back, this one among them. Try again in a moment, and check that it is up; `rate.mode = \"off\"` in proxy.toml sends regardless.".into()
-        }
-        Refused::Closing => "sidekey is being stopped. Try again in a moment.".into(),
-    }
-}
-
-fn limit_detail(policy: &str, seconds: f32, of: LimitOf) -> String {
-    let (whose, remedy) = match of {
-        LimitOf::Share => (
-            "of the share through which this caller uses the key",
-            "or ask the key's owner for more (`sidekey key share`)",
-        ),
-        LimitOf::Service => (
-            "of this service",
-            "send `Prefer: wait=SECONDS` with more patience, or raise the service's `rate` (`sidekey service edit`, or proxy.toml)",
-        ),
-        LimitOf::Caller => ("of this caller", "or have the service's `rate.per_caller` raised"),
-        LimitOf::Team => ("of this caller's team", "or have the service's `rate.per_team` raised"),
-        LimitOf::Credential => ("of this key", "or have the service's `rate.per_credential` raised"),
-        LimitOf::Route => ("of requests like this one", "or have the service's `rate.per_route` raised"),
-        LimitOf::Owner => ("of this key's limit owner", "or have the service's `rate.per_owner` raised"),
-        LimitOf::Pin => ("that is pinned on this service", "or have it taken back (`sidekey limits unpin`)"),
-        LimitOf::Quota => {
-            return format!(
-                "The quota {policy} of the account at this service is used up; it begins anew in {seconds} s. Try again after that time, or have the service's `rate.quota` raised."
-            );
-        }
-        LimitOf::Upstream => {
-            return format!(
-                "The service `{policy}` lets nothing pass for {seconds} s, which is longer than this request may wait: it said so in an answer. Try again after that time, or send `Prefer: wait=SECONDS` with more patience (`rate.max_wait` in proxy.toml bounds it)."
-            );
-        }
-    };
-    format!(
-        "The limit {policy} {whose} would make this request wait {seconds} s, longer than it may. Try again after that time, {remedy}."
-    )
 }
 
 fn caller_detail(fault: &CallerFault) -> String {
@@ -311,7 +270,7 @@ pub fn answer(problem: &Problem, id: RequestId) -> Response<Bytes> {
     if let Some(wait) = problem.retry_after {
         let seconds = seconds(wait);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        if let Some(value) = problem.policy.as_deref().and_then(|policy| rate_limit(policy, seconds)) {
+        if let Some(value) = problem.policy.as_deref().and_then(|policy| rate_limit(policy, problem.left, seconds)) {
             headers.insert(RATE_LIMIT, value);
         }
     }
@@ -370,9 +329,9 @@ fn proxy_status(problem: &Problem) -> Option<HeaderValue> {
     HeaderValue::try_from(item.parameter(key_ref("details"), details).finish()).ok()
 }
 
-/// `"policy";r=0;t=SECONDS`.
-fn rate_limit(policy: &str, seconds: u64) -> Option<HeaderValue> {
+/// `"policy";r=LEFT;t=SECONDS`.
+fn rate_limit(policy: &str, left: u32, seconds: u64) -> Option<HeaderValue> {
     let policy = StringRef::from_str(policy).ok()?;
-    let item = ItemSerializer::new().bare_item(policy).parameter(key_ref("r"), Integer::from(0));
+    let item = ItemSerializer::new().bare_item(policy).parameter(key_ref("r"), Integer::from(left));
     HeaderValue::try_from(item.parameter(key_ref("t"), Integer::try_from(seconds).ok()?).finish()).ok()
 }

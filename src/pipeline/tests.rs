@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::access::{Step, Unauthorized, Unidentified};
 use crate::domain::{Code, Name, RequestId, ServiceName, SourceKind};
-use crate::gate::{LimitOf, Refused};
+use crate::gate::{Cause, Crowd, Label, LimitOf, Obstacle, Refused};
 use crate::inject::InjectError;
 use crate::route::Door;
 use crate::upstream::{AddressRefused, DialError, ParentError, Stage, TlsFault};
@@ -66,7 +66,7 @@ fn name(error: &ProxyError) -> &'static str {
             },
         },
         ProxyError::Gate(Refused::Limit { .. }) => "limit",
-        ProxyError::Gate(Refused::Full) => "gate full",
+        ProxyError::Gate(Refused::Full { .. }) => "gate full",
         ProxyError::Gate(Refused::Circuit(_)) => "circuit",
         ProxyError::Gate(Refused::HeldBack) => "held back",
         ProxyError::Gate(Refused::Closing) => "closing",
@@ -94,6 +94,13 @@ fn name(error: &ProxyError) -> &'static str {
 }
 
 const NAMES: usize = 35;
+
+/// The refusal of a limit, of which nothing else is known.
+fn limited(of: LimitOf, policy: &str, wait: Duration) -> Refused {
+    let label = Label { of, service: service(), owner: None, bucket: None };
+    let met = Obstacle { label, cause: Cause::Pace, is_late: false, patience: None };
+    Refused::Limit { policy: policy.into(), wait, of, met: Box::new(met) }
+}
 
 type Row = (ProxyError, u16, Code, &'static str);
 
@@ -161,7 +168,8 @@ fn of_dialling() -> Vec<Row> {
 }
 
 async fn table() -> Vec<Row> {
-    let limit = Refused::Limit { policy: "100/1s".into(), wait: Duration::from_millis(1500), of: LimitOf::Service };
+    let limit = limited(LimitOf::Service, "100/1s", Duration::from_millis(1500));
+    let crowded = Refused::Full { crowd: Crowd::Gate, most: 1_000, wait: Duration::from_secs(1) };
     let key = Name::new("key").unwrap();
     let full = "connection_limit_reached";
     let ours = "proxy_internal_error";
@@ -169,7 +177,7 @@ async fn table() -> Vec<Row> {
     rows.extend(of_dialling());
     rows.extend([
         (limit.into(), 429, Code::RateLimited, "http_request_denied"),
-        (Refused::Full.into(), 503, Code::Overloaded, full),
+        (crowded.into(), 503, Code::Overloaded, full),
         (Refused::Closing.into(), 503, Code::Overloaded, full),
         (Refused::Circuit(Duration::from_secs(5)).into(), 503, Code::CircuitOpen, "destination_unavailable"),
         (Refused::HeldBack.into(), 503, Code::CircuitOpen, "destination_unavailable"),
@@ -226,7 +234,7 @@ async fn every_answer_is_a_whole_problem_document() {
 #[test]
 fn a_limit_rounds_its_wait_up_to_whole_seconds() {
     for (wait, shown) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
-        let limit = Refused::Limit { policy: "1/1m".into(), wait: Duration::from_millis(wait), of: LimitOf::Share };
+        let limit = limited(LimitOf::Share, "1/1m", Duration::from_millis(wait));
         let answer = answer(&Problem::of(&limit.into()), RequestId::new(0, 0));
         assert_eq!(answer.headers()[RETRY_AFTER], shown);
         assert_eq!(answer.headers()["ratelimit"], format!("\"share 1/1m\";r=0;t={shown}"));

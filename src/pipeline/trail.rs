@@ -2,13 +2,14 @@
 //! entry and one set of counts per request, refused or not.
 
 mod counted;
+mod waits;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
 use crate::access::{Known, Unidentified};
 use crate::audit::{self, Outcome, Recorder};
@@ -21,7 +22,6 @@ use crate::throttle::Reading;
 use crate::upstream::{Outgoing, seconds};
 
 use super::error::{OurFault, ProxyError};
-use super::heed;
 use super::inbound::Peer;
 use super::snapshot::{Entry, Held};
 
@@ -241,13 +241,6 @@ impl Trail {
         body
     }
 
-    /// For `Server-Timing`, when the request waited: in queues and pauses, and at the upstream.
-    pub(super) fn timing(&self) -> Option<HeaderValue> {
-        let record = &self.0;
-        let upstream = || record.sent.map(|_| record.upstream_until(SystemClock.now()));
-        (!record.waited.is_zero()).then(|| heed::timing(record.waited, upstream()))?
-    }
-
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.0.status = status.as_u16();
         self.0.answered = Some(SystemClock.now());
@@ -257,6 +250,7 @@ impl Trail {
         let record = &mut self.0;
         record.code = Some(code);
         record.outcome = Outcome::Complete;
+        record.turned_away(fault);
         let service = record.entry.as_ref().map_or("", |entry| entry.service.name.as_str());
         let code = code.as_str();
         if matches!(fault, ProxyError::Caller(_) | ProxyError::Gate(_)) {

@@ -72,7 +72,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
 pub fn in_one_unit(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [("d", u128::from(DAY) * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000)];
-    let unit = units.into_iter().find(|(_, unit)| milliseconds > 0 && milliseconds % unit == 0);
+    let unit = units.into_iter().find(|(_, unit)| milliseconds > 0 && milliseconds.is_multiple_of(*unit));
     match unit {
         Some((name, unit)) => format!("{}{name}", milliseconds / unit),
         None if milliseconds == 0 => "0s".to_owned(),

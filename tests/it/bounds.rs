@@ -183,7 +183,7 @@ fn a_quota_is_used_up_and_outlives_a_restart() {
     assert_eq!(stage.outcome(&stage.other, "GET", "/billing/v1"), "200");
     let refused = stage.ask(&stage.other, "GET", "/billing/v1");
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
-    assert!(refused.json()["detail"].as_str().unwrap().contains("The limit 3/month of the share"), "{refused:?}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("The quota 3/month of the share"), "{refused:?}");
     assert_eq!(stage.outcome(&stage.owner, "GET", "/billing/v1"), "200");
     assert!(sidekey(&stage.world, "key show billing").contains("user:bob (GET /v1/**, 3/month)"));
     share(&stage.world, &["--quota", "4/month"]);

@@ -467,3 +467,120 @@ fn who_waits_when_the_proxy_is_stopped_is_sent_away_with_a_second_to_come_back()
     assert!(started.elapsed() < Duration::from_secs(15), "nobody is waited for: {:?}", started.elapsed());
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[test]
+fn of_two_limits_that_hold_a_request_the_longer_is_told() {
+    let (_upstream, world) = keyed(r#"rate = { per_caller = "2/s", limit = "2/min" }"#);
+    assert_eq!(hasty(&world).status, 200);
+    let refused = hasty(&world);
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"service 2/60s\";r=0;t="), "{refused:?}");
+    assert!((15..=30).contains(&seconds(&refused)), "{refused:?}");
+    let said = detail(&refused);
+    assert!(said.contains("limit 2/min of the service `api`") && said.contains("may not wait"), "{said}");
+    assert!(said.contains("up to 30 here"), "{said}");
+}
+
+#[test]
+fn a_quota_that_has_too_little_left_for_a_dear_request_is_not_called_used_up() {
+    let (_upstream, world) = keyed(r#"rate = { quota = ["5/day"], costs = { "POST /big" = 4 } }"#);
+    for _ in 0..2 {
+        assert_eq!(world.get("/api/v1").status, 200);
+    }
+    let refused = world.ask("POST", "/api/big").reply();
+    assert_eq!(refused.code(), "rate_limited");
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"quota 5/day\";r=3;t="), "{refused:?}");
+    assert!(detail(&refused).contains("has 3 of 5 left, this request counts 4"), "{refused:?}");
+    assert_eq!(world.get("/api/v1").status, 200);
+}
+
+#[test]
+fn who_waits_when_a_limit_is_raised_or_taken_away_goes_on_with_the_new_one() {
+    let (_upstream, mut world) = keyed(r#"rate = { limit = "1/min", max_wait = "2m" }"#);
+    assert_eq!(hasty(&world).status, 200);
+    let waiting = || world.metric("sidekey_gate_waiting_requests{service=\"api\"}");
+    let started = Instant::now();
+    let raised = ask(&world, "119").reply_later();
+    eventually("it waits", || waiting() == "1");
+    let tables = world.tables().replace("1/min", "100/s");
+    world.rewrite_toml(&tables);
+    assert_eq!(raised.join().unwrap().status, 200);
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+    eventually("the new one holds", || (0..3).all(|_| ask(&world, "1").reply().status == 200));
+    // The same once more, and then there is none.
+    let tables = world.tables().replace("100/s", "1/h");
+    world.rewrite_toml(&tables);
+    eventually("it is lowered", || hasty(&world).status == 429);
+    let tables = world.tables().replace("1/h", "1/min");
+    world.rewrite_toml(&tables);
+    eventually("the first passes", || hasty(&world).status == 200);
+    let started = Instant::now();
+    let freed = ask(&world, "119").reply_later();
+    eventually("it waits", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "1");
+    let tables = world.tables().replace("limit = \"1/min\", ", "");
+    world.rewrite_toml(&tables);
+    assert_eq!(freed.join().unwrap().status, 200);
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+}
+
+#[test]
+fn who_finds_a_full_queue_is_told_how_long_its_gate_is_closed_and_which_setting_it_is() {
+    let upstream = FakeUpstream::plain();
+    let world = World::new().service("api", &upstream, AUTH).toml("[gates]\nmax_waiting_per_gate = 2\n");
+    let world = world.key("api", "prod", "s3cret").serve();
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "100"));
+    let refused = ask(&world, "0").header("Sidekey-Retry", "off").reply();
+    assert_eq!(refused.status, 429);
+    let told = hasty(&world);
+    let said = detail(&told);
+    assert!(said.starts_with("The service `api` lets nothing pass for"), "{said}");
+    assert!(said.contains("as it said in an answer") && said.contains("`sidekey limits reset api`"), "{said}");
+    assert!(!said.contains("Prefer"), "no patience of a client is long enough: {said}");
+    sidekey(&world, "limits reset api");
+    eventually("it is open again", || hasty(&world).status == 200);
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "25"));
+    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    let mut waiting: Vec<_> = (0..2).map(|_| world.wire()).collect();
+    for wire in &mut waiting {
+        wire.send(ask(&world, "29").bytes("keep-alive"));
+    }
+    eventually("both wait", || world.metric("sidekey_gate_waiting_requests{service=\"api\"}") == "2");
+    let full = ask(&world, "29").reply();
+    assert_eq!((full.status, full.code().as_str()), (503, "overloaded"));
+    assert!(seconds(&full) > 5, "as long as it is closed: {full:?}");
+    let said = detail(&full);
+    assert!(said.contains("wait for this limit of the service as may: 2 (`max_waiting_per_gate`"), "{said}");
+}
+
+#[test]
+fn who_waits_for_a_place_in_vain_is_told_so_with_how_long_it_waited() {
+    let (upstream, world) = keyed(r#"rate = { concurrency = 1, max_wait = "1s" }"#);
+    upstream.then(Answer::text(200, "late").later(Duration::from_secs(8)));
+    let first = ask(&world, "1").reply_later();
+    eventually("it is under way", || upstream.requests().len() == 1);
+    let refused = world.get("/api/v1");
+    assert_eq!(refused.code(), "rate_limited");
+    assert!(refused.value("ratelimit").unwrap().starts_with("\"service concurrency 1\""), "{refused:?}");
+    let said = detail(&refused);
+    assert!(said.contains("none became free within 1 s") && said.contains("rate.concurrency"), "{said}");
+    let timing = refused.value("server-timing").unwrap();
+    let waited: f64 = timing.strip_prefix("queue;dur=").unwrap().parse().unwrap();
+    assert!(waited >= 1_000.0, "{timing}");
+    assert_eq!(first.join().unwrap().status, 200);
+}
+
+#[test]
+fn a_request_that_waits_for_one_limit_is_under_way_nowhere() {
+    let (upstream, world) = keyed(r#"rate = { limit = "1/min", max_wait = "2m" }"#);
+    upstream.then(Answer::json(429, "{}").header("Retry-After", "1"));
+    assert_eq!(ask(&world, "0").header("Sidekey-Retry", "off").reply().status, 429);
+    let mut wire = world.wire();
+    wire.send(ask(&world, "119").bytes("keep-alive"));
+    let listed = |what: &str| gates(&world).iter().filter_map(|gate| gate[what].as_u64()).sum::<u64>();
+    let waits = || {
+        let all = gates(&world);
+        all.iter().any(|gate| gate["of"] == "service" && !gate["waiting"].as_array().unwrap().is_empty())
+    };
+    eventually("it waits for the service's own limit", waits);
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!((waits(), listed("under_way"), upstream.requests().len()), (true, 0, 1));
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::hall::Rejection;
-use super::super::refused::LimitOf;
+use super::super::refused::{Crowd, LimitOf};
 use super::*;
 use crate::access::{self, Callers, Credentials, Known, Request, Sightings};
 use crate::crypto::digest;
@@ -221,7 +221,10 @@ async fn no_more_are_under_way_than_the_process_may_have() {
     let ways = Ways::new(hourly((2, 2)), &Gating::default());
     let all: Vec<_> = (0..20_000).map(|_| ways.gates.hall().begin(&name("stripe")).unwrap()).collect();
     for _ in 0..3 {
-        assert!(matches!(ways.admit("etl", "/", 30).await, Err(Refused::Full)));
+        assert!(matches!(
+            ways.admit("etl", "/", 30).await,
+            Err(Refused::Full { crowd: Crowd::UnderWay, most: 20_000, .. })
+        ));
     }
     assert!(ways.gates.rejections().contains(&(name("stripe"), Rejection::InFlight, 3)));
     drop(all);
@@ -283,4 +286,62 @@ async fn the_outlook_is_what_comes_of_it_and_uses_nothing_up() {
     let dear = Course { cost: 3, ..ways.course("/", 120) };
     assert_eq!(refused(&dear).0, LimitOf::Quota, "two are left");
     assert!(ways.gates.rejections().iter().all(|(_, _, count)| *count == 1), "who asks is not counted");
+}
+
+/// The name of the limit that refuses a request at once, and for how many seconds.
+async fn refusal(ways: &Ways, path: &str) -> (String, u64) {
+    let Err(Refused::Limit { policy, of, wait, .. }) = ways.admit("etl", path, 0).await else { panic!("admitted") };
+    (format!("{} {policy}", of.as_str()), wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_limits_that_hold_a_request_the_longest_is_told() {
+    let gating = Gating { per_caller: Some(level((2, 1), 1)), ..Gating::default() };
+    let Level { rate, .. } = level((2, 60), 1);
+    let ways = Ways::new(Limits { rate: Some(rate), ..Limits::default() }, &gating);
+    assert_eq!(ways.refused_by("etl", "/").await, None);
+    assert_eq!(refusal(&ways, "/").await, ("service 2/60s".to_owned(), 30));
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(refusal(&ways, "/").await, ("service 2/60s".to_owned(), 1));
+    let counted = |ways: &Ways| ways.gates.rejections().iter().map(|(_, _, count)| count).sum::<u64>();
+    assert_eq!(counted(&ways), 2, "once for each request");
+    // Pins too, where each request counts once.
+    let ways = Ways::new(Limits::default(), &Gating::default());
+    let pin = |owner: Option<&str>, count: u32, seconds| {
+        let to = PinnedTo { service: name("stripe"), owner: owner.map(str::to_owned), bucket: None };
+        Pin { to, rate: Some(level((count, seconds), 1).rate), concurrency: None, until: None }
+    };
+    ways.gates.pin(&[pin(Some("acme"), 2, 1), pin(None, 3, 60)]);
+    let dear = Course { cost: 4, ..ways.course("/", 0) };
+    admit(&dear, grant("etl")).await.unwrap().sent();
+    assert_eq!(refusal(&ways, "/").await, ("pin 3/60s".to_owned(), 20));
+    let Err(Refused::Limit { wait, .. }) = admit(&dear, grant("etl")).await else { panic!("admitted") };
+    assert_eq!(wait, Duration::from_secs(20));
+    // And what a key of a pool is passed over for.
+    let told = foretell(&ways.course("/", 0), &grant("etl")).and_then(|refused| refused.wait());
+    assert_eq!(told, Some(Duration::from_secs(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_front_of_one_gate_is_under_way_at_no_other() {
+    let gating = Gating { per_caller: Some(level((100, 1), 100)), ..Gating::default() };
+    let ways = Arc::new(Ways::new(hourly((120, 1)), &gating));
+    let first = ways.admit("etl", "/", 0).await.unwrap();
+    let waiting = |patience| {
+        let ways = Arc::clone(&ways);
+        tokio::spawn(async move { ways.admit("etl", "/", patience).await })
+    };
+    let (served, gone) = (waiting(100), waiting(119));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let under_way = |ways: &Ways| {
+        let views = ways.gates.views();
+        let of = |of| views.iter().filter(|view| view.label.of == of).map(|view| view.under_way).sum::<u32>();
+        [of(LimitOf::Caller), of(LimitOf::Upstream), of(LimitOf::Service)]
+    };
+    assert_eq!((under_way(&ways), ways.gates.waiting()), ([1, 1, 1], 2));
+    gone.abort();
+    let permit = served.await.unwrap().unwrap();
+    assert_eq!(under_way(&ways), [2, 2, 2]);
+    drop((permit, first));
+    assert_eq!(under_way(&ways), [0, 0, 0]);
 }

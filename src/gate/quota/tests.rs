@@ -11,7 +11,8 @@ fn quota(count: u32, per: Period) -> Quota {
 }
 
 fn meter(count: u32, per: Period, zone: &str) -> Meter {
-    Meter::new(quota(count, per), TimeZone::get(zone).unwrap(), LimitOf::Share, Arc::default())
+    let label = Label { of: LimitOf::Share, service: service(), owner: None, bucket: None };
+    Meter::new(quota(count, per), TimeZone::get(zone).unwrap(), label, Arc::default())
 }
 
 fn at(text: &str) -> i64 {
@@ -35,7 +36,7 @@ fn a_quota_is_used_up_and_comes_back_with_the_next_period() {
             meter.take(1, NOON).unwrap();
         }
         assert!(meter.look(1, end - 1).is_err());
-        let Err(Refused::Limit { policy, wait, of }) = meter.take(1, NOON) else { panic!("taken") };
+        let Err(Refused::Limit { policy, wait, of, .. }) = meter.take(1, NOON) else { panic!("taken") };
         assert_eq!((policy, of), (format!("2/{}", per.as_str()), LimitOf::Share));
         assert_eq!(wait.as_secs(), u64::try_from(end - NOON).unwrap());
         meter.look(1, end).unwrap();
@@ -104,7 +105,8 @@ fn four_fifths_and_all_of_a_quota_are_told_once_each() {
     // A dear request that comes over both tells the worse.
     let dear = book.of(&service(), "other", &quotas(&[quota(10, Period::Month)])).unwrap();
     dear.take(7).unwrap();
-    assert!(dear.look(4).is_err(), "it does not fit any more");
+    let Err(Refused::Limit { met, .. }) = dear.look(4) else { panic!("it fits") };
+    assert_eq!(met.cause, Cause::Quota { quota: ten, left: 3, cost: 4 }, "it does not fit any more");
     dear.take(3).unwrap();
     assert_eq!(hall.take_news().into_iter().map(|news| news.what).collect::<Vec<_>>(), [Happened::QuotaUsedUp(ten)]);
 }

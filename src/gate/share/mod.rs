@@ -45,6 +45,11 @@ impl ShareGate {
         self.quota.iter().for_each(|meter| meter.give_back(1));
     }
 
+    /// Another rate holds for the share from now on.
+    fn retire(&self, heir: Option<&Arc<Gate>>) {
+        self.rate.iter().for_each(|gate| gate.retire(heir));
+    }
+
     fn keeps(&self, bounds: &Bounds) -> bool {
         self.rate.as_ref().and_then(|gate| gate.limits().rate) == bounds.rate
             && self.quota.as_ref().map(|meter| meter.quota) == bounds.quota
@@ -79,7 +84,8 @@ impl ShareGates {
         Self { hall: Arc::clone(hall), shares: Mutex::default() }
     }
 
-    /// The gate of a share of a key for `service`; none when `bounds` limit no number.
+    /// The gate of a share of a key for `service`; none when `bounds` limit no number. Who waits for another rate waits for this one
+    /// from now on.
     pub fn of(
         &self,
         service: &ServiceName,
@@ -87,24 +93,28 @@ impl ShareGates {
         share: &Share,
         bounds: &Bounds,
     ) -> Option<Arc<ShareGate>> {
-        if bounds.rate.is_none() && bounds.quota.is_none() {
-            return None;
-        }
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let which = (key.clone(), share.clone());
+        if bounds.rate.is_none() && bounds.quota.is_none() {
+            shares.gates.remove(&which).iter().for_each(|former| former.retire(None));
+            return None;
+        }
         if let Some(gate) = shares.gates.get(&which).filter(|gate| gate.keeps(bounds)) {
             return Some(Arc::clone(gate));
         }
+        let owner = Some(format!("{} {}", key.as_str(), share_words(share)).into());
+        let label = Label { of: LimitOf::Share, service: service.clone(), owner, bucket: None };
         let limits = Limits { rate: bounds.rate, ..Limits::default() };
         let quota = bounds.quota.map(|quota| {
             let (tally, _) = shares.tallies.entry(which.clone()).or_default();
-            Meter::new(quota, TimeZone::UTC, LimitOf::Share, Arc::clone(tally))
+            Meter::new(quota, TimeZone::UTC, label.clone(), Arc::clone(tally))
         });
-        let owner = Some(format!("{} {}", key.as_str(), share_words(share)).into());
-        let label = Label { of: LimitOf::Share, service: service.clone(), owner, bucket: None };
         let rate = bounds.rate.map(|_| Arc::new(Gate::new(label, limits, 1, Mode::Off, &self.hall)));
         let gate = Arc::new(ShareGate { rate, quota });
-        shares.gates.insert(which, Arc::clone(&gate));
+        let former = shares.gates.insert(which, Arc::clone(&gate));
+        if let Some(former) = former {
+            former.retire(gate.rate());
+        }
         Some(gate)
     }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::super::limiter::{Gate, Want, now};
 use super::super::pass::Pass;
+use super::super::passes::Passes;
 use super::super::queue::Place;
 use super::super::waiting::Comer;
 use super::*;
@@ -114,7 +115,11 @@ async fn pass(gate: &Arc<Gate>, patience: u64) -> Result<Pass, Refused> {
     let caller = CallerId::new("etl");
     let want = Want { cost: 1, tokens: 0, most_tokens: 0, is_repeatable: true };
     let deadline = now() + Duration::from_secs(patience);
-    gate.pass(&Comer { caller: &caller, weight: Weight::ONE, want, place: Place::Last, deadline }).await
+    gate.pass(
+        &Comer { caller: &caller, weight: Weight::ONE, want, place: Place::Last, deadline },
+        &mut Passes::default(),
+    )
+    .await
 }
 
 fn answered(mut pass: Pass, class: Class, wait: Option<u64>) {

@@ -23,7 +23,7 @@ async fn pass(gate: &Arc<Gate>, caller: &str, want: Want) -> Pass {
     let caller = CallerId::new(caller);
     let deadline = now() + Duration::from_secs(60);
     let comer = Comer { caller: &caller, weight: Weight::ONE, want, place: Place::Last, deadline };
-    gate.pass(&comer).await.unwrap()
+    gate.pass(&comer, &mut Passes::default()).await.unwrap()
 }
 
 fn answered(mut pass: Pass, reading: &Reading) {
@@ -82,7 +82,7 @@ async fn a_slow_start_is_over_for_who_waits_although_its_request_has_no_answer()
     let caller = CallerId::new("b");
     let deadline = now() + Duration::from_secs(900);
     let comer = Comer { caller: &caller, weight: Weight::ONE, want: WANT, place: Place::Last, deadline };
-    gate.pass(&comer).await.unwrap();
+    gate.pass(&comer, &mut Passes::default()).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 600);
 }
 

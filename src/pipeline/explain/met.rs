@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::access::Grant;
 use crate::domain::{Credential, Origin};
-use crate::gate::{self, Refused};
+use crate::gate::{self, Patience, Refused};
 use crate::pipeline::heed;
 use crate::pipeline::judge::{Question, Way};
 use crate::pipeline::{Held, ProxyError};
@@ -50,7 +50,8 @@ pub(super) fn outlook(grant: &Grant<Held>, question: &Question<'_>, way: &Way) -
     let share = grant.bounded().and_then(|bounded| bounded.gate.clone());
     let path = heed::gated_path(held, question.target, question.path)?;
     let course = heed::course(held, share.as_ref(), (question.method, &path), patience(held));
-    let wait = gate::outlook(&course, grant)?;
+    let whole = Patience { may: course.patience, most: course.patience };
+    let wait = gate::outlook(&course, grant).map_err(|refused| refused.of_patience(whole))?;
     let open_for = way.breaker.as_ref().and_then(|breaker| breaker.open_for());
     open_for.map_or(Ok(()), |open_for| behind_circuit(wait, open_for))?;
     Ok(wait)

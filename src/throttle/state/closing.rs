@@ -14,19 +14,23 @@ impl State {
         let hint = reading.wait.map(|wait| wait.min(reading.cap()));
         let class = if reading.wait > hint { Class::Exhausted } else { reading.class };
         let met = reading.met;
+        let is_told = |wait: Duration| reading.told && reading.wait == Some(wait);
         if let Inner::Closed(until) = self.phase {
-            return self.extend(now, Closure { wait: hint.unwrap_or_default(), class, met }, until);
+            let wait = hint.unwrap_or_default();
+            return self.extend(now, Closure { wait, class, met }, until, is_told(wait));
         }
         if ticket.episode != self.episode {
             // An echo of the former closure: what it says is kept, but nothing new is learnt from it.
             let why = Closure { wait: hint?, class, met };
             (self.is_echo, self.closed) = (true, now);
-            return self.extend(now, why, now);
+            return self.extend(now, why, now, is_told(why.wait));
         }
         let wait = self.wait_after(hint, reading.told);
         self.was_tried |= matches!(self.phase, Inner::Probing { .. });
         let change = self.close(now, Closure { wait, class, met }, load);
         self.is_guess = hint.is_none();
+        // What the counts say is longer, or what the answer says.
+        self.is_told = self.wait > wait || is_told(wait);
         Some(change)
     }
 
@@ -44,12 +48,15 @@ impl State {
     }
 
     /// Stays closed for what a later answer says, if that is longer. That the limit is used up for long is news.
-    fn extend(&mut self, now: Instant, why: Closure, until: Instant) -> Option<Change> {
+    fn extend(&mut self, now: Instant, why: Closure, until: Instant, is_told: bool) -> Option<Change> {
         // Its hint counts from when it was made, which was not later than the closure; from then on the pace is counted.
         self.opens = self.opens.max(self.closed + why.wait);
         self.wait = self.wait.max(why.wait);
         let longer = if why.wait.is_zero() { until } else { now + why.wait + self.jitter };
         self.phase = Inner::Closed(until.max(longer));
+        if longer > until {
+            self.is_told = is_told;
+        }
         let rises = why.class == Class::Exhausted && self.why.is_none_or(|former| former.class != Class::Exhausted);
         self.why = self.why.or(Some(why));
         if rises {
@@ -69,7 +76,7 @@ impl State {
         self.jitter = (wait / 10).min(numbers().longest_jitter).mul_f64(self.chance);
         self.wait = wait;
         (self.closed, self.opens) = (now, now + wait);
-        (self.is_guess, self.is_echo) = (false, false);
+        (self.is_guess, self.is_echo, self.is_told) = (false, false, true);
         self.why = Some(why);
         self.episode = self.episode.wrapping_add(1);
         self.phase = Inner::Closed(now + wait + self.jitter);
@@ -89,7 +96,7 @@ impl State {
     pub(super) fn heed_counts(&mut self, now: Instant, load: Load) -> Option<Change> {
         let why = self.counted_out(now)?;
         match self.phase {
-            Inner::Closed(until) if now + why.wait > until => self.extend(now, why, until),
+            Inner::Closed(until) if now + why.wait > until => self.extend(now, why, until, true),
             Inner::Closed(_) | Inner::Probing { .. } => None,
             Inner::Open | Inner::Slow(_) => Some(self.close(now, why, load)),
         }

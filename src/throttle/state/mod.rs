@@ -32,6 +32,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The state of one gate.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct State {
     mode: Mode,
     phase: Inner,
@@ -40,6 +41,8 @@ pub struct State {
     wait: Duration,
     /// Whether nobody said how long that was to be.
     is_guess: bool,
+    /// Whether the upstream itself said when the current closure ends.
+    is_told: bool,
     jitter: Duration,
     /// The random number that came with the last answer.
     chance: f64,
@@ -83,6 +86,7 @@ impl State {
             episode: 0,
             wait: Duration::ZERO,
             is_guess: false,
+            is_told: false,
             jitter: Duration::ZERO,
             chance: 0.0,
             was_tried: false,
@@ -162,6 +166,11 @@ impl State {
     /// How long a closure lasts still, for the prediction of a wait; zero in any other phase.
     pub fn closed_for(&self, now: Instant) -> Duration {
         if let Inner::Closed(until) = self.phase { until.saturating_duration_since(now) } else { Duration::ZERO }
+    }
+
+    /// Whether the upstream itself said for how long it is closed.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// How much of that the service did not ask for.

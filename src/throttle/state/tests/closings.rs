@@ -176,3 +176,33 @@ fn a_bare_failure_of_the_server_ends_a_probe() {
     let failed = Reading { bucket: Bucket::new("any"), ..Reading::plain(Class::Fine) };
     assert_eq!(state.learn(now, probe, &failed, NONE, 0.0), Some(Change::Reopened));
 }
+
+#[test]
+fn it_is_known_whether_the_service_itself_said_how_long() {
+    let told = |readings: &[Reading]| {
+        let mut now = start();
+        let mut state = State::new(Mode::Enforce, now);
+        for reading in readings {
+            let ticket = pass(&mut state, now, NONE);
+            state.learn(now, ticket, reading, NONE, 0.0);
+            now += state.closed_for(now);
+        }
+        state.is_told()
+    };
+    let said = || throttled(Some(2.0));
+    for (readings, expected) in [
+        (vec![said()], true),
+        (vec![throttled(None)], false),
+        (vec![by_default(60.0)], false),
+        (vec![said(), said()], true),
+        (vec![said(), said(), said()], false),
+        (vec![Reading { trusted: false, ..throttled(Some(3_600.0)) }], false),
+    ] {
+        assert_eq!(told(&readings), expected, "{readings:?}");
+    }
+    let (now, mut state) = (start(), State::new(Mode::Enforce, start()));
+    let ticket = pass(&mut state, now, NONE);
+    state.learn(now, ticket, &throttled(None), NONE, 0.0);
+    state.learn(now, ticket, &said(), NONE, 0.0);
+    assert!(state.is_told(), "a later answer said it");
+}
