@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
@@ -32,6 +32,11 @@ impl Write for Tcp {
         self.0.write(bytes)
     }
 
+    // A handshake that fails ends with one such write, and what is left of it then is never sent.
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        self.0.write_vectored(pieces)
+    }
+
     fn flush(&mut self) -> std::io::Result<()> {
         self.0.flush()
     }
@@ -39,7 +44,7 @@ impl Write for Tcp {
 
 impl Drop for Tcp {
     fn drop(&mut self) {
-        let _ = self.0.shutdown(Shutdown::Both);
+        let _ = self.0.shutdown(Shutdown::Write);
     }
 }
 
