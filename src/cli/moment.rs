@@ -54,6 +54,22 @@ pub(super) fn shown_to_the_second(unix: i64) -> String {
     Timestamp::from_second(unix).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// `4 min 50 s`: how long from `now`, in at most two units.
+pub(super) fn left(unix: i64, now: i64) -> String {
+    let left = unix.saturating_sub(now).max(0);
+    let in_two = |(large, name): (i64, &str), (small, other): (i64, &str)| match left % large / small {
+        0 => format!("{} {name}", left / large),
+        rest => format!("{} {name} {rest} {other}", left / large),
+    };
+    let (day, hour, minute, second) = ((DAY, "d"), (3600, "h"), (60, "min"), (1, "s"));
+    match left {
+        0..60 => format!("{left} s"),
+        60..3600 => in_two(minute, second),
+        3600..DAY => in_two(hour, minute),
+        _ => in_two(day, hour),
+    }
+}
+
 /// `3 h ago`: how long before `now`, in one unit.
 pub(super) fn ago(unix: i64, now: i64) -> String {
     let past = now.saturating_sub(unix).max(0);

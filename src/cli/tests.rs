@@ -439,6 +439,8 @@ fn expiry_is_a_date_a_moment_or_a_duration() {
 fn moments_are_shown_in_utc() {
     assert_eq!(moment::shown(NOW), "2026-11-23 12:00");
     assert_eq!(moment::shown_to_the_second(NOW), "2026-11-23 12:00:00");
+    let left = [-5, 59, 60, 290, 7_200, 7_530, 172_800, 379_779].map(|time| moment::left(NOW + time, NOW));
+    assert_eq!(left, ["0 s", "59 s", "1 min", "4 min 50 s", "2 h", "2 h 5 min", "2 d", "4 d 9 h"]);
     let shown = [0, 59, 60, 7200, 172_800].map(|age| moment::ago(NOW - age, NOW));
     assert_eq!(shown, ["just now", "just now", "1 min ago", "2 h ago", "2 d ago"]);
 }

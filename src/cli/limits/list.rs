@@ -87,19 +87,19 @@ fn refusal(gate: &GateShown, now: i64) -> Option<String> {
 
 fn row(gate: &GateShown, now: i64) -> Vec<String> {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let seconds = |at: Timestamp| format!("{} s", (at.as_second() - now).max(0));
+    let until = |at: Timestamp| moment::left(at.as_second(), now);
     let left = gate.limits.iter().map(|limit| match limit.limit {
-        Some(most) => format!("{}/{most} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
-        None => format!("{} {} ({})", limit.left, limit.name, seconds(limit.reset_at)),
+        Some(most) => format!("{}/{most} {} ({})", limit.left, limit.name, until(limit.reset_at)),
+        None => format!("{} {} ({})", limit.left, limit.name, until(limit.reset_at)),
     });
     let quotas = gate.quotas.iter().map(|one| {
         let (count, period) = one.quota.split_once('/').unwrap_or((&one.quota, ""));
-        format!("{}/{count} this {period} ({})", one.left, seconds(one.reset_at))
+        format!("{}/{count} this {period} ({})", one.left, until(one.reset_at))
     });
     let left: Vec<String> = left.chain(quotas).collect();
     let pinned = gate.pin.as_ref().map(|pin| {
-        let until = pin.until.map(|at| format!(" ({})", seconds(at))).unwrap_or_default();
-        format!("{}{until}", pin.limit)
+        let ends = pin.until.map(|at| format!(" ({})", until(at))).unwrap_or_default();
+        format!("{}{ends}", pin.limit)
     });
     let waiting = gate.waiting.iter().map(|one| format!("{} {}", one.waiting, one.caller)).collect::<Vec<_>>();
     let callers = usize::try_from(gate.waiters()).unwrap_or(usize::MAX);
@@ -112,7 +112,7 @@ fn row(gate: &GateShown, now: i64) -> Vec<String> {
             .as_ref()
             .filter(|_| gate.closed_until.is_some())
             .map_or_else(|| gate.state.clone(), |reason| format!("{} ({reason})", gate.state)),
-        gate.closed_until.map_or_else(|| "-".to_owned(), seconds),
+        gate.closed_until.map_or_else(|| "-".to_owned(), until),
         if left.is_empty() { "-".to_owned() } else { left.join(", ") },
         or_dash(&pinned),
         gate.under_way.to_string(),

@@ -18,8 +18,8 @@ Examples:
 
 /// See what services were found to allow, have it forgotten, and pin limits of your own
 ///
-/// Their own limits are set by `rate` in proxy.toml and shown by `sidekey service show`; these are those that services told
-/// of, or that were met.
+/// Limits of your own are set by `rate` in proxy.toml or by `sidekey service edit`, and shown by `sidekey service show`; these are
+/// those that services told of, or that were met.
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = EXAMPLES, arg_required_else_help = true)]
 pub(super) enum Command {
