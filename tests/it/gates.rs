@@ -96,6 +96,8 @@ fn a_limit_is_pinned_on_one_limit_owner_for_a_time_and_on_nothing_that_is_not_th
     sidekey(&world, "limits pin api 1/h --key other --for 1h");
     let by = |name: &str| ask(&world, "0").header("Sidekey-Credential", name).reply().status;
     eventually("the pin counts", || by("other") == 429);
+    let told = detail(&ask(&world, "0").header("Sidekey-Credential", "other").reply());
+    assert!(told.contains("this key's limit owner") && !told.contains("acme"), "{told}");
     assert_eq!((by("prod"), by("prod")), (200, 200), "another limit owner is not concerned");
     let pinned = gates(&world).into_iter().find(|gate| !gate["pin"].is_null()).unwrap();
     assert_eq!(pinned["owner"], "acme");

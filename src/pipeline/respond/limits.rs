@@ -129,9 +129,9 @@ fn its(label: &Label) -> String {
         (LimitOf::Owner, _) => "of this key's limit owner".into(),
         (LimitOf::Quota, _) => format!("of this key's account at the service `{service}`"),
         (LimitOf::Pin, bucket) => {
-            let owner = label.owner.as_ref().map(|owner| format!("the limit owner `{owner}` of "));
-            let bucket = bucket.map(|bucket| format!("the bucket `{bucket}` of "));
-            let (owner, bucket) = (owner.unwrap_or_default(), bucket.unwrap_or_default());
+            // Not by its name, which is the key's id where nobody gave it another: callers are told none.
+            let owner = if label.owner.is_some() { "this key's limit owner at " } else { "" };
+            let bucket = bucket.map(|bucket| format!("the bucket `{bucket}` of ")).unwrap_or_default();
             format!("that is pinned on {bucket}{owner}the service `{service}`")
         }
         (LimitOf::Upstream, Some(bucket)) => format!("of the bucket `{bucket}` that the service `{service}` keeps"),
@@ -169,23 +169,25 @@ fn remedy(label: &Label, cause: Cause) -> Option<String> {
         LimitOf::Route => raised("per_route"),
         LimitOf::Owner => raised("per_owner"),
         LimitOf::Quota => raised("quota"),
-        LimitOf::Pin => format!("have it taken back (`sidekey limits unpin {}`)", target(label, true)),
+        LimitOf::Pin => format!("have it taken back (`sidekey limits unpin {}`)", target(label)),
         LimitOf::Upstream => match cause {
             // What the service publishes is not forgotten.
             Cause::Rate(_) => return None,
             Cause::Places(_) => "send fewer at once".into(),
             _ => {
-                format!("have it forgotten when the limit was raised (`sidekey limits reset {}`)", target(label, false))
+                // Of whichever owner: it is forgotten for all of them.
+                let target = target(&Label { owner: None, ..label.clone() });
+                format!("have it forgotten when the limit was raised (`sidekey limits reset {target}`)")
             }
         },
     })
 }
 
-/// A gate as the command line names it.
-fn target(label: &Label, with_owner: bool) -> String {
-    let owner = label.owner.as_deref().filter(|_| with_owner).map(|owner| format!(" --owner {}", quoted(owner)));
+/// A gate as the command line names it, but for whose it is: `sidekey limits list` tells that to who may know.
+fn target(label: &Label) -> String {
+    let owner = if label.owner.is_some() { " --owner OWNER" } else { "" };
     let bucket = label.shown_bucket().map(|bucket| format!(" --bucket {}", quoted(&bucket)));
-    format!("{}{}{}", label.service, owner.unwrap_or_default(), bucket.unwrap_or_default())
+    format!("{}{owner}{}", label.service, bucket.unwrap_or_default())
 }
 
 /// As a shell takes it for one word.

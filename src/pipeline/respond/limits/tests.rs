@@ -134,18 +134,19 @@ fn what_a_service_says_of_itself_is_told_apart_from_what_nobody_said() {
 fn a_pin_is_named_with_what_it_is_pinned_on_and_the_command_that_takes_it_back() {
     for (owner, bucket, on, command) in [
         (None, None, "the service `bill`", "bill"),
-        (Some("acme"), None, "the limit owner `acme` of the service `bill`", "bill --owner acme"),
+        (Some("acme"), None, "this key's limit owner at the service `bill`", "bill --owner OWNER"),
         (None, Some("search"), "the bucket `search` of the service `bill`", "bill --bucket search"),
         (
-            Some("the account"),
-            Some("search"),
-            "the bucket `search` of the limit owner `the account` of the service `bill`",
-            "bill --owner 'the account' --bucket search",
+            Some("acme"),
+            Some("the search"),
+            "the bucket `the search` of this key's limit owner at the service `bill`",
+            "bill --owner OWNER --bucket 'the search'",
         ),
     ] {
         let said = said(label(LimitOf::Pin, owner, bucket), per_minute(), 300, 30, false);
         assert!(said.starts_with(&format!("The limit 6/min that is pinned on {on} would make")), "{said}");
         assert!(said.ends_with(&format!("or have it taken back (`sidekey limits unpin {command}`).")), "{said}");
+        assert!(!said.contains("acme"), "whose account it is, is the key's id where nobody named it: {said}");
     }
 }
 
